@@ -1,0 +1,76 @@
+# Every target sets up what it needs; what is set up already costs nothing.
+SHELL := bash
+PYTHON ?= python3
+VENV := .venv
+MINISTACK := .venv-ministack
+BIN := $(VENV)/bin
+# jsii warns of every Node version that it was not tested with; the CDK CLI says itself when one is too old.
+export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+
+.PHONY: help setup demo test unit infra sandbox check format lock clean
+
+help:  ## what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.done $(MINISTACK)/.done node_modules/.done  ## Python environments and the CDK CLI, as locked
+
+$(VENV)/.done: requirements/dev.txt pyproject.toml | prerequisites
+	@echo "setting up Python ($(VENV)): once, about a minute"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(MINISTACK)/.done: requirements/ministack.txt | prerequisites
+	@echo "setting up the local AWS ($(MINISTACK))"
+	@$(PYTHON) -m venv --clear $(MINISTACK)
+	@$(MINISTACK)/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/ministack.txt
+	@touch $@
+
+node_modules/.done: package.json package-lock.json | prerequisites
+	@echo "setting up the CDK command line tool (node_modules)"
+	@npm ci --silent --no-progress
+	@touch $@
+
+.PHONY: prerequisites
+prerequisites:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "make: Python 3.11 or newer is needed as '$(PYTHON)' (another: make PYTHON=python3.12 ...)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "make: this Python has no venv module (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || \
+		{ echo "make: Node.js 20 or newer is needed on the PATH (the CDK command line tool runs on it)" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "make: npm is needed on the PATH (it comes with Node.js)" >&2; exit 1; }
+
+demo: setup  ## the whole product in a sandbox on this machine: deploy, replay events/, show the chats
+	@$(BIN)/bridge demo
+
+test: setup  ## all tests: unit, infra, sandbox
+	@$(BIN)/pytest
+
+unit: setup  ## fast tests, no sockets
+	@$(BIN)/pytest tests/unit
+
+infra: setup  ## the synthesised template
+	@$(BIN)/pytest tests/infra
+
+sandbox: setup  ## a real deploy to a local AWS, with injected faults
+	@$(BIN)/pytest tests/sandbox
+
+check: setup  ## lint, format, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup  ## let ruff write what check would find
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock:  ## resolve requirements/*.in anew, with hashes
+	@requirements/lock
+
+clean:  ## remove what setup and the tests made
+	@rm -rf $(VENV) $(MINISTACK) node_modules cdk.out build .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis
