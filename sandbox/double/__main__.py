@@ -1,0 +1,61 @@
+"""`python -m sandbox.double --port N`: the double as a process of its own, on loopback."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+import struct
+from typing import Any
+
+import uvicorn
+from starlette.types import Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sandbox.double.app import create_app
+from sandbox.double.connect import ContactCentre
+
+_connections: dict[tuple[str, int], asyncio.BaseTransport] = {}
+
+
+class Protocol(H11Protocol):
+    """uvicorn's own, which also remembers each caller's connection so that `cut` can reset it."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        _connections[transport.get_extra_info("peername")[:2]] = transport
+        self._peer = transport.get_extra_info("peername")[:2]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _connections.pop(self._peer, None)
+        super().connection_lost(exc)
+
+
+def cut(scope: Scope) -> None:
+    transport = _connections.get(tuple(scope["client"]))
+    if isinstance(transport, asyncio.WriteTransport):
+        # Lingering for 0 s makes the kernel send RST rather than FIN.
+        linger = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        transport.abort()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.double", description=__doc__)
+    parser.add_argument("--port", type=int, default=4567)
+    port = parser.parse_args().port
+    uvicorn.run(
+        create_app(ContactCentre(), cut=cut),
+        host="127.0.0.1",
+        port=port,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""An AWS service's wire format, read from botocore's own model of it: what the model forbids is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, unquote
+
+import botocore.session
+import regex
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+
+INVALID = ("InvalidRequestException", "InvalidParameterException", "ValidationException")
+"""How services name a request that breaks their model: the first of these that an operation declares."""
+
+
+class RefusedError(Exception):
+    """An operation's error as the service would answer it; `code` need not be one that is modelled."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class RestJson:
+    """One service that speaks rest-json: finds its operations, reads requests, writes answers."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        model = botocore.session.get_session().get_service_model(service)
+        if model.metadata["protocol"] != "rest-json":
+            raise ValueError(f"{service} does not speak rest-json")
+        self._routes: dict[str, list[tuple[regex.Pattern[str], OperationModel]]] = {}
+        for name in model.operation_names:
+            operation = model.operation_model(name)
+            uri = operation.http["requestUri"].partition("?")[0]
+            self._routes.setdefault(operation.http["method"], []).append((_uri_pattern(uri), operation))
+
+    def find(self, method: str, path: str) -> tuple[OperationModel, dict[str, str]] | None:
+        """The operation with its URI labels; of several that fit, the one with the fewest labels."""
+        fits = [
+            (operation, found.groupdict())
+            for pattern, operation in self._routes.get(method, ())
+            if (found := pattern.fullmatch(path))
+        ]
+        if not fits:
+            return None
+        operation, labels = min(fits, key=lambda fit: len(fit[1]))
+        return operation, {name: unquote(value) for name, value in labels.items()}
+
+    def read(
+        self,
+        operation: OperationModel,
+        *,
+        labels: Mapping[str, str],
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> dict[str, Any]:
+        """The request by member names. Raises RefusedError that names everything the model forbids."""
+        shape = operation.input_shape
+        if shape is None:
+            return {}
+        try:
+            raw = json.loads(body) if body.strip() else {}
+        except ValueError as exc:
+            raise RefusedError(_invalid(operation), "the body is not JSON") from exc
+        if not isinstance(raw, dict):
+            raise RefusedError(_invalid(operation), "the body is not a JSON object")
+        places = {"uri": labels, "querystring": query, "header": headers}
+        for name, member in shape.members.items():
+            location = member.serialization.get("location")
+            wire = member.serialization.get("name", name)
+            if location in places:
+                key = name if location == "uri" else wire.lower() if location == "header" else wire
+                value = places[location].get(key)
+                if value is not None:
+                    raw[wire] = value
+        problems: list[str] = []
+        request = _read(shape, raw, "", problems)
+        if problems:
+            raise RefusedError(_invalid(operation), "; ".join(problems))
+        return request  # type: ignore[no-any-return]
+
+    def write(self, operation: OperationModel, answer: Mapping[str, Any]) -> Answer:
+        """The answer on the wire. Raises ValueError when the handler made one that the model forbids."""
+        status = operation.http.get("responseCode", 200)
+        shape = operation.output_shape
+        problems: list[str] = []
+        wire = _write(shape, answer) if shape else {}
+        if shape:
+            _read(shape, wire, "", problems)
+        if problems:
+            raise ValueError(f"{operation.name} would answer what its model forbids: {'; '.join(problems)}")
+        return Answer(status, json.dumps(wire).encode(), {"content-type": "application/json"})
+
+    def refuse(self, operation: OperationModel | None, refused: RefusedError) -> Answer:
+        """An error on the wire: with its model's status and member names where the operation declares it."""
+        key, status = "message", 400
+        for shape in operation.error_shapes if operation else ():
+            if refused.code in _names(shape):
+                status = shape.metadata.get("error", {}).get("httpStatusCode", status)
+                members = shape.members if isinstance(shape, StructureShape) else ()
+                key = next((name for name in members if name.lower() == "message"), key)
+        body = json.dumps({key: refused.message}).encode()
+        return Answer(
+            status,
+            body,
+            {
+                "content-type": "application/json",
+                "x-amzn-errortype": f"{refused.code}:http://internal.amazon.com/",
+            },
+        )
+
+
+def _names(shape: Shape) -> set[str]:
+    return {shape.name, shape.metadata.get("error", {}).get("code", shape.name)}
+
+
+def _invalid(operation: OperationModel) -> str:
+    declared = {name for shape in operation.error_shapes for name in _names(shape)}
+    return next((name for name in INVALID if name in declared), INVALID[-1])
+
+
+def _uri_pattern(uri: str) -> regex.Pattern[str]:
+    parts = regex.split(r"\{(\w+\+?)\}", uri)
+    literal = (regex.escape(quote(part, safe="/-_.~")) for part in parts[::2])
+    labels = (f"(?P<{p.rstrip('+')}>{'.+' if p.endswith('+') else '[^/]+'})" for p in parts[1::2])
+    pattern = [next(literal)]
+    for label, text in zip(labels, literal, strict=True):
+        pattern += [label, text]
+    return regex.compile("".join(pattern) + "/?")
+
+
+def _read(shape: Shape, value: Any, place: str, problems: list[str]) -> Any:
+    """`value` with wire names turned into member names; what is wrong with it is added to `problems`."""
+    where = place or "the request"
+    if isinstance(shape, StructureShape):
+        if shape.is_document_type:
+            return value
+        if not isinstance(value, dict):
+            problems.append(f"{where} must be an object")
+            return {}
+        members = {m.serialization.get("name", name): (name, m) for name, m in shape.members.items()}
+        result: dict[str, Any] = {}
+        for wire, item in value.items():
+            inner = f"{place}.{wire}".lstrip(".")
+            if wire not in members:
+                problems.append(f"{inner} is not a member")
+            elif item is not None:  # null is absent
+                name, member = members[wire]
+                result[name] = _read(member, item, inner, problems)
+        problems += [
+            f"{place}.{n}".lstrip(".") + " is missing" for n in shape.required_members if n not in result
+        ]
+        if shape.is_tagged_union and len(result) != 1:
+            problems.append(f"{where} must have exactly one member")
+        return result
+    if isinstance(shape, ListShape):
+        if not isinstance(value, list):
+            problems.append(f"{where} must be a list")
+            return []
+        _size(shape, len(value), where, "items", problems)
+        return [_read(shape.member, item, f"{place}[{n}]", problems) for n, item in enumerate(value)]
+    if isinstance(shape, MapShape):
+        if not isinstance(value, dict):
+            problems.append(f"{where} must be an object")
+            return {}
+        _size(shape, len(value), where, "entries", problems)
+        for key in value:
+            _read(shape.key, key, f"a key of {where}", problems)
+        return {key: _read(shape.value, item, f"{place}.{key}", problems) for key, item in value.items()}
+    _scalar(shape, value, where, problems)
+    return value
+
+
+def _scalar(shape: Shape, value: Any, where: str, problems: list[str]) -> None:
+    kinds: dict[str, tuple[type, ...]] = {
+        "string": (str,),
+        "character": (str,),
+        "blob": (str,),
+        "boolean": (bool,),
+        "integer": (int,),
+        "long": (int,),
+        "float": (int, float),
+        "double": (int, float),
+        "timestamp": (int, float, str),
+    }
+    # type(), not isinstance(): to Python a bool is an int, to a service it is not.
+    if type(value) not in kinds[shape.type_name]:
+        problems.append(f"{where} must be of type {shape.type_name}")
+    elif shape.type_name == "string":
+        enum = getattr(shape, "enum", None)
+        if enum and value not in enum:
+            problems.append(f"{where} must be one of {', '.join(enum)}")
+        _size(shape, len(value), where, "characters", problems)
+        pattern = shape.metadata.get("pattern")
+        if pattern and not regex.search(pattern, value):
+            problems.append(f"{where} must match {pattern}")
+    elif shape.type_name in ("integer", "long", "float", "double"):
+        _size(shape, value, where, "", problems)
+
+
+def _size(shape: Shape, size: float, where: str, unit: str, problems: list[str]) -> None:
+    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+    if least is not None and size < least:
+        problems.append(f"{where} is below the least of {least} {unit}".rstrip())
+    if most is not None and size > most:
+        problems.append(f"{where} is over the most of {most} {unit}".rstrip())
+
+
+def _write(shape: Shape, value: Any) -> Any:
+    if isinstance(shape, StructureShape) and not shape.is_document_type:
+        return {
+            member.serialization.get("name", name): _write(member, value[name])
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        } | {name: item for name, item in value.items() if name not in shape.members}
+    if isinstance(shape, ListShape):
+        return [_write(shape.member, item) for item in value]
+    if isinstance(shape, MapShape):
+        return {key: _write(shape.value, item) for key, item in value.items()}
+    return value
