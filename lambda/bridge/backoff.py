@@ -19,9 +19,7 @@ def blocked_wait(*, pace: float, spread: float) -> int:
     return _spread(pace, spread)
 
 
-def receives_possible(
-    *, retry_first: float, retry_longest: float, blocked_retry: float, give_up_after: float
-) -> int:
+def receives_possible(*, retry_first: float, retry_longest: float, blocked_retry: float, give_up_after: float) -> int:
     """The most often SQS can hand out a text before forward gives it up by age, whatever kind of trouble it has.
 
     Every try of a text hides it for at least the shortest jittered wait, so only the waits count.

@@ -1,0 +1,392 @@
+"""Delivering a batch: each conversation's texts in order, conversations at the same time.
+
+What is done with each class of trouble is decided here, and only here. A text leaves with a Report; whoever runs a
+batch turns the reports into visibility, partial failures, logs and metrics.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from bridge import compose
+from bridge.backoff import blocked_wait, retry_wait
+from bridge.compose import NewSession, Part
+from bridge.config import Config, Route
+from bridge.connect import Accepted
+from bridge.entry import Entry
+from bridge.errors import (
+    BlockedError,
+    BridgeError,
+    LedgerError,
+    NotFoundError,
+    OutOfTimeError,
+    PermanentError,
+    QueueError,
+    RejectedError,
+    ThrottledError,
+    TransientError,
+    UnexpectedError,
+    UnknownNumberError,
+    ending,
+)
+from bridge.ledger import Facts, Known
+from bridge.notification import InboundSms
+from bridge.pacing import Pacer
+
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 2.0
+"""Seconds between calls for one part within a batch, doubling."""
+_TURNS = 4
+"""After so many turns missed in a row the wait for the next one doubles."""
+_NO_CHAT = "the customer ended a chat, and none was open"
+
+
+class Connect(Protocol):
+    def send(self, part: Part, *, source: str, destination: str, session: NewSession) -> Accepted: ...
+
+
+class Memory(Protocol):
+    def read(self, text_key: str) -> Known | None: ...
+    def part_done(
+        self,
+        text_key: str,
+        facts: Facts,
+        *,
+        plan: compose.Plan,
+        part: int,
+        parts: int,
+        attempts: int,
+        contact: str | None,
+        new_chat: bool,
+        nothing_shown: str | None = None,
+    ) -> Known: ...
+    def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int) -> None: ...
+    def failed(self, text_key: str, facts: Facts, error: BridgeError, *, stage: str, attempts: int = 0) -> None: ...
+    def duplicate(self, text_key: str) -> None: ...
+
+
+class DeadLetters(Protocol):
+    def put(
+        self,
+        body: str,
+        error: BridgeError,
+        *,
+        conversation: str,
+        deduplication_id: str,
+        text_key: str,
+        attempts: int = 0,
+        entry_id: str | None = None,
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time as this module takes it; tests hand in one that they turn themselves."""
+
+    now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What became of one text in this batch.
+
+    `wait` is the seconds for which a text that was given back stays hidden. `error` says why it failed or was given
+    back; followers of a text that was given back have none. `parts` counts those that Connect accepted now.
+    """
+
+    entry: Entry
+    result: Literal["forwarded", "failed", "ignored", "duplicate", "given back"]
+    error: BridgeError | None = None
+    wait: int = 0
+    parts: int = 0
+    attempts: int = 0
+    contact: str | None = None
+    new_chat: bool = False
+    gave_up: bool = False
+    milliseconds: int | None = None
+    defect: str | None = field(default=None, repr=False)
+
+
+class Courier:
+    """Delivers batches. One per environment: it holds the pace at which Connect is called."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        connect: Connect,
+        ledger: Memory,
+        failed: DeadLetters,
+        pacer: Pacer,
+        clock: Clock | None = None,
+        spread: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311 (jitter is no secret)
+    ) -> None:
+        self._config = config
+        self._connect, self._ledger, self._failed, self._pacer = connect, ledger, failed, pacer
+        self._clock = clock or Clock()
+        self._spread = spread
+
+    def deliver(self, conversations: Sequence[Sequence[Entry]]) -> list[Report]:
+        """Reports of all texts, none of which is missing; takes little longer than the batch deadline."""
+        until = self._clock.monotonic() + self._config.limits.batch_deadline
+        if len(conversations) == 1:
+            return self.deliver_conversation(conversations[0], until=until)
+        with ThreadPoolExecutor(max_workers=len(conversations) or 1) as pool:
+            reports = pool.map(lambda texts: self.deliver_conversation(texts, until=until), conversations)
+            return [report for of_one in reports for report in of_one]
+
+    def deliver_conversation(self, entries: Sequence[Entry], *, until: float) -> list[Report]:
+        """Texts of one conversation, in order. After one that must wait, its followers wait with it, untried.
+
+        While one message of a group is hidden, SQS withholds the whole group: so all are hidden for the same time.
+        """
+        reports: list[Report] = []
+        for number, entry in enumerate(entries):
+            report = self._deliver(entry, until=until)
+            if report.result == "given back":
+                if isinstance(report.error, OutOfTimeError) and (reports or report.parts):
+                    report = replace(report, wait=0)  # the conversation got on; nothing is wrong with it
+                followers = entries[number + 1 :]
+                return [
+                    *reports,
+                    report,
+                    *(Report(entry=follower, result="given back", wait=report.wait) for follower in followers),
+                ]
+            reports.append(report)
+        return reports
+
+    def _deliver(self, entry: Entry, *, until: float) -> Report:
+        attempt = _Attempt(entry=entry)
+        try:
+            return self._forward(attempt, until=until)
+        except PermanentError as exc:
+            return self._give_up(attempt, exc)
+        except (TransientError, BlockedError) as exc:
+            return self._give_back(attempt, exc)
+        except Exception as exc:
+            # The message could quote what was texted; where it happened says enough.
+            return self._give_back(
+                attempt,
+                UnexpectedError(f"a defect of the bridge: {type(exc).__name__}"),
+                defect="".join(traceback.format_tb(exc.__traceback__)),
+            )
+
+    def _forward(self, attempt: _Attempt, *, until: float) -> Report:
+        entry = attempt.entry
+        sms = entry.inbound_sms()
+        known = attempt.known = self._ledger.read(sms.text_key)
+        if known and known.finished:
+            return self._duplicate(entry)
+        route = self._route(sms)
+        chat = self._config.chat
+        plan = known.plan if known and known.plan else None
+        if plan is None:
+            plan = compose.plan(
+                sms, sent_at=entry.sent_at, now=self._clock.now(), chat=chat, limits=self._config.limits
+            )
+        parts = compose.parts(sms, plan, chat)
+        session = compose.new_session(sms, route, chat)
+        part = known.parts_done if known else 0
+        while part < len(parts):
+            accepted = self._send(attempt, parts[part], sms=sms, route=route, session=session, until=until)
+            attempt.accepted(accepted)
+            known = attempt.known = self._ledger.part_done(
+                sms.text_key,
+                entry.facts,
+                plan=plan,
+                part=part,
+                parts=len(parts),
+                attempts=attempt.take_attempts(),
+                contact=accepted.contact if accepted else None,
+                new_chat=bool(accepted and accepted.new_chat),
+                nothing_shown=None if accepted or len(parts) > 1 else _NO_CHAT,
+            )
+            part = known.parts_done
+        return Report(
+            entry=entry,
+            result="ignored" if known and known.outcome == "ignored" else "forwarded",
+            parts=attempt.parts,
+            attempts=attempt.attempts,
+            contact=known.contact if known else None,
+            new_chat=attempt.new_chat,
+            milliseconds=self._age_of_text(entry),
+        )
+
+    def _route(self, sms: InboundSms) -> Route:
+        try:
+            return self._config.routes[sms.destination_number]
+        except KeyError as exc:
+            raise UnknownNumberError(
+                f"bridge.toml has no number {ending(sms.destination_number)}: add a [[numbers]] block, deploy, redrive"
+            ) from exc
+
+    def _send(
+        self,
+        attempt: _Attempt,
+        part: Part,
+        *,
+        sms: InboundSms,
+        route: Route,
+        session: NewSession,
+        until: float,
+    ) -> Accepted | None:
+        """Connect's answer; None for a DISCONNECT that found no chat. Tries again while the deadline allows."""
+        pause, last = _FIRST_PAUSE, None
+        while True:
+            if not self._pacer.take(until=until):
+                raise last or OutOfTimeError("Connect's rate left no room for it in this batch")
+            attempt.called()
+            try:
+                accepted = self._connect.send(
+                    part, source=sms.origination_number, destination=route.arn, session=session
+                )
+            except (RejectedError, NotFoundError):
+                if part.type == "DISCONNECT":
+                    return None
+                raise
+            except TransientError as exc:
+                last = exc
+                if isinstance(exc, ThrottledError):
+                    self._pacer.throttled()
+            else:
+                self._pacer.accepted()
+                return accepted
+            wait = pause * (1 + 0.5 * self._spread())
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            if self._clock.monotonic() + wait >= until:
+                raise last
+            self._clock.sleep(wait)
+
+    def _duplicate(self, entry: Entry) -> Report:
+        with suppress(LedgerError):  # it is only counted there
+            self._ledger.duplicate(entry.text_key)
+        return Report(entry=entry, result="duplicate")
+
+    def _give_up(self, attempt: _Attempt, error: BridgeError, *, gave_up: bool = False) -> Report:
+        """To failed, then into the ledger; killed between the two, the same happens again and SQS drops the second."""
+        entry = attempt.entry
+        try:
+            self._failed.put(
+                entry.body,
+                error,
+                conversation=entry.group,
+                deduplication_id=entry.entry_id,
+                text_key=entry.text_key,
+                attempts=attempt.attempts,
+                entry_id=entry.entry_id,
+            )
+            self._ledger.failed(entry.text_key, entry.facts, error, stage="forward", attempts=attempt.take_attempts())
+        except (QueueError, LedgerError) as exc:
+            return self._hidden(attempt, exc)
+        return Report(entry=entry, result="failed", error=error, attempts=attempt.attempts, gave_up=gave_up)
+
+    def _give_back(self, attempt: _Attempt, error: BridgeError, *, defect: str | None = None) -> Report:
+        entry, limits = attempt.entry, self._config.limits
+        tried = not isinstance(error, OutOfTimeError)
+        age = self._clock.now() - entry.queued_at
+        if tried and age >= limits.give_up_after:
+            return replace(
+                self._give_up(attempt, type(error)(f"gave up after {_hours(age)}; last: {error}"), gave_up=True),
+                defect=defect,
+            )
+        if tried:
+            with suppress(LedgerError):  # the text itself is safe in its queue; the next try writes again
+                self._ledger.given_back(entry.text_key, entry.facts, error, attempts=attempt.take_attempts())
+        return replace(self._hidden(attempt, error), defect=defect)
+
+    def _hidden(self, attempt: _Attempt, error: BridgeError) -> Report:
+        limits = self._config.limits
+        if isinstance(error, BlockedError):
+            wait = blocked_wait(pace=limits.blocked_retry, spread=self._spread())
+        else:
+            wait = retry_wait(
+                retries=attempt.turns_missed if isinstance(error, OutOfTimeError) else attempt.retries,
+                first=limits.retry_first,
+                longest=limits.retry_longest,
+                spread=self._spread(),
+            )
+        return Report(
+            entry=attempt.entry,
+            result="given back",
+            error=error,
+            wait=wait,
+            parts=attempt.parts,
+            attempts=attempt.attempts,
+            new_chat=attempt.new_chat,
+        )
+
+    def _age_of_text(self, entry: Entry) -> int | None:
+        sent_at = entry.sent_at
+        return max(0, int((self._clock.now() - sent_at.timestamp()) * 1000)) if sent_at else None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Attempt:
+    """What has happened to one text in this batch so far."""
+
+    entry: Entry
+    known: Known | None = None
+    attempts: int = 0
+    parts: int = 0
+    new_chat: bool = False
+    _unwritten: int = 0
+
+    def called(self) -> None:
+        self.attempts += 1
+        self._unwritten += 1
+
+    def accepted(self, accepted: Accepted | None) -> None:
+        if accepted:
+            self.parts += 1
+            self.new_chat = self.new_chat or accepted.new_chat
+
+    def take_attempts(self) -> int:
+        """Those that the ledger has not been told of yet."""
+        taken, self._unwritten = self._unwritten, 0
+        return taken
+
+    @property
+    def retries(self) -> int:
+        """How often this text was given back before, from the ledger: SQS counts receives of followers too, which
+        were not tried. Only where the ledger is silent SQS's count must do."""
+        if self.known:
+            return self.known.retries
+        return self.entry.receive_count - 1
+
+    @property
+    def turns_missed(self) -> int:
+        """How a text that was not tried at all is hidden: soon again at first, since nothing is wrong with it, but
+        not for ever, since SQS counts each receive against maxReceiveCount."""
+        return (self.entry.receive_count - 1) // _TURNS
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+
+
+def metrics_of(reports: Sequence[Report]) -> dict[str, int]:
+    """Counts of a batch by metric name."""
+
+    def count(condition: Callable[[Report], bool]) -> int:
+        return sum(map(condition, reports))
+
+    return {
+        "TextsForwarded": count(lambda r: r.result == "forwarded"),
+        "TextsFailed": count(lambda r: r.result == "failed"),
+        "TextsIgnored": count(lambda r: r.result == "ignored"),
+        "DuplicatesSuppressed": count(lambda r: r.result == "duplicate"),
+        "PartsForwarded": sum(report.parts for report in reports),
+        "NewChats": count(lambda r: r.new_chat),
+        "Retries": count(lambda r: r.result == "given back" and isinstance(r.error, TransientError)),
+        "Blocked": count(lambda r: isinstance(r.error, BlockedError)),
+        "GaveUp": count(lambda r: r.gave_up),
+    }

@@ -1,0 +1,107 @@
+"""What can go wrong with a text. A class means an action; nobody looks at a message to decide.
+
+    BridgeError
+    ├── PermanentError                 cannot succeed: to failed at once
+    │   ├── MalformedNotificationError     not the two-way SMS payload
+    │   ├── UnknownNumberError             no route for the number that was texted
+    │   └── RejectedError                  Connect says that the request itself is wrong
+    ├── TransientError                 try again, in order, backing off
+    │   ├── ThrottledError                 Connect's rate limit
+    │   ├── UnavailableError               5xx, time-outs, resets
+    │   ├── LedgerError                    DynamoDB
+    │   ├── QueueError                     SQS
+    │   ├── OutOfTimeError                 the batch deadline came first; nothing failed
+    │   └── UnexpectedError                a defect of ours: held, seen in the log, healed by a deploy
+    └── BlockedError                   somebody's configuration, it hits every text: try again slowly, alarm at once
+        ├── AccessRefusedError             AccessDenied, or an answer that we do not know
+        ├── NotFoundError                  ResourceNotFound
+        └── ChatLimitError                 the instance's quota of active chats
+
+Messages are for the engineer on call and go into the ledger and the failed queue: no body, no full phone number.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class BridgeError(Exception):
+    """Root of this tree."""
+
+    @property
+    def code(self) -> str:
+        """The name under which ledger, failed queue and metrics know this trouble."""
+        return type(self).__name__
+
+
+class PermanentError(BridgeError):
+    """Trying again cannot help."""
+
+
+class MalformedNotificationError(PermanentError):
+    """The notification is not an inbound SMS as AWS documents it."""
+
+
+class UnknownNumberError(PermanentError):
+    """bridge.toml has no route for the number that was texted."""
+
+
+class RejectedError(PermanentError):
+    """Connect answered that the request itself is wrong."""
+
+
+class TransientError(BridgeError):
+    """Trying again will help."""
+
+
+class ThrottledError(TransientError):
+    """Connect answered 429."""
+
+
+class UnavailableError(TransientError):
+    """Connect answered 5xx, not in time, or not at all."""
+
+
+class LedgerError(TransientError):
+    """The ledger could not be read or written."""
+
+
+class QueueError(TransientError):
+    """A queue did not take what it was given."""
+
+
+class OutOfTimeError(TransientError):
+    """The batch deadline came before it was this text's turn."""
+
+
+class UnexpectedError(TransientError):
+    """Something that this code did not foresee."""
+
+
+class BlockedError(BridgeError):
+    """Somebody has to change a configuration or a quota; then trying again helps."""
+
+
+class AccessRefusedError(BlockedError):
+    """Connect does not let this account or role make the call."""
+
+
+class NotFoundError(BlockedError):
+    """Connect does not know the number, instance or flow."""
+
+
+class ChatLimitError(BlockedError):
+    """The Connect instance has as many active chats as its quota allows."""
+
+
+_NUMBER = re.compile(r"\+?\d[\d\s().-]{4,}\d")
+
+
+def redact(text: str) -> str:
+    """`text` without phone numbers: of each run of six digits or more, the last two remain."""
+    return _NUMBER.sub(lambda found: f"…{found[0][-2:]}", text)
+
+
+def ending(number: str) -> str:
+    """How a phone number may be spoken of: by its last four characters, fewer where it is short."""
+    return f"…{number[-4:]}" if len(number) > 6 else f"…{number[-2:]}"

@@ -1,0 +1,242 @@
+"""The ledger: one DynamoDB item per text that says what became of it. It holds no body.
+
+It is what makes "once" true: read consistently before a text, and written after each part that Connect accepted, on
+the condition that nobody else has got further.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from bridge.compose import Plan
+from bridge.errors import BridgeError, LedgerError
+from bridge.sdk import TROUBLE, why
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Outcome = Literal["pending", "forwarded", "failed", "ignored"]
+KEEP_SECONDS = 16 * 24 * 3600
+"""Longer than any queue keeps a text (14 days), so that whatever is redriven is still known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the ledger knows of a text. `plan` is there once a part is done."""
+
+    outcome: Outcome
+    plan: Plan | None
+    parts_done: int
+    retries: int
+    contact: str | None
+    new_chat: bool
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to do. A failed text is not finished: redriven, it goes on where it stopped."""
+        return self.outcome in ("forwarded", "ignored")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is written about a text whatever becomes of it. Times: ISO 8601 and epoch milliseconds."""
+
+    conversation: str | None = None
+    sns_message_id: str | None = None
+    sent_at: str | None = None
+    queued_at: int | None = None
+    sequence: str | None = None
+
+
+class Ledger:
+    """Every method raises LedgerError where DynamoDB does not do it in spite of the SDK's retries."""
+
+    def __init__(self, *, client: DynamoDBClient, table: str, now: Callable[[], float] = time.time) -> None:
+        self._client, self._table, self._now = client, table, now
+
+    def read(self, text_key: str) -> Known | None:
+        """Consistent, so that it sees what another environment wrote a moment ago."""
+        try:
+            answer = self._client.get_item(
+                TableName=self._table, Key={"text_key": {"S": text_key}}, ConsistentRead=True
+            )
+        except TROUBLE as exc:
+            raise LedgerError(f"the ledger could not be read ({why(exc)})") from exc
+        item = answer.get("Item")
+        return _known(item) if item else None
+
+    def part_done(
+        self,
+        text_key: str,
+        facts: Facts,
+        *,
+        plan: Plan,
+        part: int,
+        parts: int,
+        attempts: int,
+        contact: str | None,
+        new_chat: bool,
+        nothing_shown: str | None = None,
+    ) -> Known:
+        """Note that Connect accepted part number `part` (from 0) of `parts`; the last one makes the text forwarded.
+
+        `nothing_shown` makes it ignored instead, for that reason. Returns what the ledger knows then: where another
+        worker got further in the meantime, that.
+        """
+        values: dict[str, Any] = {
+            "plan": {"M": _serialised(plan)},
+            "parts": {"N": str(parts)},
+            "parts_done": {"N": str(part + 1)},
+        }
+        finished = part + 1 == parts
+        outcome: Outcome = ("ignored" if nothing_shown else "forwarded") if finished else "pending"
+        if contact:
+            values["contact"] = {"S": contact}
+        if new_chat:
+            values["new_chat"] = {"BOOL": True}
+        values |= self._outcome(outcome, reason=nothing_shown, stage="forward")
+        written = self._update(
+            text_key,
+            facts,
+            values,
+            attempts=attempts,
+            remove=("error",) if "reason" in values else ("error", "reason"),
+            condition="attribute_not_exists(parts_done) OR parts_done = :before",
+            condition_values={":before": {"N": str(part)}},
+        )
+        if written is not None:
+            return written
+        known = self.read(text_key)
+        if known is None:
+            raise LedgerError("the ledger lost a text between two writes")
+        return known
+
+    def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int) -> None:
+        """Note that a text waits for its next try, and why."""
+        values = self._outcome("pending", reason=str(error), error=error.code, stage="forward")
+        self._update(
+            text_key,
+            facts,
+            values,
+            attempts=attempts,
+            add={":one": ("retries", 1)},
+            condition="NOT outcome IN (:forwarded, :ignored)",
+            condition_values=_FINISHED,
+        )
+
+    def failed(self, text_key: str, facts: Facts, error: BridgeError, *, stage: str, attempts: int = 0) -> None:
+        """Note that a text is in the failed queue, and why. A text that was shown stays shown."""
+        self._update(
+            text_key,
+            facts,
+            self._outcome("failed", reason=str(error), error=error.code, stage=stage),
+            attempts=attempts,
+            condition="NOT outcome IN (:forwarded, :ignored)",
+            condition_values=_FINISHED,
+        )
+
+    def ignored(self, text_key: str, facts: Facts, reason: str, *, stage: str) -> None:
+        """Note that there was nothing to show."""
+        self._update(text_key, facts, self._outcome("ignored", reason=reason, stage=stage), attempts=0)
+
+    def duplicate(self, text_key: str) -> None:
+        """Note that a text came again and was not shown again."""
+        self._update(text_key, Facts(), {}, attempts=0, add={":one": ("duplicates", 1)})
+
+    def _outcome(
+        self, outcome: Outcome, *, stage: str, reason: str | None = None, error: str | None = None
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {"outcome": {"S": outcome}, "stage": {"S": stage}}
+        if reason:
+            values["reason"] = {"S": reason}
+        if error:
+            values["error"] = {"S": error}
+        if outcome != "pending":
+            values["done_at"] = {"N": str(self._milliseconds())}
+        return values
+
+    def _update(
+        self,
+        text_key: str,
+        facts: Facts,
+        values: Mapping[str, Any],
+        *,
+        attempts: int,
+        add: Mapping[str, tuple[str, int]] | None = None,
+        remove: tuple[str, ...] = (),
+        condition: str | None = None,
+        condition_values: Mapping[str, Any] | None = None,
+    ) -> Known | None:
+        """None where the condition did not hold."""
+        now = self._milliseconds()
+        changed = dict(values) | {
+            name: {"N": str(value)} if isinstance(value, int) else {"S": value}
+            for name, value in asdict(facts).items()
+            if value is not None
+        }
+        changed["updated_at"] = {"N": str(now)}
+        changed["expires_at"] = {"N": str(now // 1000 + KEEP_SECONDS)}
+        names = {f"#{name}": name for name in (*changed, *remove)}
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changed)
+        expression += ", first_seen_at = if_not_exists(first_seen_at, :now)"
+        expression += " ADD attempts :attempts"
+        expression += "".join(f", {name} {placeholder}" for placeholder, (name, _) in (add or {}).items())
+        if remove:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+        arguments: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": {"text_key": {"S": text_key}},
+            "UpdateExpression": expression,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {f":{name}": value for name, value in changed.items()}
+            | {":now": {"N": str(now)}, ":attempts": {"N": str(attempts)}}
+            | {placeholder: {"N": str(by)} for placeholder, (_, by) in (add or {}).items()}
+            | dict(condition_values or {}),
+            "ReturnValues": "ALL_NEW",
+        }
+        if condition:
+            arguments["ConditionExpression"] = condition
+        try:
+            answer = self._client.update_item(**arguments)
+        except TROUBLE as exc:
+            if why(exc) == "ConditionalCheckFailedException":
+                return None
+            raise LedgerError(f"the ledger could not be written ({why(exc)})") from exc
+        return _known(answer["Attributes"])
+
+    def _milliseconds(self) -> int:
+        return int(self._now() * 1000)
+
+
+_FINISHED = {":forwarded": {"S": "forwarded"}, ":ignored": {"S": "ignored"}}
+
+
+def _serialised(plan: Plan) -> dict[str, Any]:
+    return {
+        "limit": {"N": str(plan.limit)},
+        "prefix": {"S": plan.prefix},
+        "shown": {"BOOL": plan.shown},
+        "ends_chat": {"BOOL": plan.ends_chat},
+    }
+
+
+def _known(item: Mapping[str, Any]) -> Known:
+    plan = item.get("plan", {}).get("M")
+    return Known(
+        outcome=item.get("outcome", {}).get("S", "pending"),
+        plan=Plan(
+            limit=int(plan["limit"]["N"]),
+            prefix=plan["prefix"]["S"],
+            shown=plan["shown"]["BOOL"],
+            ends_chat=plan["ends_chat"]["BOOL"],
+        )
+        if plan
+        else None,
+        parts_done=int(item.get("parts_done", {}).get("N", "0")),
+        retries=int(item.get("retries", {}).get("N", "0")),
+        contact=item.get("contact", {}).get("S"),
+        new_chat=item.get("new_chat", {}).get("BOOL", False),
+    )

@@ -1,0 +1,99 @@
+"""The two queues as the functions use them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from bridge.errors import BridgeError, QueueError
+from bridge.sdk import TROUBLE, why
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_BATCH = 10
+
+
+class Conversations:
+    """The FIFO queue on which each message group is a conversation."""
+
+    def __init__(self, *, client: SQSClient, url: str) -> None:
+        self._client, self._url = client, url
+
+    def put(self, body: str, *, conversation: str, text_key: str) -> None:
+        """Raises QueueError. A text that came within the last five minutes is taken and dropped by SQS."""
+        try:
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                MessageGroupId=conversation,
+                MessageDeduplicationId=text_key,
+            )
+        except TROUBLE as exc:
+            raise QueueError(f"the conversations queue did not take the text ({why(exc)})") from exc
+
+    def hide(self, waits: Sequence[tuple[str, int]]) -> None:
+        """Let texts, by receipt handle, be seen again after so many seconds.
+
+        Raises QueueError where SQS refuses one: that text stays hidden for the queue's own visibility time-out.
+        """
+        for start in range(0, len(waits), _BATCH):
+            entries: list[Any] = [
+                {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                for number, (handle, seconds) in enumerate(waits[start : start + _BATCH])
+            ]
+            try:
+                answer = self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+            except TROUBLE as exc:
+                raise QueueError(f"texts could not be given a waiting time ({why(exc)})") from exc
+            if refused := answer.get("Failed"):
+                codes = ", ".join(sorted({entry["Code"] for entry in refused}))
+                raise QueueError(f"{len(refused)} texts could not be given a waiting time ({codes})")
+
+
+class Failed:
+    """The FIFO dead-letter queue: untouched notifications, each with why, where and when."""
+
+    def __init__(self, *, client: SQSClient, url: str, stage: str, now: Callable[[], float] = time.time) -> None:
+        self._client, self._url, self._stage, self._now = client, url, stage, now
+
+    def put(
+        self,
+        body: str,
+        error: BridgeError,
+        *,
+        conversation: str,
+        deduplication_id: str,
+        text_key: str,
+        attempts: int = 0,
+        entry_id: str | None = None,
+    ) -> None:
+        """Raises QueueError.
+
+        `deduplication_id` must differ each time a text fails anew: a text that fails, is redriven and fails again
+        within five minutes would otherwise be dropped by SQS, silently.
+        """
+        said = {
+            "text_key": text_key,
+            "stage": self._stage,
+            "error": error.code,
+            "reason": str(error),
+            "failed_at": datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds"),
+            "attempts": str(attempts),
+            "entry_id": entry_id,
+        }
+        attributes: Mapping[str, Any] = {
+            name: {"DataType": "String", "StringValue": value} for name, value in said.items() if value
+        }
+        try:
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                MessageGroupId=conversation,
+                MessageDeduplicationId=deduplication_id,
+                MessageAttributes=attributes,
+            )
+        except TROUBLE as exc:
+            raise QueueError(f"the failed queue did not take the text ({why(exc)})") from exc

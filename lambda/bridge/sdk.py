@@ -1,0 +1,49 @@
+"""The AWS SDK as the functions use it: clients whose times fit the batch deadline, and how their trouble looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+if TYPE_CHECKING:
+    from mypy_boto3_connect import ConnectClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+_STORES = ClientConfig(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    tcp_keepalive=True,
+)
+# One attempt: SendChatIntegrationEvent has no client token, so when to call again is the bridge's decision alone.
+_CONNECT = ClientConfig(
+    connect_timeout=1,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 1},
+    tcp_keepalive=True,
+)
+
+TROUBLE = (ClientError, BotoCoreError, ResponseParserError)
+"""What a call can raise: an answer that says no, no answer, or an answer that was cut off."""
+
+
+def why(exc: BaseException) -> str:
+    """The error code of an answer, or the class of what went wrong without one. Never the vendor's message."""
+    return str(exc.response["Error"]["Code"]) if isinstance(exc, ClientError) else type(exc).__name__
+
+
+def connect() -> ConnectClient:
+    return boto3.client("connect", config=_CONNECT)
+
+
+def dynamodb() -> DynamoDBClient:
+    return boto3.client("dynamodb", config=_STORES)
+
+
+def sqs() -> SQSClient:
+    return boto3.client("sqs", config=_STORES)

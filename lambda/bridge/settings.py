@@ -1,0 +1,33 @@
+"""What a function's environment must hold. The stack sets exactly these; a test compares the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Each field is read from the variable of its name in capitals; KeyError names the one that is missing."""
+        return cls(**{field.name: environment[field.name.upper()] for field in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeSettings(_Settings):
+    """Intake puts texts on the conversations queue, and what is no text into failed and ledger."""
+
+    conversations_queue_url: str
+    failed_queue_url: str
+    ledger_table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardSettings(_Settings):
+    """Forward hides texts on the conversations queue, gives them up to failed, and notes all in the ledger."""
+
+    conversations_queue_url: str
+    failed_queue_url: str
+    ledger_table: str
