@@ -24,9 +24,7 @@ Cut = Callable[[Scope], None]
 
 
 def create_app(centre: ContactCentre, *, cut: Cut) -> Starlette:
-    return Starlette(
-        routes=[*_controls(centre), Route("/{path:path}", _Operations(centre, cut), methods=None)]
-    )
+    return Starlette(routes=[*_controls(centre), Route("/{path:path}", _Operations(centre, cut), methods=None)])
 
 
 class _Operations:

@@ -160,9 +160,7 @@ def _read(shape: Shape, value: Any, place: str, problems: list[str]) -> Any:
             elif item is not None:  # null is absent
                 name, member = members[wire]
                 result[name] = _read(member, item, inner, problems)
-        problems += [
-            f"{place}.{n}".lstrip(".") + " is missing" for n in shape.required_members if n not in result
-        ]
+        problems += [f"{place}.{n}".lstrip(".") + " is missing" for n in shape.required_members if n not in result]
         if shape.is_tagged_union and len(result) != 1:
             problems.append(f"{where} must have exactly one member")
         return result

@@ -1,0 +1,414 @@
+"""The bridge really deployed, on this machine: a local AWS, the contact-centre double, and `cdk deploy` to them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import boto3
+import httpx
+from botocore.config import Config as ClientConfig
+from botocore.session import Session as BotocoreSession
+
+from sandbox.double.client import Double
+from sandbox.processes import Process
+
+ROOT = Path(__file__).resolve().parent.parent
+ACCOUNT = "111122223333"
+REGION = "us-east-1"
+PORT, DOUBLE_PORT = 4566, 4567
+HEALTHY_WITHIN = 60.0
+
+_NO_USER_SETTINGS: dict[str, Any] = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+"""botocore's session variables for clients that a broken or foreign AWS profile must not touch."""
+
+OnStep = Callable[[str], None]
+"""Told of each step as it begins."""
+
+
+class SandboxError(Exception):
+    """The sandbox cannot do what was asked; the message is for people, `tail` the end of the log that says why."""
+
+    def __init__(self, message: str, *, log: Path | None = None) -> None:
+        super().__init__(message)
+        self.log = log
+        self.tail: list[str] = []
+        if log and log.exists():
+            with log.open(encoding="utf-8", errors="replace") as lines:
+                self.tail = list(deque((_plain(line) for line in lines if line.strip()), maxlen=15))
+
+
+@dataclass(slots=True, kw_only=True)
+class Sandbox:
+    """One local deployment: `name` has its own processes, ports, folder and stack."""
+
+    region: ClassVar[str] = REGION
+    account: ClassVar[str] = ACCOUNT
+
+    name: str
+    port: int
+    double_port: int
+    processes: dict[str, Process]
+    config: str = ""
+    stack: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def up(
+        cls,
+        name: str = "default",
+        port: int = PORT,
+        double_port: int = DOUBLE_PORT,
+        config: Path = ROOT / "bridge.toml",
+        on_step: OnStep = lambda _: None,
+    ) -> Sandbox:
+        """Starts and deploys; one that is up is deployed again. Port 0 is any free one.
+
+        Whatever goes wrong (also Ctrl-C) ends what was started; logs stay in the folder. Raises SandboxError.
+        """
+        _check_name(name)
+        _check_tools()
+        if not config.is_file():
+            raise SandboxError(f"there is no file {config}")
+        with _lock(name):
+            if running := _running(name):
+                if port not in (0, PORT, running.port):
+                    raise SandboxError(
+                        f"sandbox {name} is already up, on port {running.port}; "
+                        "take it down first, or give this one another --name"
+                    )
+                on_step(f"sandbox {name} is already up on port {running.port}: deploying again")
+                running._deploy(config, on_step)
+                return running
+            _end(name)
+            _wipe(name)
+            port, double_port = _ports(port, double_port)
+            sandbox = cls(name=name, port=port, double_port=double_port, processes={})
+            try:
+                sandbox._start(config, on_step)
+            except BaseException:
+                _end(name)
+                _wipe(name, keep="logs")
+                raise
+            return sandbox
+
+    @classmethod
+    def attach(cls, name: str = "default") -> Sandbox:
+        """The sandbox that is up and deployed. Raises SandboxError."""
+        sandbox = _running(name)
+        if sandbox is None or not sandbox.outputs:
+            option = "" if name == "default" else f" --name {name}"
+            raise SandboxError(f"no sandbox named {name} is up; start it with: bridge sandbox up{option}")
+        return sandbox
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def double_url(self) -> str:
+        return f"http://127.0.0.1:{self.double_port}"
+
+    @property
+    def folder(self) -> Path:
+        return _folder(self.name)
+
+    def double(self) -> Double:
+        """The contact centre's controls: faults, settings, journal."""
+        return Double(self.double_url)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the local AWS; `connect` is the double's."""
+        session: Any = boto3.session.Session(botocore_session=BotocoreSession(_NO_USER_SETTINGS), region_name=REGION)
+        return session.client(
+            service,
+            endpoint_url=self.double_url if service == "connect" else self.endpoint_url,
+            aws_access_key_id=ACCOUNT,  # MiniStack takes the account from it
+            aws_secret_access_key="sandbox",  # noqa: S106
+            config=ClientConfig(max_pool_connections=32, proxies={}),
+        )
+
+    def deploy(self, config: Path, on_step: OnStep = lambda _: None) -> None:
+        """Deploys again, with another bridge.toml or changed code. Raises SandboxError; the sandbox stays up."""
+        with _lock(self.name):
+            self._deploy(config, on_step)
+
+    def down(self) -> None:
+        """Ends the processes that up started and removes the folder. Twice is once."""
+        with _lock(self.name):
+            _end(self.name)
+            _wipe(self.name)
+
+    def status(self) -> dict[str, Any]:
+        """Name, URLs, whether each process runs, stack, configuration and outputs."""
+        return {
+            "name": self.name,
+            "endpoint_url": self.endpoint_url,
+            "double_url": self.double_url,
+            "processes": {role: process.running for role, process in self.processes.items()},
+            "stack": self.stack,
+            "config": self.config,
+            "outputs": self.outputs,
+        }
+
+    def _start(self, config: Path, on_step: OnStep) -> None:
+        for part in ("logs", "tmp", "home"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+        on_step(f"starting the local AWS on port {self.port}, the contact centre on port {self.double_port}")
+        self._launch("double", [sys.executable, "-m", "sandbox.double", "--port", str(self.double_port)])
+        self._launch("ministack", [ROOT / ".venv-ministack/bin/python", "-m", "ministack"])
+        with self._cdk("synth", *self._synth(config)) as synth:
+            self._healthy("double", f"{self.double_url}/_double/status")
+            self._healthy("ministack", f"{self.endpoint_url}/_ministack/health")
+            on_step("cdk bootstrap")
+            with self._cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}") as bootstrap:
+                self._finish("bootstrap", bootstrap)
+            on_step("cdk synth")
+            self._finish("synth", synth)
+        self._deploy_assembly(config, on_step)
+
+    def _deploy(self, config: Path, on_step: OnStep) -> None:
+        on_step("cdk synth")
+        with self._cdk("synth", *self._synth(config)) as synth:
+            self._finish("synth", synth)
+        self._deploy_assembly(config, on_step)
+
+    def _synth(self, config: Path) -> list[str]:
+        return ["--quiet", "--output", str(self._assembly), "-c", f"config={config.resolve()}"]
+
+    def _deploy_assembly(self, config: Path, on_step: OnStep) -> None:
+        on_step("cdk deploy")
+        outputs = self.folder / "outputs.json"
+        outputs.unlink(missing_ok=True)
+        options = ["--all", "--require-approval", "never", "--outputs-file", str(outputs)]
+        with self._cdk("deploy", "--app", str(self._assembly), *options) as deploy:
+            self._finish("deploy", deploy)
+        try:
+            ((self.stack, self.outputs),) = json.loads(outputs.read_text(encoding="utf-8")).items()
+        except (OSError, ValueError) as exc:
+            log = self._log("deploy")
+            raise SandboxError("the deployment gave no outputs of exactly one stack", log=log) from exc
+        on_step("waiting for the queue's event source mapping")
+        self._mapping_enabled()
+        shutil.copyfile(config, self.folder / "bridge.toml")
+        self.config = str(config)
+        self._save()
+
+    def _mapping_enabled(self) -> None:
+        function = self.outputs.get("ForwardFunctionName")
+        if not function:
+            raise SandboxError(f"stack {self.stack} has no output ForwardFunctionName")
+        aws = self.client("lambda")
+        with contextlib.closing(aws):
+            deadline = time.monotonic() + HEALTHY_WITHIN
+            while time.monotonic() < deadline:
+                mappings = aws.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+                if mappings and all(mapping["State"] == "Enabled" for mapping in mappings):
+                    return
+                time.sleep(0.1)
+        raise SandboxError("the queue's event source mapping is not enabled", log=self._log("ministack"))
+
+    @property
+    def _assembly(self) -> Path:
+        return self.folder / "cdk.out"
+
+    def _log(self, step: str) -> Path:
+        return self.folder / "logs" / f"{step}.log"
+
+    def _launch(self, role: str, command: list[str | Path]) -> None:
+        env = _clean_environment(self.folder)
+        if role == "ministack":
+            env |= {
+                "GATEWAY_PORT": str(self.port),
+                "BIND_HOST": "127.0.0.1",
+                "MINISTACK_HOST": "127.0.0.1",
+                "MINISTACK_REGION": REGION,
+                "MINISTACK_ACCOUNT_ID": ACCOUNT,
+                "S3_DATA_DIR": str(self.folder / "tmp/s3"),
+                "STATE_DIR": str(self.folder / "tmp/state"),
+                "AWS_ENDPOINT_URL_CONNECT": self.double_url,
+                # Lambda's pause before an asynchronous second try is a minute; here a test waits for it.
+                "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.5",
+                # Listeners on fixed ports and a look for containers to clean up: none of them ours.
+                "IOT_MTLS_ENABLED": "0",
+                "SFTP_ENABLED": "0",
+                "DOCKER_HOST": f"unix://{self.folder / 'tmp/no-docker'}",
+            }
+        process = Process.start(command, env=env, cwd=ROOT, log=self._log(role))
+        self.processes[role] = process
+        self._save()
+
+    def _healthy(self, role: str, url: str) -> None:
+        deadline = time.monotonic() + HEALTHY_WITHIN
+        with httpx.Client(trust_env=False, timeout=5) as http:
+            while time.monotonic() < deadline:
+                if not self.processes[role].running:
+                    raise SandboxError(f"{role} ended while starting", log=self._log(role))
+                with contextlib.suppress(httpx.TransportError):
+                    if http.get(url).is_success:
+                        return
+                time.sleep(0.05)
+        raise SandboxError(f"{role} was not healthy within {HEALTHY_WITHIN:.0f} s", log=self._log(role))
+
+    @contextlib.contextmanager
+    def _cdk(self, command: str, *options: str) -> Iterator[Process]:
+        """Runs the CDK's command line tool; it does not outlive the block.
+
+        Only synth, which runs our app, sees the user's environment (but nothing of AWS): packaging may need it.
+        """
+        env = _clean_environment(self.folder)
+        if command == "synth":
+            env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_"))}
+            env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
+        env |= {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_REGION": REGION,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "CDK_DEFAULT_ACCOUNT": ACCOUNT,
+            "CDK_DEFAULT_REGION": REGION,
+            "CDK_HOME": str(self.folder / "home"),
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+            "CDK_DISABLE_VERSION_CHECK": "true",
+            "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+            "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
+            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+            "NO_COLOR": "1",
+        }
+        quiet = ["--no-notices", "--no-version-reporting", "--no-color", "--ci"]
+        process = Process.start(
+            [ROOT / "node_modules/.bin/cdk", command, *options, *quiet],
+            env=env,
+            cwd=ROOT if command == "synth" else self.folder,  # elsewhere than the app: it is not run again
+            log=self._log(command),
+        )
+        try:
+            yield process
+        finally:
+            process.stop()
+
+    def _finish(self, step: str, process: Process) -> None:
+        if process.wait() != 0:
+            raise SandboxError(f"cdk {step} failed", log=self._log(step))
+
+    def _save(self) -> None:
+        state = self.folder / "state.json"
+        fresh = state.with_suffix(".new")
+        fresh.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+        fresh.replace(state)
+
+
+def names() -> list[str]:
+    """The sandboxes of which something is left, up or not."""
+    return sorted(path.parent.name for path in _home().glob("*/state.json"))
+
+
+def load(name: str) -> Sandbox | None:
+    """The sandbox as last saved, whether or not it still runs."""
+    try:
+        state = json.loads((_folder(name) / "state.json").read_text(encoding="utf-8"))
+        processes = {role: Process(**process) for role, process in state.pop("processes").items()}
+        return Sandbox(processes=processes, **state)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _running(name: str) -> Sandbox | None:
+    sandbox = load(name)
+    if sandbox is None or {"ministack", "double"} - sandbox.processes.keys():
+        return None
+    return sandbox if all(process.running for process in sandbox.processes.values()) else None
+
+
+def _end(name: str) -> None:
+    if sandbox := load(name):
+        for process in sandbox.processes.values():
+            process.stop()
+
+
+def _home() -> Path:
+    return ROOT / ".sandbox"
+
+
+def _folder(name: str) -> Path:
+    return _home() / name
+
+
+def _wipe(name: str, *, keep: str | None = None) -> None:
+    folder = _folder(name)
+    for path in folder.glob("*") if folder.exists() else ():
+        if path.is_dir() and path.name != keep:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.is_file():
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+@contextlib.contextmanager
+def _lock(name: str) -> Iterator[None]:
+    """One command at a time works on a sandbox."""
+    _home().mkdir(exist_ok=True)
+    with (_home() / f".{name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise SandboxError(f"another command is working on sandbox {name} just now") from exc
+        yield
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", name):
+        raise SandboxError("a sandbox's name is made of letters, digits, - and _")
+
+
+def _check_tools() -> None:
+    for tool in (ROOT / ".venv-ministack/bin/python", ROOT / "node_modules/.bin/cdk"):
+        if not tool.exists():
+            raise SandboxError(f"{tool.relative_to(ROOT)} is missing; make it with: make setup")
+    if shutil.which("node") is None:
+        raise SandboxError("Node.js is needed on the PATH (the CDK command line tool runs on it)")
+
+
+def _ports(port: int, double_port: int) -> tuple[int, int]:
+    """The two ports, 0 replaced by a free one. Raises SandboxError when one is taken."""
+    chosen: list[int] = []
+    with contextlib.ExitStack() as held:
+        for option, number in (("--port", port), ("--double-port", double_port)):
+            probe = held.enter_context(socket.socket())
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", number))
+            except (OSError, OverflowError) as exc:
+                raise SandboxError(f"port {number} is taken; choose another with {option}") from exc
+            chosen.append(probe.getsockname()[1])
+    return chosen[0], chosen[1]
+
+
+def _clean_environment(folder: Path) -> dict[str, str]:
+    """What a child needs, and nothing of the user's: no AWS profile, no proxy, no other home than its own."""
+    passed = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL") if key in os.environ}
+    return passed | {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
+
+
+def _plain(line: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line).rstrip()
