@@ -1,0 +1,80 @@
+"""What both functions have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.config import BridgeConfig
+from infra.key import BridgeKey
+
+MEMORY = 512
+"""MB. Lambda gives processor time by memory; at a start, most of the time goes into loading the SDK."""
+
+
+class BridgeFunction(Construct):
+    """A function with its role and its log group; the role may do exactly what `may` says."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        description: str,
+        code: lambda_.Code,
+        config: BridgeConfig,
+        key: BridgeKey,
+        timeout: Duration,
+        environment: Mapping[str, str],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.name = name
+        self.log_group = logs.LogGroup(
+            self,
+            "Logs",
+            encryption_key=key.key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        # The L2 has a name for each number that CloudWatch knows; bridge.toml has the number.
+        group = cast(logs.CfnLogGroup, self.log_group.node.default_child)
+        group.retention_in_days = config.operation.log_retention_days
+        self.role = iam.Role(
+            self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=description
+        )
+        self.policy = iam.Policy(self, "Policy", roles=[self.role])
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=description,
+            code=code,
+            handler=f"bridge.{name}.handler",
+            runtime=lambda_.Runtime(config.runtime, lambda_.RuntimeFamily.PYTHON),
+            architecture=lambda_.Architecture.ARM_64,
+            memory_size=MEMORY,
+            timeout=timeout,
+            tracing=lambda_.Tracing.ACTIVE,
+            # CDK would add more than is needed, and less visibly
+            role=self.role.without_policy_updates(),
+            log_group=self.log_group,
+            environment={
+                **environment,
+                "POWERTOOLS_SERVICE_NAME": name,
+                "POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect",
+                "POWERTOOLS_LOG_LEVEL": config.operation.log_level,
+            },
+        )
+        # Lambda looks at the role's permissions when a queue is connected, and X-Ray at the first call
+        self.function.node.add_dependency(self.policy)
+        self.may("logs:CreateLogStream", "logs:PutLogEvents", on=self.log_group.log_group_arn)
+        self.may("xray:PutTraceSegments", "xray:PutTelemetryRecords", on="*")
+
+    def may(self, *actions: str, on: str) -> None:
+        """Let the function call these, on this resource only."""
+        self.policy.add_statements(iam.PolicyStatement(actions=[*actions], resources=[on]))

@@ -1,0 +1,148 @@
+"""The functions' archive: lambda/bridge, the compiled configuration and pure-Python dependencies, without a network.
+
+Dependencies are copied from the environment that runs this, at the versions in requirements/function.txt; of
+botocore's data comes along what our clients read. The folder is named after the hash of its sources: equal sources do
+not redeploy.
+"""
+
+from __future__ import annotations
+
+import compileall
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+ROOT = Path(__file__).parent.parent
+SERVICES = ("connect", "dynamodb", "sqs")
+"""Those that the functions call: of all others, botocore's models stay behind."""
+FIXED_TIME = 315532800
+"""1980-01-01 UTC, the first day that a zip archive knows."""
+
+_DATA = re.compile(r"botocore/(cacert\.pem|data/(_retry|endpoints|partitions|sdk-default-configuration)\.json)")
+_MODEL = re.compile(r"botocore/data/([^/]+)/([^/]+)/(service-2|endpoint-rule-set-1)\.json\.gz")
+
+
+class PackagingError(Exception):
+    """The archive cannot be made; the message is one line and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A folder as Lambda unpacks it, and the hash of what it was made of."""
+
+    folder: Path
+    fingerprint: str
+
+
+def build(*, config: str, runtime: str, root: Path = ROOT, into: Path | None = None) -> Archive:
+    """Make the archive, or find it made already; `config` is the JSON that the functions read.
+
+    Byte-code goes in when this Python is the functions' own: their folder is read-only, so everything would be compiled
+    anew at each cold start. Otherwise a line on stderr says so. Raises PackagingError.
+    """
+    pins = _pins(root / "requirements" / "function.txt")
+    sources = {
+        path.relative_to(root / "lambda").as_posix(): path.read_bytes()
+        for path in sorted((root / "lambda" / "bridge").rglob("*.py"))
+    } | {"bridge/config.json": config.encode()}
+    byte_code = runtime == f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if not byte_code:
+        ours = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        sys.stderr.write(f"packaging with {ours} for {runtime}: functions are compiled at their cold start\n")
+    made_of = sources | {
+        "dependencies": repr(pins).encode(),
+        "byte-code": sys.version.encode() if byte_code else b"",
+        "packaging": Path(__file__).read_bytes(),
+    }
+    fingerprint = _hash(made_of)
+    folder = (into or root / "build" / "function") / fingerprint[:16]
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
+        try:
+            _write(making, sources)
+            for name in pins:
+                _write(making, dict(_files(name)))
+            if byte_code:
+                _compile(making)
+            _settle(making)
+            making.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another synth was quicker
+                raise
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return Archive(folder=folder, fingerprint=fingerprint)
+
+
+def _pins(requirements: Path) -> dict[str, str]:
+    """Each dependency's version, which must be the one that is installed here."""
+    pins = dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", requirements.read_text(), re.MULTILINE))
+    for name, pinned in sorted(pins.items()):
+        try:
+            installed = version(name)
+        except PackageNotFoundError:
+            installed = "none"
+        if installed != pinned:
+            raise PackagingError(
+                f"{requirements.name} pins {name} {pinned}, this environment has {installed}: run `make setup`"
+            )
+    return pins
+
+
+def _files(name: str) -> Iterator[tuple[str, bytes]]:
+    """A distribution's modules and the data that is read at run time, by their place in the archive.
+
+    Extension modules stay behind: wcwidth, which has one, does without.
+    """
+    found = {file.as_posix(): Path(str(file.locate())) for file in distribution(name).files or ()}
+    models = [match for path in found if (match := _MODEL.fullmatch(path)) and match[1] in SERVICES]
+    current = {m[1]: max(n[2] for n in models if n[1] == m[1] and n[3] == "service-2") for m in models}
+    wanted = {m[0] for m in models if m[2] == current[m[1]]}
+    for path, source in found.items():
+        module = path.endswith(".py") and not path.startswith("..") and "/tests/" not in path
+        if module or path in wanted or _DATA.fullmatch(path):
+            yield path, source.read_bytes()
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for path, content in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+
+def _compile(folder: Path) -> None:
+    """Byte-code that Python takes as it is, without a look at the source's time or content."""
+    compiled = compileall.compile_dir(
+        folder,
+        quiet=1,
+        workers=0,
+        stripdir=str(folder),
+        prependdir="/var/task",
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )
+    if not compiled:
+        raise PackagingError("a module of the functions' archive cannot be compiled: see above")
+
+
+def _settle(folder: Path) -> None:
+    """The same modes and times whenever and by whomever it is made."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        os.utime(path, (FIXED_TIME, FIXED_TIME))
+
+
+def _hash(parts: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, content in sorted(parts.items()):
+        digest.update(f"{name}\n{len(content)}\n".encode() + content)
+    return digest.hexdigest()

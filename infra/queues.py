@@ -1,0 +1,78 @@
+"""The three queues: texts on their way, texts that failed, and what never reached intake."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.key import BridgeKey
+from infra.pinned import pin
+
+LONGEST = Duration.days(14)
+"""The most that SQS allows: time for people to mend what is wrong."""
+
+
+class ConversationsQueue(Construct):
+    """One message group for each conversation: the lock that keeps its texts in order.
+
+    Deduplication ids are the sender's business: equal bodies are not the same text.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: BridgeKey,
+        failed: FailedQueue,
+        visibility: Duration,
+        max_receive_count: int,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            fifo=True,
+            content_based_deduplication=False,
+            deduplication_scope=sqs.DeduplicationScope.MESSAGE_GROUP,
+            fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+            visibility_timeout=visibility,
+            retention_period=LONGEST,
+            dead_letter_queue=sqs.DeadLetterQueue(queue=failed.queue, max_receive_count=max_receive_count),
+            encryption_master_key=key.key,
+            enforce_ssl=True,
+        )
+        pin(self.queue, "ConversationsQueue")
+
+
+class FailedQueue(Construct):
+    """FIFO, as the dead-letter queue of a FIFO queue must be.
+
+    It does not say whose dead-letter queue it may be: the two queues would refer to each other, and CloudFormation
+    allows no circle.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, key: BridgeKey) -> None:
+        super().__init__(scope, construct_id)
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            fifo=True,
+            content_based_deduplication=False,
+            deduplication_scope=sqs.DeduplicationScope.MESSAGE_GROUP,
+            fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+            retention_period=LONGEST,
+            encryption_master_key=key.key,
+            enforce_ssl=True,
+        )
+        pin(self.queue, "FailedQueue")
+
+
+class UndeliveredQueue(Construct):
+    """What SNS or Lambda could not hand to intake; standard, as both of them require."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, key: BridgeKey) -> None:
+        super().__init__(scope, construct_id)
+        self.queue = sqs.Queue(self, "Queue", retention_period=LONGEST, encryption_master_key=key.key, enforce_ssl=True)
+        pin(self.queue, "UndeliveredQueue")

@@ -1,0 +1,116 @@
+"""The stack, in the order in which a text passes through it.
+
+phone -> EUM -> topic -> intake -> conversations -> forward -> Amazon Connect
+                  |        |            |              |
+                  +--------+-> undelivered             +-> ledger
+                           +------------+--------------+-> failed
+"""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.channel_role import TwoWayChannelRole
+from infra.checks import acknowledge
+from infra.config import BridgeConfig
+from infra.forward import Forward
+from infra.intake import Intake
+from infra.key import BridgeKey
+from infra.ledger import Ledger
+from infra.queues import ConversationsQueue, FailedQueue, UndeliveredQueue
+from infra.topic import InboundTopic
+
+VISIBILITY = 6
+"""Times the function's time-out: what Lambda asks of a queue, so that no batch is handed out twice."""
+
+
+class BridgeStack(Stack):
+    """Protected against deletion: a topic without subscribers drops what End User Messaging publishes."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, config: BridgeConfig, code: lambda_.Code) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=config.stack,
+            description="Inbound SMS become messages in Amazon Connect chats",
+            termination_protection=True,
+            analytics_reporting=False,
+        )
+        limits = config.limits
+
+        key = BridgeKey(self, "Key")
+        topic = InboundTopic(self, "Inbound", key=key)
+        channel = TwoWayChannelRole(self, "Channel", topic_arn=topic.topic.topic_arn)
+        undelivered = UndeliveredQueue(self, "Undelivered", key=key)
+        failed = FailedQueue(self, "Failed", key=key)
+        conversations = ConversationsQueue(
+            self,
+            "Conversations",
+            key=key,
+            failed=failed,
+            visibility=Duration.seconds(VISIBILITY * limits.function_timeout),
+            max_receive_count=limits.max_receive_count,
+        )
+        ledger = Ledger(self, "Ledger", key=key)
+
+        environment = {
+            "CONVERSATIONS_QUEUE_URL": conversations.queue.queue_url,
+            "FAILED_QUEUE_URL": failed.queue.queue_url,
+            "LEDGER_TABLE": ledger.table.table_name,
+        }
+        intake = Intake(self, "Intake", code=code, config=config, key=key, environment=environment)
+        intake.take_from(topic, undelivered=undelivered)
+        intake.may("sqs:SendMessage", on=conversations.queue.queue_arn)
+        intake.may("sqs:SendMessage", on=failed.queue.queue_arn)
+        intake.may("dynamodb:UpdateItem", on=ledger.table.table_arn)
+
+        forward = Forward(self, "Forward", code=code, config=config, key=key, environment=environment)
+        forward.take_from(conversations, max_concurrency=limits.max_concurrency)
+        forward.may("sqs:SendMessage", on=failed.queue.queue_arn)
+        forward.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=ledger.table.table_arn)
+        forward.may("connect:SendChatIntegrationEvent", on="*")
+
+        key.admit_to_topic(channel.role, name="EndUserMessaging")
+        key.admit_sns(to="Undelivered")
+        for function in (intake, forward):
+            key.admit_to_queues(function.role, name=function.name.title())
+            key.admit_to_ledger(function.role, name=function.name.title())
+        key.admit_logs()
+
+        acknowledge(
+            undelivered.queue,
+            "AwsSolutions-SQS3",
+            "It is a dead-letter queue itself, of the subscription and of intake's asynchronous calls, which the rule "
+            "does not look at; people and `bridge` read it.",
+        )
+        acknowledge(
+            intake.policy,
+            "AwsSolutions-IAM5[Resource::*]",
+            "X-Ray knows no resources for PutTraceSegments and PutTelemetryRecords.",
+        )
+        acknowledge(
+            forward.policy,
+            "AwsSolutions-IAM5[Resource::*]",
+            "connect:SendChatIntegrationEvent has no resource types and no condition keys, and X-Ray knows no "
+            "resources for PutTraceSegments and PutTelemetryRecords.",
+        )
+        for function in (intake, forward):
+            acknowledge(
+                function.function,
+                "AwsSolutions-L1",
+                "The deployer pins the runtime in bridge.toml, so that no new version of the CDK changes it unasked.",
+            )
+
+        for name, description, value in (
+            ("InboundTopicArn", "Two-way channel of your numbers in End User Messaging", topic.topic.topic_arn),
+            ("TwoWayChannelRoleArn", "Role that End User Messaging publishes in", channel.role.role_arn),
+            ("ConversationsQueueUrl", "Texts on their way, in order", conversations.queue.queue_url),
+            ("FailedQueueUrl", "Texts that could not be delivered, each with why", failed.queue.queue_url),
+            ("UndeliveredQueueUrl", "What could not be handed to intake", undelivered.queue.queue_url),
+            ("LedgerTableName", "What became of each text", ledger.table.table_name),
+            ("IntakeFunctionName", "Puts texts on conversations", intake.function.function_name),
+            ("ForwardFunctionName", "Delivers texts to Amazon Connect", forward.function.function_name),
+        ):
+            CfnOutput(self, name, description=description, value=value)
