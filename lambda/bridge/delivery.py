@@ -165,7 +165,7 @@ class Courier:
         return reports
 
     def _deliver(self, entry: Entry, *, until: float) -> Report:
-        attempt = _Attempt(entry=entry)
+        attempt = _Attempt(entry=entry, retries=entry.receive_count - 1)
         try:
             return self._forward(attempt, until=until)
         except PermanentError as exc:
@@ -183,7 +183,8 @@ class Courier:
     def _forward(self, attempt: _Attempt, *, until: float) -> Report:
         entry = attempt.entry
         sms = entry.inbound_sms()
-        known = attempt.known = self._ledger.read(sms.text_key)
+        known = self._ledger.read(sms.text_key)
+        attempt.retries = known.retries if known else 0
         if known and known.finished:
             return self._duplicate(entry)
         route = self._route(sms)
@@ -199,7 +200,7 @@ class Courier:
         while part < len(parts):
             accepted = self._send(attempt, parts[part], sms=sms, route=route, session=session, until=until)
             attempt.accepted(accepted)
-            known = attempt.known = self._ledger.part_done(
+            known = self._ledger.part_done(
                 sms.text_key,
                 entry.facts,
                 plan=plan,
@@ -334,7 +335,9 @@ class _Attempt:
     """What has happened to one text in this batch so far."""
 
     entry: Entry
-    known: Known | None = None
+    retries: int
+    """How often the text was given back before. SQS's receive count is more than that, since followers are received
+    with their head and not tried, so it serves only until the ledger has spoken."""
     attempts: int = 0
     parts: int = 0
     new_chat: bool = False
@@ -353,14 +356,6 @@ class _Attempt:
         """Those that the ledger has not been told of yet."""
         taken, self._unwritten = self._unwritten, 0
         return taken
-
-    @property
-    def retries(self) -> int:
-        """How often this text was given back before, from the ledger: SQS counts receives of followers too, which
-        were not tried. Only where the ledger is silent SQS's count must do."""
-        if self.known:
-            return self.known.retries
-        return self.entry.receive_count - 1
 
     @property
     def turns_missed(self) -> int:

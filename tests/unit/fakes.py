@@ -1,0 +1,317 @@
+"""Collaborators of the functions, as small as they can be and still behave; each keeps what it was told."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge.compose import NewSession, Part, Plan
+from bridge.config import Chat, Config, Limits, Route
+from bridge.connect import Accepted
+from bridge.delivery import Clock, Courier
+from bridge.entry import Entry
+from bridge.errors import BridgeError, LedgerError, QueueError
+from bridge.ledger import Facts, Known, Outcome
+from bridge.pacing import Pacer
+
+CUSTOMER, OTHER_CUSTOMER = "+14255550182", "+14255550183"
+OURS = "+12125550101"
+ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef0123456789abcdef"
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+CONFIG = Config(
+    chat=Chat(
+        disconnect_keywords=("STOP",),
+        show_disconnect_keyword=True,
+        empty_message="(empty message)",
+        late_message="(sent {sent})",
+        body_attribute="",
+        supported_content_types=("text/plain",),
+    ),
+    limits=Limits(
+        connect_rate=1000,
+        max_concurrency=2,
+        part_length=1024,
+        mark_late_after=900,
+        give_up_after=21_600,
+        batch_deadline=10,
+        retry_first=5,
+        retry_longest=300,
+        blocked_retry=120,
+    ),
+    routes={OURS: Route(arn=ARN, display_name="{customer}", attributes={"queue": "sales"}, streaming_topic_arn=None)},
+)
+
+_ids = itertools.count(1)
+
+
+def payload(body: object = "Hello", **changes: object) -> dict[str, Any]:
+    """What EUM publishes; a change to None is a null, to ... takes the field out."""
+    fields = {
+        "originationNumber": CUSTOMER,
+        "destinationNumber": OURS,
+        "messageKeyword": "KEYWORD_111122223333",
+        "messageBody": body,
+        "inboundMessageId": f"text-{next(_ids)}",
+        "previousPublishedMessageId": None,
+    } | changes
+    return {name: value for name, value in fields.items() if value is not ...}
+
+
+def record(message: object = None, *, sent_at: datetime | str = NOON, **sns: object) -> dict[str, Any]:
+    """A record as Lambda gets it from SNS. `message` is a payload, or text that is published as it stands."""
+    message = payload() if message is None else message
+    return {
+        "EventSource": "aws:sns",
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": "arn:aws:sns:us-east-1:111122223333:inbound:6bd6a5d2",
+        "Sns": {
+            "Type": "Notification",
+            "MessageId": f"sns-{next(_ids)}",
+            "TopicArn": "arn:aws:sns:us-east-1:111122223333:inbound",
+            "Subject": None,
+            "Message": message if isinstance(message, str) else json.dumps(message),
+            "Timestamp": sent_at if isinstance(sent_at, str) else sent_at.isoformat().replace("+00:00", ".000Z"),
+            "MessageAttributes": {},
+        }
+        | sns,
+    }
+
+
+def sqs_record(
+    message: object = None,
+    *,
+    group: str = "group-1",
+    sent_at: datetime | str = NOON,
+    queued_at: datetime = NOON,
+    receive_count: int = 1,
+    body: str | None = None,
+) -> dict[str, Any]:
+    """A message of the conversations queue as the event source mapping hands it over."""
+    number = next(_ids)
+    return {
+        "messageId": f"entry-{number}",
+        "receiptHandle": f"handle-{number}",
+        "body": body if body is not None else json.dumps(record(message, sent_at=sent_at)),
+        "attributes": {
+            "ApproximateReceiveCount": str(receive_count),
+            "SentTimestamp": str(int(queued_at.timestamp() * 1000)),
+            "MessageGroupId": group,
+            "MessageDeduplicationId": f"dedup-{number}",
+            "SequenceNumber": f"{number:020}",
+        },
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+    }
+
+
+def entry(message: object = None, **arguments: Any) -> Entry:
+    return Entry.from_record(sqs_record(message, **arguments))
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.time = now.timestamp()
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+    def as_clock(self) -> Clock:
+        return Clock(now=self.now, monotonic=self.now, sleep=self.sleep)
+
+
+Answer = Accepted | Exception | Callable[[Part], "Accepted | Exception"]
+
+
+class FakeConnect:
+    """Accepts everything, but for what stands in `answers`, which is used up first."""
+
+    def __init__(self, answers: Iterable[Answer] = (), *, clock: FakeClock | None = None, seconds: float = 0) -> None:
+        self.answers = list(answers)
+        self.always: Exception | None = None
+        self.calls: list[tuple[str, Part, NewSession]] = []
+        self.shown: list[tuple[str, str]] = []
+        self._clock, self._seconds = clock, seconds
+        self._chats: set[str] = set()
+
+    def send(self, part: Part, *, source: str, destination: str, session: NewSession) -> Accepted:
+        self.calls.append((source, part, session))
+        if self._clock:
+            self._clock.time += self._seconds
+        answer: Answer = self.always or (self.answers.pop(0) if self.answers else self._accepted(source))
+        if callable(answer):
+            answer = answer(part)
+        if isinstance(answer, Exception):
+            raise answer
+        self.shown.append((source, part.content if part.type == "MESSAGE" else part.type))
+        return answer
+
+    @property
+    def contents(self) -> list[str]:
+        return [content for _, content in self.shown]
+
+    def _accepted(self, source: str) -> Accepted:
+        new = source not in self._chats
+        self._chats.add(source)
+        return Accepted(f"contact-{len(self._chats)}", new)
+
+
+@dataclass
+class Noted:
+    known: Known
+    facts: Facts = field(default_factory=Facts)
+    attempts: int = 0
+    duplicates: int = 0
+    reason: str | None = None
+    error: str | None = None
+
+
+NOTHING = Known(outcome="pending", plan=None, parts_done=0, retries=0, contact=None, new_chat=False)
+
+
+class FakeLedger:
+    """A dictionary with the ledger's conditions. `broken` names methods that raise, as often as it says."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, Noted] = {}
+        self.broken: dict[str, int] = {}
+
+    def read(self, text_key: str) -> Known | None:
+        self._maybe("read")
+        noted = self.texts.get(text_key)
+        return noted.known if noted else None
+
+    def part_done(
+        self,
+        text_key: str,
+        facts: Facts,
+        *,
+        plan: Plan,
+        part: int,
+        parts: int,
+        attempts: int,
+        contact: str | None,
+        new_chat: bool,
+        nothing_shown: str | None = None,
+    ) -> Known:
+        self._maybe("part_done")
+        noted = self._noted(text_key, facts, attempts)
+        if noted.known.parts_done == part:
+            outcome: Outcome = "pending" if part + 1 < parts else "ignored" if nothing_shown else "forwarded"
+            noted.known = replace(
+                noted.known, outcome=outcome, plan=plan, parts_done=part + 1, contact=contact, new_chat=new_chat
+            )
+            noted.reason, noted.error = nothing_shown, None
+        return noted.known
+
+    def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int) -> None:
+        self._maybe("given_back")
+        noted = self._noted(text_key, facts, attempts)
+        noted.known = replace(noted.known, retries=noted.known.retries + 1)
+        noted.reason, noted.error = str(error), error.code
+
+    def failed(self, text_key: str, facts: Facts, error: BridgeError, *, stage: str, attempts: int = 0) -> None:
+        self._maybe("failed")
+        noted = self._noted(text_key, facts, attempts)
+        if not noted.known.finished:
+            noted.known = replace(noted.known, outcome="failed")
+            noted.reason, noted.error = str(error), error.code
+
+    def ignored(self, text_key: str, facts: Facts, reason: str, *, stage: str) -> None:
+        self._maybe("ignored")
+        noted = self._noted(text_key, facts, 0)
+        noted.known, noted.reason = replace(noted.known, outcome="ignored"), reason
+
+    def duplicate(self, text_key: str) -> None:
+        self._maybe("duplicate")
+        self.texts[text_key].duplicates += 1
+
+    def outcome(self, text_key: str) -> str:
+        return self.texts[text_key].known.outcome
+
+    def _noted(self, text_key: str, facts: Facts, attempts: int) -> Noted:
+        noted = self.texts.setdefault(text_key, Noted(NOTHING))
+        noted.facts = facts
+        noted.attempts += attempts
+        return noted
+
+    def _maybe(self, method: str) -> None:
+        if self.broken.get(method, 0) > 0:
+            self.broken[method] -= 1
+            raise LedgerError(f"{method} is broken")
+
+
+@dataclass
+class DeadLetter:
+    body: str
+    error: BridgeError
+    conversation: str
+    deduplication_id: str
+    text_key: str
+    attempts: int
+    entry_id: str | None
+
+
+class FakeFailed:
+    def __init__(self) -> None:
+        self.entries: list[DeadLetter] = []
+        self.broken = 0
+
+    def put(
+        self,
+        body: str,
+        error: BridgeError,
+        *,
+        conversation: str,
+        deduplication_id: str,
+        text_key: str,
+        attempts: int = 0,
+        entry_id: str | None = None,
+    ) -> None:
+        if self.broken > 0:
+            self.broken -= 1
+            raise QueueError("the failed queue is broken")
+        self.entries.append(DeadLetter(body, error, conversation, deduplication_id, text_key, attempts, entry_id))
+
+
+class Stage:
+    """A Courier among fakes, its time standing still and its jitter zero."""
+
+    def __init__(self, config: Config = CONFIG, *, answers: Iterable[Answer] = (), call_seconds: float = 0) -> None:
+        self.clock = FakeClock()
+        self.connect = FakeConnect(answers, clock=self.clock, seconds=call_seconds)
+        self.ledger, self.failed = FakeLedger(), FakeFailed()
+        self.pacer = Pacer(
+            rate=config.limits.connect_rate,
+            environments=config.limits.max_concurrency,
+            monotonic=self.clock.now,
+            sleep=self.clock.sleep,
+        )
+        self.courier = Courier(
+            config=config,
+            connect=self.connect,
+            ledger=self.ledger,
+            failed=self.failed,
+            pacer=self.pacer,
+            clock=self.clock.as_clock(),
+            spread=lambda: 0.0,
+        )
+
+
+def with_chat(**changes: Any) -> Config:
+    return replace(CONFIG, chat=replace(CONFIG.chat, **changes))
+
+
+def with_limits(**changes: Any) -> Config:
+    return replace(CONFIG, limits=replace(CONFIG.limits, **changes))
