@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
+
+os.environ |= {"POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect", "POWERTOOLS_SERVICE_NAME": "unit-tests"}
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,45 @@
+"""A batch of the queue, read into conversations."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bridge.entry import conversations
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.fakes import NOON, payload, sqs_record
+
+
+def test_a_batch_is_read_into_conversations_in_the_order_of_the_queue() -> None:
+    records = [sqs_record(payload(f"{n}"), group=f"group-{n % 2}") for n in range(6)]
+    groups, out_of_order = conversations({"Records": records})
+    assert [[entry.inbound_sms().body for entry in group] for group in groups] == [["0", "2", "4"], ["1", "3", "5"]]
+    assert out_of_order == 0
+
+
+def test_texts_of_a_batch_are_sorted_by_the_time_at_which_they_were_sent_and_the_overtaken_are_counted() -> None:
+    later, earlier = NOON + timedelta(seconds=1), NOON
+    records = [sqs_record(payload("second"), sent_at=later), sqs_record(payload("first"), sent_at=earlier)]
+    ((first, second),), out_of_order = conversations({"Records": records})
+    assert (first.inbound_sms().body, second.inbound_sms().body) == ("first", "second")
+    assert out_of_order == 1
+
+
+@given(st.lists(st.integers(0, 3), max_size=10))
+def test_sorting_is_stable_and_counts_exactly_those_behind_a_later_one(seconds: list[int]) -> None:
+    records = [sqs_record(sent_at=NOON + timedelta(seconds=second)) for second in seconds]
+    groups, out_of_order = conversations({"Records": records})
+    order = [int(entry.sequence) for group in groups for entry in group]
+    assert order == [
+        int(record["attributes"]["SequenceNumber"])
+        for _, record in sorted(zip(seconds, records, strict=True), key=lambda pair: pair[0])
+    ]
+    assert out_of_order == sum(any(earlier > s for earlier in seconds[:n]) for n, s in enumerate(seconds))
+
+
+def test_what_is_no_notification_keeps_its_place_by_the_time_it_was_queued() -> None:
+    records = [sqs_record(body="nonsense", queued_at=NOON), sqs_record(payload("hi"), sent_at=NOON)]
+    ((first, second),), _ = conversations({"Records": records})
+    assert (first.notification, second.inbound_sms().body) == (None, "hi")
+    assert first.text_key == first.entry_id

@@ -1,0 +1,227 @@
+"""Both functions, from the event that Lambda hands in to what they return, log and count."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from bridge import reporting
+from bridge.errors import AccessRefusedError, LedgerError, MalformedNotificationError, QueueError, UnavailableError
+from bridge.forward import forward
+from bridge.intake import Intake, intake
+from bridge.notification import Notification
+from bridge.settings import ForwardSettings, IntakeSettings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.fakes import CUSTOMER, OURS, FakeFailed, FakeLedger, Stage, payload, record, sqs_record
+
+
+class FakeQueue:
+    def __init__(self) -> None:
+        self.texts: list[tuple[str, str, str]] = []
+        self.hidden: list[tuple[str, int]] = []
+        self.broken = 0
+
+    def put(self, body: str, *, conversation: str, text_key: str) -> None:
+        self._maybe()
+        self.texts.append((body, conversation, text_key))
+
+    def hide(self, waits: list[tuple[str, int]]) -> None:
+        self._maybe()
+        self.hidden += waits
+
+    def _maybe(self) -> None:
+        if self.broken > 0:
+            self.broken -= 1
+            raise QueueError("the queue is broken")
+
+
+class Desk:
+    """An Intake among fakes."""
+
+    def __init__(self) -> None:
+        self.queue, self.failed, self.ledger = FakeQueue(), FakeFailed(), FakeLedger()
+        self.intake = Intake(conversations=self.queue, failed=self.failed, ledger=self.ledger)  # type: ignore[arg-type]
+
+    def take(self, *records: dict[str, Any]) -> None:
+        intake({"Records": list(records)}, taker=self.intake)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_metrics() -> None:
+    reporting.metrics.clear_metrics()
+
+
+def counted() -> dict[str, float]:
+    return {name: sum(metric["Value"]) for name, metric in reporting.metrics.metric_set.items()}
+
+
+def test_intake_puts_a_notification_untouched_on_its_conversation() -> None:
+    desk, came = Desk(), record(payload("hi", inboundMessageId="one", unknown={"a": 1}))
+    desk.take(came)
+    ((body, conversation, text_key),) = desk.queue.texts
+    assert json.loads(body) == came
+    assert text_key == "one"
+    assert conversation == Notification.from_record(came).inbound_sms().conversation
+    assert desk.ledger.texts == {} and desk.failed.entries == []
+    assert counted() == {"TextsReceived": 1}
+
+
+def test_intake_puts_what_is_malformed_untouched_into_failed_with_the_same_reason_in_the_ledger() -> None:
+    desk, came = Desk(), record("no JSON", MessageId="sns-1")
+    desk.take(came)
+    (dead,) = desk.failed.entries
+    assert json.loads(dead.body) == came
+    assert desk.ledger.outcome("sns-1") == "failed"
+    assert desk.ledger.texts["sns-1"].reason == str(dead.error)
+    assert desk.queue.texts == []
+
+
+def test_intake_notes_a_topic_validation_notice_and_is_done() -> None:
+    desk = Desk()
+    desk.take(record("Successfully validated SNS topic for Amazon Pinpoint", MessageId="sns-1"))
+    assert desk.ledger.outcome("sns-1") == "ignored"
+    assert desk.queue.texts == [] and desk.failed.entries == []
+
+
+def test_intake_takes_the_other_records_before_it_says_that_one_could_not_be_taken() -> None:
+    desk = Desk()
+    desk.queue.broken = 1
+    with pytest.raises(QueueError):
+        desk.take(record(payload("a")), record(payload("b")))
+    assert len(desk.queue.texts) == 1
+
+
+def test_intake_says_when_failed_or_the_ledger_could_not_take_a_malformed_one() -> None:
+    desk = Desk()
+    desk.failed.broken = 1
+    with pytest.raises(QueueError):
+        desk.take(record("no JSON"))
+    desk.ledger.broken["failed"] = 1
+    with pytest.raises(LedgerError):
+        desk.take(record("no JSON"))
+
+
+@pytest.mark.parametrize("event", [{}, {"Records": []}, {"Records": "text"}, {"Records": [{"eventSource": "aws:s3"}]}])
+def test_an_event_that_is_not_from_sns_is_refused_so_that_lambda_keeps_it_on_undelivered(event: dict[str, Any]) -> None:
+    with pytest.raises(MalformedNotificationError):
+        intake(event, taker=Desk().intake)
+
+
+def run(stage: Stage, *records: dict[str, Any], queue: FakeQueue | None = None) -> dict[str, Any]:
+    return forward({"Records": list(records)}, courier=stage.courier, queue=queue or FakeQueue())  # type: ignore[arg-type]
+
+
+def test_forward_returns_no_failures_when_all_is_well_and_counts_what_it_did() -> None:
+    assert run(Stage(), sqs_record(), sqs_record()) == {"batchItemFailures": []}
+    totals = counted()
+    assert totals.pop("EndToEndMilliseconds") == 0
+    assert totals == {"TextsForwarded": 2, "PartsForwarded": 2, "NewChats": 1}
+
+
+def test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time() -> None:
+    stage, queue = Stage(), FakeQueue()
+    stage.connect.always = UnavailableError("500")
+    records = [sqs_record(group="a"), sqs_record(group="a"), sqs_record(group="a")]
+    answer = run(stage, *records, queue=queue)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": sqs["messageId"]} for sqs in records]}
+    assert queue.hidden == [(sqs["receiptHandle"], 5) for sqs in records]
+    assert counted() == {"Retries": 1}
+
+
+def test_forward_answers_all_the_same_when_texts_cannot_be_hidden() -> None:
+    stage, queue = Stage(), FakeQueue()
+    stage.connect.always, queue.broken = AccessRefusedError("403"), 1
+    assert len(run(stage, sqs_record(), queue=queue)["batchItemFailures"]) == 1
+    assert counted() == {"Blocked": 1}
+
+
+def test_forward_counts_texts_that_had_arrived_out_of_order() -> None:
+    run(
+        Stage(),
+        sqs_record(sent_at="2026-11-22T12:00:01.000Z"),
+        sqs_record(sent_at="2026-11-22T12:00:00.000Z"),
+    )
+    assert counted()["ArrivedOutOfOrder"] == 1
+
+
+def test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(reporting.logger.registered_handler, "stream", log)
+    answers = [
+        UnavailableError("500"),
+        AccessRefusedError("403"),
+        KeyError(f"secret words {CUSTOMER}"),
+    ]
+    reporting.logger.setLevel("DEBUG")
+    for answer in answers:
+        run(Stage(answers=[answer]), sqs_record(payload("secret words")), sqs_record(payload("secret words")))
+    run(Stage(), sqs_record(payload("secret words", destinationNumber="+12125550199")))
+    desk = Desk()
+    desk.take(record(payload(7, originationNumber=CUSTOMER)), record(f"secret words {CUSTOMER}"))
+    printed = log.getvalue() + json.dumps(reporting.metrics.serialize_metric_set())
+    assert printed.count("text given back") >= 2 and printed.count("text failed") >= 3
+    conversation = Notification.from_record(record(payload())).inbound_sms().conversation
+    for secret in ("secret", CUSTOMER[1:], OURS[1:], "12125550199", conversation, "group-1"):
+        assert secret not in printed
+
+
+def test_settings_are_read_by_name_and_a_missing_one_is_named() -> None:
+    environment = {"CONVERSATIONS_QUEUE_URL": "a", "FAILED_QUEUE_URL": "b", "LEDGER_TABLE": "c", "OTHER": "d"}
+    assert ForwardSettings.from_environment(environment).ledger_table == "c"
+    with pytest.raises(KeyError, match="FAILED_QUEUE_URL"):
+        IntakeSettings.from_environment({"CONVERSATIONS_QUEUE_URL": "a"})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+field_names = ["originationNumber", "destinationNumber", "messageKeyword", "messageBody", "inboundMessageId"]
+field_values = json_values | st.sampled_from([CUSTOMER, OURS, "STOP", "x" * 3000, "\ud800"])
+messages = st.one_of(
+    st.text(),
+    json_values.map(json.dumps),
+    st.dictionaries(st.sampled_from([*field_names, "previousPublishedMessageId"]), field_values).map(json.dumps),
+    st.fixed_dictionaries(
+        {"originationNumber": st.just(CUSTOMER), "destinationNumber": st.just(OURS)},
+        optional=dict.fromkeys(field_names[2:], field_values),
+    ).map(json.dumps),
+)
+
+
+@given(messages)
+def test_whatever_the_notification_says_intake_takes_it_and_it_ends_in_one_place(message: str) -> None:
+    desk = Desk()
+    reporting.metrics.clear_metrics()
+    desk.take(record(message, MessageId="sns-1"))
+    places = len(desk.queue.texts) + len(desk.failed.entries)
+    noted = [noted.known.outcome for noted in desk.ledger.texts.values()]
+    assert places == 1 or noted == ["ignored"]
+    assert all(body.isascii() for body, _, _ in desk.queue.texts)
+
+
+@given(messages)
+def test_whatever_the_notification_says_forward_shows_it_or_fails_it_with_a_reason(message: str) -> None:
+    stage = Stage()
+    reporting.metrics.clear_metrics()
+    assert run(stage, sqs_record(message)) == {"batchItemFailures": []}
+    (noted,) = stage.ledger.texts.values()
+    assert noted.known.outcome in ("forwarded", "failed")
+    assert (noted.known.outcome == "failed") == (len(stage.failed.entries) == 1) == bool(noted.reason)
+    assert noted.error != "UnexpectedError"
+    for _, part, session in stage.connect.calls:
+        assert part.type == "DISCONNECT" or 1 <= len(part.content.encode("utf-16-le")) // 2 <= 1024
+        assert 1 <= len(session.display_name) <= 256
+
+
+@given(st.text())
+def test_whatever_stands_in_the_queue_forward_fails_it_with_a_reason(body: str) -> None:
+    stage = Stage()
+    reporting.metrics.clear_metrics()
+    run(stage, sqs_record(body=body))
+    assert len(stage.failed.entries) == 1 and stage.failed.entries[0].body == body

@@ -1,0 +1,113 @@
+"""How fast Connect is called, and how long a text waits."""
+
+from __future__ import annotations
+
+import pytest
+from bridge.backoff import blocked_wait, receives_possible, retry_wait
+from bridge.pacing import Pacer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.fakes import FakeClock
+
+
+def pacer(clock: FakeClock, *, rate: float = 14, environments: int = 4) -> Pacer:
+    return Pacer(rate=rate, environments=environments, monotonic=clock.now, sleep=clock.sleep)
+
+
+def calls(pacer: Pacer, clock: FakeClock, seconds: float, *, accept: bool = False) -> int:
+    until, count = clock.time + seconds, 0
+    while pacer.take(until=until):
+        count += 1
+        if accept:
+            pacer.accepted()
+    clock.time = until
+    return count
+
+
+def test_it_starts_at_its_share_of_the_rate() -> None:
+    clock = FakeClock()
+    bucket = pacer(clock)
+    assert bucket.rate == 3.5
+    assert calls(bucket, clock, 10) == pytest.approx(3.5 + 35, abs=1)
+
+
+def test_the_rate_raises_by_one_a_second_while_calls_succeed_and_never_above_the_whole() -> None:
+    clock = FakeClock()
+    bucket = pacer(clock)
+    calls(bucket, clock, 4, accept=True)
+    assert 6.5 < bucket.rate < 9
+    calls(bucket, clock, 60, accept=True)
+    assert bucket.rate == 14
+
+
+def test_a_429_halves_the_rate_and_calls_in_flight_with_it_count_once() -> None:
+    clock = FakeClock()
+    bucket = pacer(clock, environments=1)
+    for _ in range(5):
+        bucket.throttled()
+    assert bucket.rate == 7
+    clock.time += 2
+    bucket.throttled()
+    assert bucket.rate == 3.5
+
+
+def test_the_rate_never_stops_altogether() -> None:
+    clock = FakeClock()
+    bucket = pacer(clock)
+    for _ in range(50):
+        clock.time += 2
+        bucket.throttled()
+    assert bucket.rate == 0.5
+    assert calls(bucket, clock, 60) >= 29
+
+
+def test_a_turn_after_the_deadline_is_not_taken() -> None:
+    clock = FakeClock()
+    bucket = pacer(clock, rate=1, environments=1)
+    assert bucket.take(until=clock.time + 0.1)
+    assert not bucket.take(until=clock.time + 0.5)
+    assert bucket.take(until=clock.time + 1.5), "a turn that was not taken was paid for"
+
+
+@given(st.integers(0, 10_000), st.floats(-1, 1))
+def test_a_wait_is_the_doubled_one_give_or_take_the_jitter(retries: int, spread: float) -> None:
+    wait = retry_wait(retries=retries, first=5, longest=300, spread=spread)
+    middle = min(5 * 2 ** min(retries, 10), 300)
+    assert 0.8 * middle - 1 <= wait <= 1.2 * middle + 1
+
+
+def test_no_wait_is_shorter_than_a_second() -> None:
+    assert retry_wait(retries=0, first=0.1, longest=1, spread=-1) == 1
+    assert blocked_wait(pace=0.1, spread=-1) == 1
+
+
+def receives_by_playing(*, first: float, longest: float, blocked: float, give_up: float) -> int:
+    most = 0
+    for kind in ("transient", "blocked"):
+        at, receives = 0.0, 0
+        while True:
+            receives += 1
+            if at >= give_up:
+                break
+            at += (
+                retry_wait(retries=receives - 1, first=first, longest=longest, spread=-1)
+                if kind == "transient"
+                else blocked_wait(pace=blocked, spread=-1)
+            )
+        most = max(most, receives)
+    return most
+
+
+@given(st.floats(1, 60), st.floats(1, 20), st.floats(1, 600), st.floats(60, 50_000))
+def test_the_bound_on_receives_is_what_playing_the_worst_case_gives(
+    first: float, times: float, blocked: float, give_up: float
+) -> None:
+    longest = first * times
+    played = receives_by_playing(first=first, longest=longest, blocked=blocked, give_up=give_up)
+    bound = receives_possible(retry_first=first, retry_longest=longest, blocked_retry=blocked, give_up_after=give_up)
+    assert played <= bound <= played + 2
+
+
+def test_the_defaults_leave_sqs_twice_the_receives_that_forward_can_need() -> None:
+    assert 2 * receives_possible(retry_first=5, retry_longest=300, blocked_retry=120, give_up_after=21_600) < 500
