@@ -275,6 +275,7 @@ class Sandbox:
         env = _clean_environment(self.folder)
         if command == "synth":
             env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_"))}
+            env.pop("PYTHONDONTWRITEBYTECODE", None)  # to compile the CDK's modules anew takes seconds
             env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
         env |= {
             "AWS_ENDPOINT_URL": self.endpoint_url,
@@ -289,9 +290,7 @@ class Sandbox:
             "CDK_HOME": str(self.folder / "home"),
             "CDK_DISABLE_CLI_TELEMETRY": "true",
             "CDK_DISABLE_VERSION_CHECK": "true",
-            "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
-            "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
-            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+            "NODE_NO_WARNINGS": "1",
             "NO_COLOR": "1",
         }
         quiet = ["--no-notices", "--no-version-reporting", "--no-color", "--ci"]

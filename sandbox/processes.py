@@ -52,7 +52,7 @@ class Process:
         """The exit code; only for a process that this command started."""
         return _children[self.pid].wait()
 
-    def stop(self, *, patience: float = 5.0) -> None:
+    def stop(self, *, patience: float = 1.0) -> None:
         """Ends the whole group: asks, and after `patience` seconds insists. Nothing when it is no longer ours."""
         if self.running or self.pid in _children:
             _signal(self.pid, signal.SIGTERM)
