@@ -8,8 +8,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -103,8 +105,9 @@ class Sandbox:
             try:
                 sandbox._start(config, on_step)
             except BaseException:
-                _end(name)
-                _wipe(name, keep="logs")
+                with _undisturbed():
+                    _end(name)
+                    _wipe(name, keep="logs")
                 raise
             return sandbox
 
@@ -151,9 +154,7 @@ class Sandbox:
 
     def down(self) -> None:
         """Ends the processes that up started and removes the folder. Twice is once."""
-        with _lock(self.name):
-            _end(self.name)
-            _wipe(self.name)
+        take_down(self.name)
 
     def status(self) -> dict[str, Any]:
         """Name, URLs, whether each process runs, stack, configuration and outputs."""
@@ -170,7 +171,7 @@ class Sandbox:
     def _start(self, config: Path, on_step: OnStep) -> None:
         for part in ("logs", "tmp", "home"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
-        on_step(f"starting the local AWS on port {self.port}, the contact centre on port {self.double_port}")
+        on_step(f"start local AWS (port {self.port}) and contact centre (port {self.double_port})")
         self._launch("double", [sys.executable, "-m", "sandbox.double", "--port", str(self.double_port)])
         self._launch("ministack", [ROOT / ".venv-ministack/bin/python", "-m", "ministack"])
         with self._cdk("synth", *self._synth(config)) as synth:
@@ -204,7 +205,7 @@ class Sandbox:
         except (OSError, ValueError) as exc:
             log = self._log("deploy")
             raise SandboxError("the deployment gave no outputs of exactly one stack", log=log) from exc
-        on_step("waiting for the queue's event source mapping")
+        on_step("check the queue's event source mapping")
         self._mapping_enabled()
         shutil.copyfile(config, self.folder / "bridge.toml")
         self.config = str(config)
@@ -331,6 +332,17 @@ def load(name: str) -> Sandbox | None:
         return None
 
 
+def take_down(name: str) -> bool:
+    """Ends what was started under this name, also when only half of it is left; whether there was anything."""
+    _check_name(name)
+    with _lock(name):
+        there = load(name) is not None
+        with _undisturbed():
+            _end(name)
+            _wipe(name)
+        return there
+
+
 def _running(name: str) -> Sandbox | None:
     sandbox = load(name)
     if sandbox is None or {"ministack", "double"} - sandbox.processes.keys():
@@ -373,6 +385,19 @@ def _lock(name: str) -> Iterator[None]:
         except BlockingIOError as exc:
             raise SandboxError(f"another command is working on sandbox {name} just now") from exc
         yield
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C must not stop the clearing up that the first one began."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _check_name(name: str) -> None:

@@ -1,0 +1,65 @@
+"""The `bridge` command. Errors are one line on stderr: exit code 2 for usage and environment, 1 for an outcome."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+from rich.console import Console
+from typer.exceptions import Abort, TyperException
+
+from ops import sandbox
+from ops.target import TargetError
+from sandbox.local import SandboxError
+
+app = typer.Typer(
+    name="bridge",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Operate the SMS-to-Connect bridge.",
+)
+app.add_typer(sandbox.app, name="sandbox")
+
+USAGE = 2
+INTERRUPTED = 130
+
+
+def main() -> None:
+    for hung_up in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(hung_up, _interrupt)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The command's exit code; what goes wrong is said on stderr."""
+    try:
+        result = app(arguments, prog_name="bridge", standalone_mode=False)
+    except TyperException as exc:
+        return _say(exc.format_message()) if exc.format_message() else USAGE
+    except SandboxError as exc:
+        for line in exc.tail:
+            sys.stderr.write(f"  {line}\n")
+        return _say(f"{exc}" + (f" (all of it: {exc.log})" if exc.tail else ""))
+    except TargetError as exc:
+        return _say(str(exc))
+    except (Abort, KeyboardInterrupt):
+        result = INTERRUPTED
+    if result == INTERRUPTED:
+        _say("interrupted")
+    return result if isinstance(result, int) else 0
+
+
+def _say(problem: str) -> int:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"bridge: {problem}", markup=False)
+    return USAGE
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Files of SNS events: reading them, and preparing their notifications to be published again. No AWS here."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bridge.errors import MalformedNotificationError
+from bridge.notification import Notification
+
+UNDELIVERED = "undelivered"
+"""A folder of this name is left out of a walk: it holds no events, but what wraps them."""
+_EXPECTED = 'expected an SNS event as Lambda receives it: {"Records": [{"Sns": {"MessageId": ..., "Message": ...}}]}'
+
+
+class SampleError(Exception):
+    """A file that cannot be replayed; the message names it and says what is expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One notification of a file, as it is published. `message_id` is the file's own, which only Invoke keeps."""
+
+    file: str
+    message_id: str
+    message: str = field(repr=False)
+    subject: str | None = None
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def as_notification(self, message_id: str) -> Notification:
+        return Notification.from_record({"Sns": {"MessageId": message_id, "Message": self.message}})
+
+    @cached_property
+    def conversation(self) -> str | None:
+        """Whose turn it is; None where it is no inbound SMS."""
+        try:
+            return self.as_notification(self.message_id).inbound_sms().conversation
+        except MalformedNotificationError:
+            return None
+
+    @cached_property
+    def inbound_message_id(self) -> str | None:
+        return _inbound_message_id(self.message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleFile:
+    """`event` is unchanged; `samples` are its notifications, which fresh_ids may have given other ids."""
+
+    name: str
+    event: Mapping[str, Any] = field(repr=False)
+    samples: tuple[Sample, ...]
+
+
+def read(paths: Iterable[Path]) -> list[SampleFile]:
+    """The files and folders in the order given, a folder's files in the order of their names. Raises SampleError."""
+    return [_file(path) for path in _walk(paths)]
+
+
+def fresh_ids(files: Iterable[SampleFile], new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> list[SampleFile]:
+    """With other inboundMessageIds: equal ones within a file stay equal, missing ones missing."""
+    fresh = []
+    for file in files:
+        ids: dict[str, str] = {}
+        samples = tuple(_with_fresh_id(sample, ids, new_id) for sample in file.samples)
+        fresh.append(SampleFile(name=file.name, event=file.event, samples=samples))
+    return fresh
+
+
+def publish_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Message attributes as Publish takes them, from how Lambda receives them."""
+    return {
+        name: {"DataType": value["Type"]}
+        | (
+            {"BinaryValue": base64.b64decode(value["Value"])}
+            if str(value["Type"]).startswith("Binary")
+            else {"StringValue": value["Value"]}
+        )
+        for name, value in attributes.items()
+    }
+
+
+def _walk(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            found = [file for file in path.rglob("*.json") if UNDELIVERED not in file.relative_to(path).parts[:-1]]
+            if not found:
+                raise SampleError(f"{path}: there are no .json files in this folder")
+            # by name without suffix, so that hello comes before hello-follow-up
+            yield from sorted(found, key=lambda file: file.relative_to(path).with_suffix("").parts)
+        else:
+            yield path
+
+
+def _file(path: Path) -> SampleFile:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SampleError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise SampleError(f"{path}: is not JSON; {_EXPECTED}") from error
+    event = _event(content)
+    records = event.get("Records")
+    if not isinstance(records, list) or not records:
+        raise SampleError(f"{path}: holds no records; {_EXPECTED}")
+    samples = tuple(_sample(path, number, record) for number, record in enumerate(records, 1))
+    return SampleFile(name=str(path), event=event, samples=samples)
+
+
+def _event(content: Any) -> Mapping[str, Any]:
+    """The event itself, also out of what the undelivered queue holds."""
+    if not isinstance(content, dict):
+        return {}
+    if isinstance(payload := content.get("requestPayload"), dict):  # Lambda's, of a failed asynchronous call
+        return payload
+    if content.get("Type") == "Notification" and "Message" in content:  # SNS's, of a failed hand-over
+        urls = {"SigningCertURL": "SigningCertUrl", "UnsubscribeURL": "UnsubscribeUrl"}  # spelt so in events
+        sns = {"Subject": None, "MessageAttributes": {}}
+        sns |= {urls.get(name, name): value for name, value in content.items()}
+        record = {"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": sns["TopicArn"]}
+        return {"Records": [record | {"Sns": sns}]}
+    return content
+
+
+def _sample(path: Path, number: int, record: Any) -> Sample:
+    try:
+        notification = Notification.from_record(record)
+        sns = record["Sns"]
+        attributes = sns.get("MessageAttributes") or {}
+        publish_attributes(attributes)
+    except MalformedNotificationError as error:
+        raise SampleError(f"{path}: record {number}: {error}; {_EXPECTED}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SampleError(
+            f'{path}: record {number}: MessageAttributes are not {{"name": {{"Type": ..., "Value": ...}}}}'
+        ) from error
+    return Sample(
+        file=str(path),
+        message_id=notification.message_id,
+        message=notification.message,
+        subject=sns.get("Subject") or None,
+        attributes=attributes,
+    )
+
+
+def _with_fresh_id(sample: Sample, ids: dict[str, str], new_id: Callable[[], str]) -> Sample:
+    old = sample.inbound_message_id
+    if old is None:
+        return sample
+    payload = json.loads(sample.message) | {"inboundMessageId": ids.setdefault(old, new_id())}
+    message = json.dumps(payload, ensure_ascii=False)
+    try:
+        message.encode()
+    except UnicodeEncodeError:  # half an emoji: only an escape can carry it
+        message = json.dumps(payload)
+    return Sample(
+        file=sample.file,
+        message_id=sample.message_id,
+        message=message,
+        subject=sample.subject,
+        attributes=sample.attributes,
+    )
+
+
+def _inbound_message_id(message: str) -> str | None:
+    try:
+        payload = json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+    found = payload.get("inboundMessageId") if isinstance(payload, dict) else None
+    return found if isinstance(found, str) and found.strip() else None
+
+
+def samples_of(files: Sequence[SampleFile]) -> list[Sample]:
+    return [sample for file in files for sample in file.samples]

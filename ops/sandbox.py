@@ -1,0 +1,150 @@
+"""`bridge sandbox up|down|status`: the whole bridge on this machine."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Self
+
+import httpx
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+
+from sandbox import local
+from sandbox.local import Sandbox
+
+app = typer.Typer(no_args_is_help=True, help="The whole bridge on this machine: local AWS, contact centre, deploy.")
+
+NameOption = Annotated[str, typer.Option("--name", help="Several sandboxes can be up, each on ports of its own.")]
+
+
+class Steps:
+    """Shows what is being done and for how long: live on a terminal, a line when done elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Progress(
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.fields[clock]}", justify="right"),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            disable=not console.is_terminal,
+            refresh_per_second=8,
+        )
+        self._task: TaskID | None = None
+        self._text, self._began = "", 0.0
+
+    def __call__(self, text: str) -> None:
+        self._done()
+        self._text, self._began = text, time.monotonic()
+        self._task = self._live.add_task(text, total=1, clock="")
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._done()
+        elif self._task is not None:
+            self._live.update(self._task, clock=self._clock(), description=f"{self._text}: stopped")
+        self._live.__exit__(kind, value, trace)
+
+    def _done(self) -> None:
+        if self._task is None:
+            return
+        self._live.update(self._task, completed=1, clock=self._clock())
+        if self._live.disable:
+            self._console.print(f"{self._clock()}  {self._text}", highlight=False, markup=False)
+        self._task = None
+
+    def _clock(self) -> str:
+        return f"{time.monotonic() - self._began:5.1f} s"
+
+
+@app.command()
+def up(
+    name: NameOption = "default",
+    port: Annotated[int, typer.Option(help="Port of the local AWS; 0: any free one.", min=0, max=65535)] = local.PORT,
+    double_port: Annotated[
+        int, typer.Option(help="Port of the contact centre; 0: any free one.", min=0, max=65535)
+    ] = local.DOUBLE_PORT,
+    config: Annotated[Path, typer.Option(help="Another bridge.toml.")] = local.ROOT / "bridge.toml",
+) -> None:
+    """Start the sandbox and deploy to it; deploy again when it is up."""
+    console = Console(highlight=False)
+    began = time.monotonic()
+    with Steps(console) as steps:
+        sandbox = Sandbox.up(name, port, double_port, config, on_step=steps)
+    console.print(f"[bold]sandbox {name} is up[/] ({time.monotonic() - began:.0f} s)")
+    _show(console, sandbox)
+    option = "" if name == "default" else f" --name {name}"
+    replay = "" if name == "default" else f" --sandbox {name}"
+    console.print(f"next: bridge replay events/{replay}    stop it: bridge sandbox down{option}")
+
+
+@app.command()
+def down(name: NameOption = "default") -> None:
+    """Stop the sandbox: its processes and no others. What it held is gone."""
+    console = Console(highlight=False)
+    console.print(f"sandbox {name} is stopped" if local.take_down(name) else f"sandbox {name} was not up")
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Option("--name", help="Only this one.", show_default="all")] = None,
+) -> None:
+    """Show which sandboxes are up. Exit code 1 when none is, or one is broken."""
+    console = Console(highlight=False)
+    found = [sandbox for each in ([name] if name else local.names()) if (sandbox := local.load(each))]
+    if not found:
+        console.print(f"no sandbox {name} is up" if name else "no sandbox is up")
+        raise typer.Exit(1)
+    broken = False
+    for sandbox in found:
+        healthy = all(process.running for process in sandbox.processes.values()) and bool(sandbox.outputs)
+        broken = broken or not healthy
+        state = "[green]up[/]" if healthy else "[red]broken[/] (start it again with: bridge sandbox up)"
+        console.print(f"[bold]sandbox {sandbox.name}[/]: {state}")
+        _show(console, sandbox)
+    if broken:
+        raise typer.Exit(1)
+
+
+def _show(console: Console, sandbox: Sandbox) -> None:
+    rows = {
+        "local AWS": f"{sandbox.endpoint_url}{_stopped(sandbox, 'ministack')}",
+        "contact centre": f"{sandbox.double_url}{_stopped(sandbox, 'double')}{_taken(sandbox)}",
+    }
+    if sandbox.stack:
+        rows["stack"] = f"{sandbox.stack}, from {_short(Path(sandbox.config))}"
+        rows["topic"] = sandbox.outputs.get("InboundTopicArn", "")
+    rows["logs"] = _short(sandbox.folder / "logs")
+    for name, value in rows.items():
+        # Left to the terminal to wrap: an ARN that is broken in two cannot be copied.
+        console.print(f"  [dim]{name:14}[/]  {escape(value)}", soft_wrap=True)
+
+
+def _stopped(sandbox: Sandbox, role: str) -> str:
+    process = sandbox.processes.get(role)
+    return "" if process and process.running else " (not running)"
+
+
+def _taken(sandbox: Sandbox) -> str:
+    try:
+        with sandbox.double() as double:
+            status = double.status()
+    except httpx.HTTPError:
+        return ""
+    faults = ", ".join(fault["fault"] for fault in status["faults"])
+    return f" ({status['accepted']} calls taken, {status['chats']} active chats{faults and f', faults: {faults}'})"
+
+
+def _short(path: Path) -> str:
+    """The path as seen from here, where that is shorter."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
