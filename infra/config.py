@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from bridge.backoff import receives_possible
+from bridge.config import CONNECT_TIMEOUT
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -43,8 +44,6 @@ from infra.values import (
 )
 
 HOUR = 3600.0
-DEADLINE_MARGIN = 6.0
-"""Seconds between batch deadline and function timeout: one call's connect and read time-out."""
 ATTRIBUTES_ROOM = 28_000
 """UTF-8 bytes for configured attributes: Connect takes 32,768, and the SMS's own facts come on top."""
 SENT = "2026-01-31 23:59 UTC"
@@ -119,6 +118,7 @@ class Limits(_Section):
     part_length: Annotated[int, whole_number(64, 1024)] = 1024
     mark_late_after: Annotated[float, duration("0s", "14d")] = 15 * 60.0
     give_up_after: Annotated[float, duration("1s", "12d")] = 6 * HOUR
+    call_timeout: Annotated[float, duration("500ms", "1m")] = 5.0
     batch_deadline: Annotated[float, duration("1s", "15m")] = 10.0
     function_timeout: Annotated[float, duration("1s", "15m", whole=True)] = 30.0
     retry_first: Annotated[float, duration("1s", "12h")] = 5.0
@@ -295,12 +295,12 @@ def _limits_mistakes(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_Foun
         return ("limits", next((name for name in names if name in written), names[0]))
 
     waits = ("retry_first", "retry_longest", "blocked_retry", "give_up_after")
-    timeout, deadline = limits.function_timeout, limits.batch_deadline
-    if (loc := between("batch_deadline", "function_timeout")) and deadline + DEADLINE_MARGIN >= timeout:
+    timeout, deadline, margin = limits.function_timeout, limits.batch_deadline, limits.call_timeout + CONNECT_TIMEOUT
+    if (loc := between("batch_deadline", "function_timeout", "call_timeout")) and deadline + margin >= timeout:
         yield (
             loc,
             f"a batch deadline of {deadline:g} s is too close to the function timeout of {timeout:g} s",
-            f"leave more than {DEADLINE_MARGIN:g} s between them, for the call that is under way",
+            f"leave more than {margin:g} s between them, for the call that is under way",
         )
     if (loc := between("retry_longest", "retry_first")) and limits.retry_first > limits.retry_longest:
         yield (

@@ -39,6 +39,14 @@ class Part:
     content: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Connect's answer. `contact` (InitialContactId) may be absent."""
+
+    contact: str | None
+    new_chat: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSession:
     """What Connect is told in case that a part starts a chat; it ignores it otherwise."""

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+CONNECT_TIMEOUT = 1.0
+"""Seconds to reach Connect; its answer may then take `call_timeout`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -43,6 +46,7 @@ class Limits:
     part_length: int
     mark_late_after: float
     give_up_after: float
+    call_timeout: float
     batch_deadline: float
     retry_first: float
     retry_longest: float

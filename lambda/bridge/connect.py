@@ -5,12 +5,11 @@ Source: SendChatIntegrationEvent in the Amazon Connect API reference.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from bridge.compose import NewSession, Part
+from bridge.compose import Accepted, NewSession, Part
 from bridge.errors import (
     AccessRefusedError,
     BridgeError,
@@ -42,14 +41,6 @@ _BY_CODE: dict[str, type[BridgeError]] = {
     "ServiceQuotaExceededException": ChatLimitError,
     "AccessDeniedException": AccessRefusedError,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Connect's answer. `contact` (InitialContactId) may be absent."""
-
-    contact: str | None
-    new_chat: bool
 
 
 class ChatIntegration:

@@ -17,9 +17,8 @@ from typing import Literal, Protocol
 
 from bridge import compose
 from bridge.backoff import blocked_wait, retry_wait
-from bridge.compose import NewSession, Part
+from bridge.compose import Accepted, NewSession, Part
 from bridge.config import Config, Route
-from bridge.connect import Accepted
 from bridge.entry import Entry
 from bridge.errors import (
     BlockedError,
@@ -36,7 +35,7 @@ from bridge.errors import (
     UnknownNumberError,
     ending,
 )
-from bridge.ledger import Facts, Known
+from bridge.known import Facts, Known
 from bridge.notification import InboundSms
 from bridge.pacing import Pacer
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.errors import MalformedNotificationError
-from bridge.ledger import Facts
+from bridge.known import Facts
 from bridge.notification import InboundSms, Notification, fit_key
 
 

@@ -43,7 +43,7 @@ def _collaborators() -> tuple[Courier, Conversations]:
     sqs = sdk.sqs()
     courier = Courier(
         config=config,
-        connect=ChatIntegration(client=sdk.connect()),
+        connect=ChatIntegration(client=sdk.connect(answer_within=config.limits.call_timeout)),
         ledger=Ledger(client=sdk.dynamodb(), table=settings.ledger_table),
         failed=Failed(client=sqs, url=settings.failed_queue_url, stage="forward"),
         pacer=Pacer(rate=config.limits.connect_rate, environments=config.limits.max_concurrency),

@@ -9,7 +9,8 @@ from typing import Any
 
 from bridge import reporting, sdk
 from bridge.errors import BridgeError, MalformedNotificationError
-from bridge.ledger import Facts, Ledger
+from bridge.known import Facts
+from bridge.ledger import Ledger
 from bridge.notification import Notification
 from bridge.queues import Conversations, Failed
 from bridge.settings import IntakeSettings

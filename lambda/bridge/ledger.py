@@ -8,47 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from bridge.compose import Plan
 from bridge.errors import BridgeError, LedgerError
+from bridge.known import Facts, Known, Outcome
 from bridge.sdk import TROUBLE, why
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-Outcome = Literal["pending", "forwarded", "failed", "ignored"]
 KEEP_SECONDS = 16 * 24 * 3600
 """Longer than any queue keeps a text (14 days), so that whatever is redriven is still known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What the ledger knows of a text. `plan` is there once a part is done."""
-
-    outcome: Outcome
-    plan: Plan | None
-    parts_done: int
-    retries: int
-    contact: str | None
-    new_chat: bool
-
-    @property
-    def finished(self) -> bool:
-        """Nothing is left to do. A failed text is not finished: redriven, it goes on where it stopped."""
-        return self.outcome in ("forwarded", "ignored")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is written about a text whatever becomes of it. Times: ISO 8601 and epoch milliseconds."""
-
-    conversation: str | None = None
-    sns_message_id: str | None = None
-    sent_at: str | None = None
-    queued_at: int | None = None
-    sequence: str | None = None
 
 
 class Ledger:

@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
-_RAISE_PER_SECOND = 1.0
-"""How fast the rate grows while calls succeed: by this many calls per second, in a second."""
-_SLOWEST = 0.5
+_WHOLE_AFTER = 10.0
+"""How fast the rate grows while calls succeed: from nothing to the whole of it in so many seconds."""
+_SLOWEST = 1 / 28
+"""The share of the whole rate below which it does not fall."""
 _ONE_SIGNAL = 1.0
 """Calls that were under way together are throttled together: within this many seconds it counts as one 429."""
 
@@ -30,8 +31,8 @@ class Pacer:
     ) -> None:
         self._monotonic, self._sleep = monotonic, sleep
         self._lock = threading.Lock()
-        self._most = rate
-        self._rate = max(rate / environments, _SLOWEST)
+        self._most, self._least = rate, rate * _SLOWEST
+        self._rate = max(rate / environments, self._least)
         self._tokens = self._capacity
         self._filled_at = monotonic()
         self._halved_at = float("-inf")
@@ -62,13 +63,13 @@ class Pacer:
     def accepted(self) -> None:
         """Connect took a call."""
         with self._lock:
-            self._rate = min(self._most, self._rate + _RAISE_PER_SECOND / self._rate)
+            self._rate = min(self._most, self._rate + self._most / _WHOLE_AFTER / self._rate)
 
     def throttled(self) -> None:
         """Connect answered 429."""
         with self._lock:
             now = self._monotonic()
             if now - self._halved_at >= _ONE_SIGNAL:
-                self._rate = max(_SLOWEST, self._rate / 2)
+                self._rate = max(self._least, self._rate / 2)
                 self._tokens = min(self._tokens, 0.0)
                 self._halved_at = now

@@ -9,6 +9,8 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from bridge.config import CONNECT_TIMEOUT
+
 if TYPE_CHECKING:
     from mypy_boto3_connect import ConnectClient
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -20,14 +22,6 @@ _STORES = ClientConfig(
     retries={"mode": "standard", "total_max_attempts": 4},
     tcp_keepalive=True,
 )
-# One attempt: SendChatIntegrationEvent has no client token, so when to call again is the bridge's decision alone.
-_CONNECT = ClientConfig(
-    connect_timeout=1,
-    read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 1},
-    tcp_keepalive=True,
-)
-
 TROUBLE = (ClientError, BotoCoreError, ResponseParserError)
 """What a call can raise: an answer that says no, no answer, or an answer that was cut off."""
 
@@ -37,8 +31,17 @@ def why(exc: BaseException) -> str:
     return str(exc.response["Error"]["Code"]) if isinstance(exc, ClientError) else type(exc).__name__
 
 
-def connect() -> ConnectClient:
-    return boto3.client("connect", config=_CONNECT)
+def connect(*, answer_within: float) -> ConnectClient:
+    """One attempt: the API has no client token, so when to call again is the bridge's decision alone."""
+    return boto3.client(
+        "connect",
+        config=ClientConfig(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=answer_within,
+            retries={"mode": "standard", "total_max_attempts": 1},
+            tcp_keepalive=True,
+        ),
+    )
 
 
 def dynamodb() -> DynamoDBClient:

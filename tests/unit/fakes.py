@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.compose import NewSession, Part, Plan
+from bridge.compose import Accepted, NewSession, Part, Plan
 from bridge.config import Chat, Config, Limits, Route
-from bridge.connect import Accepted
 from bridge.delivery import Clock, Courier
 from bridge.entry import Entry
 from bridge.errors import BridgeError, LedgerError, QueueError
-from bridge.ledger import Facts, Known, Outcome
+from bridge.known import Facts, Known, Outcome
 from bridge.pacing import Pacer
 
 CUSTOMER, OTHER_CUSTOMER = "+14255550182", "+14255550183"
@@ -38,6 +37,7 @@ CONFIG = Config(
         part_length=1024,
         mark_late_after=900,
         give_up_after=21_600,
+        call_timeout=5,
         batch_deadline=10,
         retry_first=5,
         retry_longest=300,

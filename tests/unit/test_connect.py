@@ -10,8 +10,8 @@ from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, NoCr
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 from bridge import errors
-from bridge.compose import NewSession, Part
-from bridge.connect import Accepted, ChatIntegration
+from bridge.compose import Accepted, NewSession, Part
+from bridge.connect import ChatIntegration
 
 from tests.unit.fakes import ARN, CUSTOMER
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from bridge.compose import Part
-from bridge.connect import Accepted
+from bridge.compose import Accepted, Part
 from bridge.errors import (
     AccessRefusedError,
     ChatLimitError,
