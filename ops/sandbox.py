@@ -11,7 +11,8 @@ import httpx
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.text import Text
 
 from sandbox import local
 from sandbox.local import Sandbox
@@ -21,6 +22,13 @@ app = typer.Typer(no_args_is_help=True, help="The whole bridge on this machine: 
 NameOption = Annotated[str, typer.Option("--name", help="Several sandboxes can be up, each on ports of its own.")]
 
 
+class Seconds(ProgressColumn):
+    """How long a step has taken so far, or took."""
+
+    def render(self, task: Task) -> Text:
+        return Text(_seconds(task))
+
+
 class Steps:
     """Shows what is being done and for how long: live on a terminal, a line when done elsewhere."""
 
@@ -28,19 +36,16 @@ class Steps:
         self._console = console
         self._live = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
-            TextColumn("{task.fields[clock]}", justify="right"),
+            Seconds(),
             TextColumn("{task.description}", markup=False),
             console=console,
             disable=not console.is_terminal,
             refresh_per_second=8,
         )
-        self._task: TaskID | None = None
-        self._text, self._began = "", 0.0
 
     def __call__(self, text: str) -> None:
         self._done()
-        self._text, self._began = text, time.monotonic()
-        self._task = self._live.add_task(text, total=1, clock="")
+        self._live.add_task(text, total=1)
 
     def __enter__(self) -> Self:
         self._live.__enter__()
@@ -51,20 +56,18 @@ class Steps:
     ) -> None:
         if kind is None:
             self._done()
-        elif self._task is not None:
-            self._live.update(self._task, clock=self._clock(), description=f"{self._text}: stopped")
         self._live.__exit__(kind, value, trace)
 
     def _done(self) -> None:
-        if self._task is None:
-            return
-        self._live.update(self._task, completed=1, clock=self._clock())
-        if self._live.disable:
-            self._console.print(f"{self._clock()}  {self._text}", highlight=False, markup=False)
-        self._task = None
+        for task in self._live.tasks:
+            if not task.finished:
+                self._live.update(task.id, completed=1)
+                if self._live.disable:
+                    self._console.print(f"{_seconds(task)}  {task.description}", markup=False)
 
-    def _clock(self) -> str:
-        return f"{time.monotonic() - self._began:5.1f} s"
+
+def _seconds(task: Task) -> str:
+    return f"{task.elapsed or 0:5.1f} s"
 
 
 @app.command()
