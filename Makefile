@@ -62,8 +62,8 @@ sandbox: setup  ## a real deploy to a local AWS, with injected faults
 check: setup  ## lint, format, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/mypy .
+	@$(BIN)/lint-imports --no-logo
 
 format: setup  ## let ruff write what check would find
 	@$(BIN)/ruff check --fix .
