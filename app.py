@@ -9,30 +9,35 @@ import os
 import sys
 from pathlib import Path
 
-# jsii warns in ten lines of every Node.js that it was not tested with or that is old; the CDK CLI says so itself.
-os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
-os.environ.setdefault("JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION", "1")
-os.environ["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = ",".join(str(major) for major in range(18, 40))
+# jsii warns in ten lines of a Node.js that is old or that it was not tested with; the CDK CLI says itself when one is
+# too old. For what is past its end of life jsii wants the versions by name.
+os.environ["JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION"] = "1"
+os.environ["JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION"] = "1"
+os.environ["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = ",".join(map(str, range(20, 40)))
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda
 
-from infra import checks
-from infra.config import ConfigError, load
-from infra.packaging import PackagingError, build
+from infra import checks, packaging
+from infra.config import BridgeConfig, ConfigError, load
 from infra.stack import BridgeStack
+
+
+def bridge(app: cdk.App, *, config: BridgeConfig) -> BridgeStack:
+    """The stack of a configuration, and what is to hold of it."""
+    archive = packaging.build(config=config.runtime_json(), runtime=config.runtime)
+    code = aws_lambda.Code.from_asset(str(archive.folder), asset_hash=archive.fingerprint)
+    stack = BridgeStack(app, "Bridge", config=config, code=code)
+    checks.attach(app, limits=config.limits)
+    return stack
 
 
 def main() -> None:
     app = cdk.App(analytics_reporting=False)
     try:
-        config = load(Path(app.node.try_get_context("config") or "bridge.toml"))
-        archive = build(config=config.runtime_json(), runtime=config.runtime)
-    except (ConfigError, PackagingError) as error:
+        bridge(app, config=load(Path(app.node.try_get_context("config") or "bridge.toml")))
+    except (ConfigError, packaging.PackagingError) as error:
         sys.exit(str(error))
-    code = aws_lambda.Code.from_asset(str(archive.folder), asset_hash=archive.fingerprint)
-    BridgeStack(app, "Bridge", config=config, code=code)
-    checks.attach(app)
     app.synth()
 
 

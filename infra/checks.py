@@ -1,17 +1,125 @@
-"""What must hold of every stack that is synthesised: cdk-nag's rules, and our own times."""
+"""What must hold of every stack that is synthesised: cdk-nag's rules, and our own times.
+
+Both are plugins of CDK's validation, which `cdk synth` and `cdk deploy` run: any finding, warnings too, ends them.
+"""
 
 from __future__ import annotations
 
-from aws_cdk import Acknowledgment, App, Validations
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsii
+from aws_cdk import (
+    Acknowledgment,
+    App,
+    IPolicyValidationContext,
+    IPolicyValidationPlugin,
+    PolicyValidationPluginReport,
+    PolicyViolatingResource,
+    PolicyViolation,
+    Validations,
+)
+from bridge.backoff import receives_possible
+from bridge.config import CONNECT_TIMEOUT
 from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
+from infra.config import Limits
+from infra.pinned import CONVERSATIONS
 
-def attach(app: App) -> None:
-    """Let synth run cdk-nag's AwsSolutions rules on the app."""
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+def attach(app: App, *, limits: Limits) -> None:
+    """Let every synth of the app run them."""
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app), OurTimes(limits))
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
-    """Accept one finding of cdk-nag on one construct."""
+    """Accept one finding of cdk-nag, on the construct that has it."""
     Validations.of(construct).acknowledge(Acknowledgment(id=rule, reason=reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with a resource, by logical id."""
+
+    rule: str
+    resource: str
+    description: str
+
+
+def findings(template: Mapping[str, Any], *, limits: Limits) -> Iterator[Finding]:
+    """Where the times of a synthesised stack do not fit one another. infra.config says it earlier of bridge.toml."""
+    resources = template["Resources"]
+    queue = resources[CONVERSATIONS]["Properties"]
+    (mapping,) = (r["Properties"] for r in resources.values() if r["Type"] == "AWS::Lambda::EventSourceMapping")
+    forward = mapping["FunctionName"]["Ref"]
+    timeout = resources[forward]["Properties"]["Timeout"]
+
+    receives = queue["RedrivePolicy"]["maxReceiveCount"]
+    possible = receives_possible(
+        retry_first=limits.retry_first,
+        retry_longest=limits.retry_longest,
+        blocked_retry=limits.blocked_retry,
+        give_up_after=limits.give_up_after,
+    )
+    if receives <= 2 * possible:
+        yield Finding(
+            "Receives",
+            CONVERSATIONS,
+            f"SQS would give up a text after {receives} receives, forward itself may need {possible}: "
+            "leave more than twice as many",
+        )
+    if queue["VisibilityTimeout"] < 6 * timeout:
+        yield Finding(
+            "Visibility",
+            CONVERSATIONS,
+            f"visible again after {queue['VisibilityTimeout']} s, less than 6 times forward's time-out of {timeout} s",
+        )
+    call = CONNECT_TIMEOUT + limits.call_timeout
+    if limits.batch_deadline + call >= timeout:
+        yield Finding(
+            "Deadline",
+            forward,
+            f"times out after {timeout} s, when a call of {call:g} s begun just before the batch deadline of "
+            f"{limits.batch_deadline:g} s may be under way",
+        )
+
+
+@jsii.implements(IPolicyValidationPlugin)
+class OurTimes:
+    """`findings` as CDK asks for them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    @property
+    def name(self) -> str:
+        return "SmsToConnect"
+
+    @property
+    def version(self) -> str:
+        return "1"
+
+    @property
+    def rule_ids(self) -> list[str]:
+        return ["Receives", "Visibility", "Deadline"]
+
+    def validate(self, context: IPolicyValidationContext) -> PolicyValidationPluginReport:
+        violations = [
+            PolicyViolation(
+                rule_name=finding.rule,
+                description=finding.description,
+                severity="error",
+                violating_resources=[
+                    PolicyViolatingResource(
+                        resource_logical_id=finding.resource, template_path=path, locations=["Properties"]
+                    )
+                ],
+            )
+            for path in context.template_paths
+            for finding in findings(json.loads(Path(path).read_text()), limits=self._limits)
+        ]
+        return PolicyValidationPluginReport(success=not violations, violations=violations)

@@ -7,7 +7,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.key import BridgeKey
-from infra.pinned import pin
+from infra.pinned import CONVERSATIONS, pin
 
 LONGEST = Duration.days(14)
 """The most that SQS allows: time for people to mend what is wrong."""
@@ -43,7 +43,7 @@ class ConversationsQueue(Construct):
             encryption_master_key=key.key,
             enforce_ssl=True,
         )
-        pin(self.queue, "ConversationsQueue")
+        pin(self.queue, CONVERSATIONS)
 
 
 class FailedQueue(Construct):
