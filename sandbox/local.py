@@ -33,6 +33,7 @@ REGION = "us-east-1"
 PORT, DOUBLE_PORT = 4566, 4567
 HEALTHY_WITHIN = 60.0
 
+_CDK_ADDS = "Subprocess exited with error"  # after what our app has said already
 _NO_USER_SETTINGS: dict[str, Any] = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
@@ -52,8 +53,9 @@ class SandboxError(Exception):
         self.log = log
         self.tail: list[str] = []
         if log and log.exists():
-            with log.open(encoding="utf-8", errors="replace") as lines:
-                self.tail = list(deque((_plain(line) for line in lines if line.strip()), maxlen=15))
+            with log.open(encoding="utf-8", errors="replace") as text:
+                lines = (_plain(line) for line in text if line.strip() and _CDK_ADDS not in line)
+                self.tail = list(deque(lines, maxlen=15))
 
 
 @dataclass(slots=True, kw_only=True)

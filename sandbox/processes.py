@@ -25,7 +25,7 @@ class Process:
     @classmethod
     def start(cls, command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, log: Path) -> Process:
         """Runs `command` in a session of its own, so that Ctrl-C at our terminal is ours alone to handle."""
-        with log.open("ab") as output:
+        with log.open("wb") as output:
             child = subprocess.Popen(
                 [str(part) for part in command],
                 env=dict(env),

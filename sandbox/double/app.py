@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox.double.connect import FAULT_ERRORS, HANDLERS, ContactCentre, Settings
 from sandbox.double.faults import Fault, Kind
-from sandbox.double.model import Answer, RefusedError, RestJson
+from sandbox.double.model import Answer, RefusedError, rest_json
 
 Cut = Callable[[Scope], None]
 """Resets the TCP connection that a request came in on."""
@@ -32,7 +32,7 @@ class _Operations:
 
     def __init__(self, centre: ContactCentre, cut: Cut) -> None:
         self._centre, self._cut = centre, cut
-        self._api = RestJson("connect")
+        self._api = rest_json("connect")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

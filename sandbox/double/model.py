@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -121,6 +122,12 @@ class RestJson:
                 "x-amzn-errortype": f"{refused.code}:http://internal.amazon.com/",
             },
         )
+
+
+@functools.cache
+def rest_json(service: str) -> RestJson:
+    """The service's model, read once: that of `connect` takes a while."""
+    return RestJson(service)
 
 
 def _names(shape: Shape) -> set[str]:
