@@ -1,0 +1,147 @@
+"""Texting the deployed bridge, and looking at what became of it: in the chats, the ledger and the queues."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.local import Sandbox
+
+OURS, OURS_TOO = "+12125550101", "+12125550102"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """One text to be published."""
+
+    customer: str
+    body: str
+    ours: str = OURS
+    key: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def message(self) -> str:
+        return json.dumps(
+            {
+                "originationNumber": self.customer,
+                "destinationNumber": self.ours,
+                "messageKeyword": "KEYWORD_111122223333",
+                "messageBody": self.body,
+                "inboundMessageId": self.key,
+                "previousPublishedMessageId": None,
+            }
+        )
+
+
+class Phones:
+    """Everybody who texts, and everything that can be asked afterwards."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.outputs = sandbox.outputs
+        self.double = sandbox.double()
+        self._sns, self._sqs = sandbox.client("sns"), sandbox.client("sqs")
+        self._dynamodb = sandbox.client("dynamodb")
+
+    def send(self, texts: Iterable[Text], *, per_second: float = 20, at_once: int = 2) -> None:
+        """Publishes at a bounded pace: the local SNS starts a function for each delivery that is under way."""
+        with ThreadPoolExecutor(max_workers=at_once) as pool:
+            for text in texts:
+                pool.submit(self.publish, text.message())
+                time.sleep(1 / per_second)
+
+    def publish(self, message: str) -> str:
+        answer = self._sns.publish(TopicArn=self.outputs["InboundTopicArn"], Message=message)
+        return str(answer["MessageId"])
+
+    def item(self, key: str) -> dict[str, Any]:
+        """A text's ledger item as plain values; empty where there is none."""
+        answer = self._dynamodb.get_item(
+            TableName=self.outputs["LedgerTableName"], Key={"text_key": {"S": key}}, ConsistentRead=True
+        )
+        return {name: _plain(value) for name, value in answer.get("Item", {}).items()}
+
+    def items(self, texts: Iterable[Text]) -> dict[str, dict[str, Any]]:
+        return {text.key: self.item(text.key) for text in texts}
+
+    def outcome(self, text: Text) -> str | None:
+        return self.item(text.key).get("outcome")
+
+    def shown(self) -> list[dict[str, Any]]:
+        """The double's journal: accepted calls, in order."""
+        return self.double.journal()
+
+    def contents(self, customer: str) -> list[str]:
+        return [entry["content"] for entry in self.shown() if entry["source"] == customer and entry["content"]]
+
+    def failed(self) -> list[Any]:
+        """The failed queue's entries, left where they are."""
+        return list(self._peek("FailedQueueUrl"))
+
+    def undelivered(self) -> list[Any]:
+        return list(self._peek("UndeliveredQueueUrl"))
+
+    def waiting(self) -> int:
+        """Texts on the conversations queue, hidden ones too."""
+        return self.count("ConversationsQueueUrl")
+
+    def count(self, queue: str) -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self._sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def empty(self, *queues: str) -> None:
+        for queue in queues:
+            self._sqs.purge_queue(QueueUrl=self.outputs[queue])
+
+    @contextmanager
+    def fault(self, kind: str, **how: Any) -> Iterator[None]:
+        self.double.fault(kind, **how)
+        try:
+            yield
+        finally:
+            self.double.clear_faults()
+
+    def _peek(self, queue: str) -> Iterator[Any]:
+        url, seen = self.outputs[queue], set()
+        messages: list[Any] = []
+        while True:
+            answer = self._sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=60,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["All"],
+            )
+            got = [message for message in answer.get("Messages", []) if message["MessageId"] not in seen]
+            if not got:
+                break
+            seen.update(message["MessageId"] for message in got)
+            messages += got
+        for message in messages:
+            self._sqs.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+            )
+        yield from messages
+
+
+def until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
+    """The condition's first true value."""
+    end = time.monotonic() + seconds
+    while True:
+        if value := condition():
+            return value
+        assert time.monotonic() < end, f"{what}: not within {seconds:g} s"
+        time.sleep(0.1)
+
+
+def _plain(value: dict[str, Any]) -> Any:
+    ((kind, inner),) = value.items()
+    if kind == "N":
+        return int(inner)
+    return {name: _plain(of) for name, of in inner.items()} if kind == "M" else inner
