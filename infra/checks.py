@@ -22,11 +22,11 @@ from aws_cdk import (
     PolicyViolation,
     Validations,
 )
-from bridge.backoff import receives_possible
-from bridge.config import CONNECT_TIMEOUT
 from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
+from bridge.backoff import receives_possible
+from bridge.config import CONNECT_TIMEOUT
 from infra.config import Limits
 from infra.pinned import CONVERSATIONS
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from bridge.backoff import receives_possible
-from bridge.config import CONNECT_TIMEOUT
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from bridge.backoff import receives_possible
+from bridge.config import CONNECT_TIMEOUT
 from infra.places import Loc, line_numbers, place, syntax_mistake
 from infra.values import (
     ARN,

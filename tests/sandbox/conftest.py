@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandbox.local import Sandbox
 
+from sandbox.local import Sandbox
 from tests.sandbox.texts import Phones
 
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
 from ops.failed import redrive
 from ops.target import Target
-
 from tests.sandbox.texts import OURS, Phones, Text, until
 
 VISIBILITY = 24  # seconds: six times function_timeout in tests/sandbox/bridge.toml
@@ -86,7 +86,8 @@ def test_a_function_killed_half_way_through_a_batch_loses_nothing_and_keeps_the_
     phones.double.fault("hang", seconds=5, times=1)
     phones.send(texts)
     until(lambda: phones.double.status()["faults"] == [], seconds=20, what="the call is under way")
-    assert (killed := kill_forward(phones)), "no forward process was found"
+    killed = kill_forward(phones)
+    assert killed, "no forward process was found"
     until(lambda: forwarded(phones, texts), seconds=2 * VISIBILITY, what=f"delivered after {killed} was killed")
     assert_each_shown_once_in_the_order_of_the_queue(phones, texts)
     assert phones.count("FailedQueueUrl") == 0

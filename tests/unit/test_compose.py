@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
 from bridge import compose
 from bridge.compose import ATTRIBUTES_LIMIT, Part, Plan
 from bridge.notification import InboundSms, Notification
-
 from tests.unit.fakes import CONFIG, CUSTOMER, NOON, OURS, payload, record, with_chat
 
 PLAN = Plan(limit=1024)

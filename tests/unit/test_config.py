@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import tomlkit
-from bridge.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from bridge.config import Config
 from infra.config import BridgeConfig, Chat, ConfigError, Limits, Mistake, Number, Operation, load
 from infra.places import line_numbers
 

@@ -9,10 +9,10 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
+
 from bridge import errors
 from bridge.compose import Accepted, NewSession, Part
 from bridge.connect import ChatIntegration
-
 from tests.unit.fakes import ARN, CUSTOMER
 
 SESSION = NewSession(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+
 from bridge.compose import Accepted, Part
 from bridge.errors import (
     AccessRefusedError,
@@ -18,7 +19,6 @@ from bridge.errors import (
     UnexpectedError,
     UnknownNumberError,
 )
-
 from tests.unit.fakes import CONFIG, CUSTOMER, NOON, Stage, entry, payload, with_chat, with_limits
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bridge.entry import conversations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.entry import conversations
 from tests.unit.fakes import NOON, payload, sqs_record
 
 

@@ -7,15 +7,15 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bridge import reporting
 from bridge.errors import AccessRefusedError, LedgerError, MalformedNotificationError, QueueError, UnavailableError
 from bridge.forward import forward
 from bridge.intake import Intake, intake
 from bridge.notification import Notification
 from bridge.settings import ForwardSettings, IntakeSettings
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.unit.fakes import CUSTOMER, OURS, FakeFailed, FakeLedger, Stage, payload, record, sqs_record
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from bridge.errors import MalformedNotificationError
-from bridge.notification import Notification, fit_key
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.errors import MalformedNotificationError
+from bridge.notification import Notification, fit_key
 from tests.unit.fakes import CUSTOMER, NOON, OURS, payload, record
 
 

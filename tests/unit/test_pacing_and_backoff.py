@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from bridge.backoff import blocked_wait, receives_possible, retry_wait
-from bridge.pacing import Pacer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.backoff import blocked_wait, receives_possible, retry_wait
+from bridge.pacing import Pacer
 from tests.unit.fakes import FakeClock
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import regex
-from bridge.split import split, utf16_length
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from bridge.split import split, utf16_length
 
 FAMILY, FLAGS, THUMB = "👨‍👩‍👧‍👦", "🇩🇪🇫🇷🇯🇵", "👍🏽"
 pieces = st.sampled_from(
