@@ -138,7 +138,7 @@ class Sandbox:
         """The contact centre's controls: faults, settings, journal."""
         return Double(self.double_url)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: ClientConfig | None = None) -> Any:
         """A boto3 client of the local AWS; `connect` is the double's."""
         session: Any = boto3.session.Session(botocore_session=BotocoreSession(_NO_USER_SETTINGS), region_name=REGION)
         return session.client(
@@ -146,7 +146,7 @@ class Sandbox:
             endpoint_url=self.double_url if service == "connect" else self.endpoint_url,
             aws_access_key_id=ACCOUNT,  # MiniStack takes the account from it
             aws_secret_access_key="sandbox",  # noqa: S106
-            config=ClientConfig(max_pool_connections=32, proxies={}),
+            config=ClientConfig(max_pool_connections=32, proxies={}).merge(config or ClientConfig()),
         )
 
     def deploy(self, config: Path, on_step: OnStep = lambda _: None) -> None:

@@ -1,0 +1,50 @@
+"""What a command acts on: an environment that will not do is told in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from ops.cli import run
+from ops.target import Target, TargetError
+from sandbox.local import SandboxError
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PROFILE", "DEFAULT_PROFILE", "REGION", "DEFAULT_REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def test_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TargetError, match="no AWS Region; set AWS_REGION"):
+        Target.choose(stack="SmsToConnect")
+
+
+def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with pytest.raises(TargetError, match="no AWS credentials; set AWS_PROFILE"):
+        Target.choose(stack="SmsToConnect")
+
+
+def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(TargetError, match="nobody"):
+        Target.choose(stack="SmsToConnect")
+
+
+def test_no_sandbox_says_how_to_start_one() -> None:
+    with pytest.raises(SandboxError, match="start it with: bridge sandbox up --name nobody"):
+        Target.choose(stack=None, sandbox="nobody")
+
+
+@pytest.mark.parametrize("arguments", [["sandbox", "sideways"], ["sandbox", "up", "--port", "x"], ["--loud"]])
+def test_a_mistake_in_a_command_is_one_line_and_exit_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("bridge: ")
+    assert shown.count("\n") == 1
