@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from typer.exceptions import Abort, TyperException
 
-from ops import sandbox
+from ops import demo, replay, sandbox
+from ops.samples import SampleError
 from ops.target import TargetError
 from sandbox.local import SandboxError
 
@@ -22,6 +23,8 @@ app = typer.Typer(
     help="Operate the SMS-to-Connect bridge.",
 )
 app.add_typer(sandbox.app, name="sandbox")
+app.command("replay")(replay.command)
+app.command("demo")(demo.command)
 
 USAGE = 2
 INTERRUPTED = 130
@@ -43,7 +46,7 @@ def run(arguments: list[str]) -> int:
         for line in exc.tail:
             sys.stderr.write(f"  {line}\n")
         return _say(f"{exc}" + (f" (all of it: {exc.log})" if exc.tail else ""))
-    except TargetError as exc:
+    except (SampleError, TargetError) as exc:
         return _say(str(exc))
     except (Abort, KeyboardInterrupt):
         result = INTERRUPTED

@@ -125,20 +125,26 @@ def undelivered_reasons(body: str, attributes: Mapping[str, str]) -> dict[str, s
     """MessageIds in an entry of the undelivered queue, of either shape, with why they are there."""
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    if not isinstance(content, dict):
-        return {}
-    payload = content.get("requestPayload")
-    if isinstance(payload, dict) and isinstance(records := payload.get("Records"), list):
-        context, answer = content.get("requestContext") or {}, content.get("responsePayload") or {}
-        why = answer.get("errorMessage") or answer.get("errorType") or context.get("condition")
+    payload = _at(content, "requestPayload")
+    if payload is not None:
+        answer = _at(content, "responsePayload")
+        why = _at(answer, "errorMessage") or _at(answer, "errorType") or _at(content, "requestContext", "condition")
+        records = _at(payload, "Records")
+        ids = [_at(record, "Sns", "MessageId") for record in records] if isinstance(records, list) else []
         reason = f"intake could not take it: {why or 'no reason given'}"
-        return {record["Sns"]["MessageId"]: reason for record in records}
-    if isinstance(message_id := content.get("MessageId"), str):
-        why = attributes.get("ErrorMessage") or attributes.get("ErrorCode") or "no reason given"
-        return {message_id: f"SNS could not hand it to intake: {why}"}
-    return {}
+    else:
+        ids = [_at(content, "MessageId")]
+        why = attributes.get("ErrorMessage") or attributes.get("ErrorCode")
+        reason = f"SNS could not hand it to intake: {why or 'no reason given'}"
+    return {message_id: reason for message_id in ids if isinstance(message_id, str)}
+
+
+def _at(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _undelivered(one: Sent, undelivered: Mapping[str, str]) -> Result | None:
@@ -150,7 +156,7 @@ def _owned(one: Sent, entry: Entry, direct: bool) -> Result:
     outcome: Outcome = "waiting"
     match entry.outcome:
         case "forwarded" | "failed" | "ignored":
-            outcome = entry.outcome  # type: ignore[assignment]  # narrowed by the pattern
+            outcome = entry.outcome
     return Result(
         file=one.file,
         inbound_message_id=one.inbound_message_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -120,10 +120,11 @@ def _event(content: Any) -> Mapping[str, Any]:
     if isinstance(payload := content.get("requestPayload"), dict):  # Lambda's, of a failed asynchronous call
         return payload
     if content.get("Type") == "Notification" and "Message" in content:  # SNS's, of a failed hand-over
-        urls = {"SigningCertURL": "SigningCertUrl", "UnsubscribeURL": "UnsubscribeUrl"}  # spelt so in events
-        sns = {"Subject": None, "MessageAttributes": {}}
-        sns |= {urls.get(name, name): value for name, value in content.items()}
-        record = {"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": sns["TopicArn"]}
+        sns: dict[str, Any] = {"Subject": None, "MessageAttributes": {}} | content
+        for here, there in (("SigningCertURL", "SigningCertUrl"), ("UnsubscribeURL", "UnsubscribeUrl")):
+            if here in sns:
+                sns[there] = sns.pop(here)
+        record = {"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": sns.get("TopicArn")}
         return {"Records": [record | {"Sns": sns}]}
     return content
 
@@ -175,7 +176,3 @@ def _inbound_message_id(message: str) -> str | None:
         return None
     found = payload.get("inboundMessageId") if isinstance(payload, dict) else None
     return found if isinstance(found, str) and found.strip() else None
-
-
-def samples_of(files: Sequence[SampleFile]) -> list[Sample]:
-    return [sample for file in files for sample in file.samples]

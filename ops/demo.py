@@ -1,0 +1,137 @@
+"""`bridge demo`: the whole product on this machine, from nothing to the chats that an agent would read."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.text import Text
+
+from infra.config import load
+from ops.outcomes import Result
+from ops.replay import outcomes_table, progress, replay, short_name
+from ops.sandbox import Steps
+from ops.target import Target
+from sandbox.local import ROOT, Sandbox, names
+
+NAME = "demo"
+EVENTS = ROOT / "events"
+WIDTH = 80
+TIMEOUT = 120.0
+LONG_MESSAGE = 200
+"""Characters of one message that are shown."""
+
+
+def broken_promises(results: Iterable[Result]) -> list[str]:
+    """One line for each file in which a notification did not end as its folder promises.
+
+    In duplicate/ one notification of each inboundMessageId is forwarded, and the others are duplicates.
+    """
+    by_file: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        by_file[result.file].append(result)
+    return [
+        f"{short_name(file)}: {', '.join(result.outcome for result in of_file)}; promised: {', '.join(promised)}"
+        for file, of_file in by_file.items()
+        if (promised := _promised(Path(file).parent.name, of_file)) != sorted(result.outcome for result in of_file)
+    ]
+
+
+def _promised(folder: str, results: Sequence[Result]) -> list[str]:
+    if folder != "duplicate":
+        return [folder] * len(results)
+    shown = len({result.text_key for result in results})
+    return sorted(["forwarded"] * shown + ["duplicate"] * (len(results) - shown))
+
+
+def chat_panel(chat: Mapping[str, Any], *, number: str) -> Panel:
+    """A chat as an agent reads it: `chat` as the contact centre tells of it, `number` the one that was texted."""
+    lines: list[RenderableType] = []
+    for message in chat["messages"]:
+        at = time.strftime("%H:%M:%S", time.localtime(message["at"]))
+        text = str(message["content"])
+        rest = len(text) - LONG_MESSAGE
+        said = Text(text if rest <= 0 else text[:LONG_MESSAGE].rstrip())
+        if rest > 0:
+            said.append(f" … and {rest} more characters", style="dim")
+        lines.append(Group(Text(at, style="dim"), Padding(said, (0, 0, 0, 2))))
+    lines.append(Text("the customer ended the chat" if chat["ended"] else "active", style="dim italic"))
+    attributes = chat.get("attributes") or {}
+    queue = f" · {attributes['queue']}" if "queue" in attributes else ""
+    return Panel(
+        Group(*lines),
+        title=Text(f"{chat.get('display_name') or chat['source']}"),
+        subtitle=Text(f"to {number}{queue}"),
+        title_align="left",
+        subtitle_align="right",
+        width=WIDTH,
+    )
+
+
+def command() -> None:
+    """Start a sandbox, deploy, replay events/, show each outcome and each chat, stop the sandbox.
+
+    Exit code 1 when an event did not end as its folder promises.
+    """
+    console = Console(highlight=False)
+    console.width = min(WIDTH, console.width)
+    began = time.monotonic()
+    _heading(console, "a sandbox on this machine: local AWS, contact centre, cdk deploy")
+    with Steps(console) as steps:
+        sandbox = Sandbox.up(_free_name(), port=0, double_port=0, on_step=steps)
+    try:
+        _heading(console, "events/, published to the topic")
+        with progress() as on_progress:
+            results = replay(
+                Target.in_sandbox(sandbox.name), [_from_here(EVENTS)], timeout=TIMEOUT, on_progress=on_progress
+            )
+        console.print(outcomes_table(results))
+        _heading(console, "the chats, as an agent reads them")
+        chats = _chats(sandbox)
+        numbers = {number.arn: number.number for number in load(ROOT / "bridge.toml").numbers}
+        for chat in chats:
+            console.print(chat_panel(chat, number=numbers.get(chat["destination"], "?")))
+        _heading(console, "in the failed queue, untouched, each with its reason")
+        for result in results:
+            if result.outcome == "failed":
+                console.print(f"{short_name(result.file)}: {result.reason}", markup=False)
+    finally:
+        sandbox.down()
+    console.print(Rule())
+    counts = Counter(result.outcome for result in results)
+    said = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
+    console.print(f"{len(results)} notifications: {said}; {len(chats)} chats; {time.monotonic() - began:.0f} s")
+    if broken := broken_promises(results):
+        for line in broken:
+            console.print(Text(f"not as promised: {line}", style="red"))
+        raise typer.Exit(1)
+    console.print("each event ended as its folder promises; the sandbox is stopped")
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print()
+    console.print(Rule(Text(text, style="bold"), align="left", style="dim"))
+
+
+def _free_name() -> str:
+    """Never one that is up already: this command stops only what it started."""
+    taken = set(names())
+    return next(name for number in count(1) if (name := f"{NAME}-{number}" if number > 1 else NAME) not in taken)
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _chats(sandbox: Sandbox) -> list[dict[str, Any]]:
+    with sandbox.double() as double:
+        return double.chats()

@@ -1,0 +1,279 @@
+"""`bridge replay`: publishes the notifications of sample events and says what became of each."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from ops.outcomes import Entry, Result, Sent, decide, undelivered_reasons
+from ops.samples import Sample, SampleFile, fresh_ids, publish_attributes, read
+from ops.target import SandboxOption, StackOption, Target, TargetError
+
+TURN_SECONDS = 10.0
+"""The longest wait for the previous text of a conversation before its next one is published."""
+SETTLED_SECONDS = 10.0
+"""After this, a text that failed in an earlier replay and is still as it was has not been tried again."""
+POLL_SECONDS = 0.25
+_KEYS = 100  # of one BatchGetItem
+_PEEKS = 20  # ReceiveMessage calls in one look at undelivered
+
+_OUTPUTS = {"InboundTopicArn", "IntakeFunctionName", "LedgerTableName", "UndeliveredQueueUrl"}
+
+OnProgress = Callable[[str, int, int], None]
+"""Told what is being done, how many are done, and of how many."""
+
+
+def replay(
+    target: Target,
+    paths: Iterable[Path],
+    *,
+    keep_ids: bool = False,
+    direct: bool = False,
+    timeout: float = 60,
+    on_progress: OnProgress = lambda *_: None,
+) -> list[Result]:
+    """What became of every notification of the files, in their order; `waiting` after `timeout` seconds.
+
+    direct: the files' events go to intake unchanged, so with their ids. Raises SampleError or TargetError.
+    """
+    files = read(paths)
+    if missing := _OUTPUTS - target.outputs.keys():
+        raise TargetError(f"{target.where} has no output {', '.join(sorted(missing))}; deploy it again")
+    if not (keep_ids or direct):
+        files = fresh_ids(files)
+    with _aws_errors(target):
+        return _Replay(target, direct=direct, on_progress=on_progress).run(files, timeout)
+
+
+class _Replay:
+    def __init__(self, target: Target, *, direct: bool, on_progress: OnProgress) -> None:
+        self._sns, self._lambda = target.client("sns"), target.client("lambda")
+        self._dynamodb, self._sqs = target.client("dynamodb"), target.client("sqs")
+        self._outputs, self._direct, self._on_progress = target.outputs, direct, on_progress
+        self._before: dict[str, Entry] = {}
+        self._undelivered: dict[str, str] = {}
+
+    def run(self, files: Sequence[SampleFile], timeout: float) -> list[Result]:
+        samples = [sample for file in files for sample in file.samples]
+        self._before = self._ledger({sample.as_notification(sample.message_id).text_key for sample in samples})
+        sent: list[Sent] = []
+        last_of: dict[str, Sent] = {}
+        for file in files:
+            # one event, or one notification, at a time
+            for batch in [file.samples] if self._direct else [(sample,) for sample in file.samples]:
+                for conversation in {sample.conversation or "" for sample in batch} & last_of.keys():
+                    self._turn_of(last_of[conversation])
+                sent += (new := self._hand_over(file, batch))
+                last_of |= {s.conversation: one for s, one in zip(batch, new, strict=True) if s.conversation}
+                self._on_progress("publishing", len(sent), len(samples))
+        return self._wait(sent, timeout)
+
+    def _turn_of(self, previous: Sent) -> None:
+        """Waits until the text has been worked on once.
+
+        SNS keeps no order: two texts of a conversation, published at once, may be queued either way round, most of all
+        while intake starts up. A text that is held up longer than this is queued by then, and the next one goes behind.
+        """
+        before = self._before.get(previous.text_key)
+        if before and before.outcome == "forwarded":
+            return  # it is a duplicate: nothing will change
+        deadline = previous.at + TURN_SECONDS
+        while time.time() < deadline:
+            entry = self._ledger({previous.text_key}).get(previous.text_key)
+            if entry and entry != before:
+                return
+            time.sleep(0.05)
+
+    def _hand_over(self, file: SampleFile, samples: Sequence[Sample]) -> list[Sent]:
+        at = time.time()
+        if self._direct:
+            self._lambda.invoke(
+                FunctionName=self._outputs["IntakeFunctionName"],
+                InvocationType="Event",
+                Payload=json.dumps(file.event).encode(),
+            )
+            return [_sent(sample, sample.message_id, at) for sample in samples]
+        return [_sent(sample, self._publish(sample), at) for sample in samples]
+
+    def _publish(self, sample: Sample) -> str:
+        request: dict[str, Any] = {"TopicArn": self._outputs["InboundTopicArn"], "Message": sample.message}
+        if sample.subject:
+            request["Subject"] = sample.subject
+        if sample.attributes:
+            request["MessageAttributes"] = publish_attributes(sample.attributes)
+        try:
+            return str(self._sns.publish(**request)["MessageId"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("InvalidParameter", "InvalidParameterValue"):
+                raise
+            raise TargetError(f"{sample.file}: SNS does not take this message; --direct hands it to intake") from error
+
+    def _wait(self, sent: Sequence[Sent], timeout: float) -> list[Result]:
+        began = time.monotonic()
+        keys = {one.text_key for one in sent}
+        entries: dict[str, Entry] = {}
+        while True:
+            waited = time.monotonic() - began
+            entries |= self._ledger(keys)
+            results = decide(
+                sent,
+                entries=entries,
+                before=self._before,
+                undelivered=self._undelivered,
+                settled=waited > SETTLED_SECONDS,
+                direct=self._direct,
+            )
+            pending = {result.text_key for result in results if result.outcome == "waiting"}
+            self._on_progress(
+                "waiting for outcomes", len(sent) - sum(r.outcome == "waiting" for r in results), len(sent)
+            )
+            if not pending or waited > timeout:
+                return results
+            keys = pending  # what has an outcome is not read again
+            self._undelivered |= self._peek()
+            time.sleep(POLL_SECONDS)
+
+    def _ledger(self, keys: Iterable[str]) -> dict[str, Entry]:
+        table, found = self._outputs["LedgerTableName"], dict[str, Entry]()
+        left = [{"text_key": {"S": key}} for key in sorted(keys)]
+        while left:
+            batch, left = left[:_KEYS], left[_KEYS:]
+            answer = self._dynamodb.batch_get_item(RequestItems={table: {"Keys": batch, "ConsistentRead": True}})
+            found |= {item["text_key"]["S"]: Entry.from_item(item) for item in answer["Responses"].get(table, ())}
+            if skipped := answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", []):
+                left += skipped
+                time.sleep(POLL_SECONDS)
+        return found
+
+    def _peek(self) -> dict[str, str]:
+        """Reasons by MessageId of what is in undelivered; it stays there, and visible to others."""
+        url, reasons = self._outputs["UndeliveredQueueUrl"], dict[str, str]()
+        name = "ApproximateNumberOfMessages"
+        count = int(self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+        for _ in range(min(_PEEKS, -(-count // 10) * 2)):
+            answer = self._sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
+            )
+            for message in answer.get("Messages", ()):
+                attributes = message.get("MessageAttributes", {})
+                texts = {key: value["StringValue"] for key, value in attributes.items() if "StringValue" in value}
+                reasons |= undelivered_reasons(message["Body"], texts)
+        return reasons
+
+
+def _sent(sample: Sample, message_id: str, at: float) -> Sent:
+    return Sent(
+        file=sample.file,
+        inbound_message_id=sample.inbound_message_id,
+        text_key=sample.as_notification(message_id).text_key,
+        message_id=message_id,
+        at=at,
+    )
+
+
+@contextmanager
+def _aws_errors(target: Target) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise TargetError(f"{target.where} does not answer {error.operation_name}: {code}") from error
+    except BotoCoreError as error:
+        raise TargetError(f"{target.where} cannot be reached: {error}") from error
+
+
+STYLES: Mapping[str, str] = {
+    "forwarded": "green",
+    "ignored": "cyan",
+    "duplicate": "cyan",
+    "failed": "red",
+    "undelivered": "red",
+    "waiting": "yellow",
+}
+
+
+def outcomes_table(results: Iterable[Result]) -> Table:
+    """Fits a terminal of 80 columns; a reason stands below the file that it is about."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("file", overflow="fold", width=39)
+    table.add_column("outcome", no_wrap=True, width=11)
+    table.add_column("chat", no_wrap=True, width=12)
+    table.add_column("parts", justify="right", no_wrap=True)
+    table.add_column("ms", justify="right", no_wrap=True)
+    for result in results:
+        about = [Padding(Text(result.reason, style="dim"), (0, 0, 0, 2))] if result.reason else []
+        contact = result.initial_contact_id or ""
+        table.add_row(
+            Group(Text(short_name(result.file)), *about),
+            Text(result.outcome, style=STYLES[result.outcome]),
+            Text(contact[:8] + (" new" if contact and result.new_chat else "")),
+            "" if result.parts is None else str(result.parts),
+            "" if result.ms is None else str(result.ms),
+        )
+    return table
+
+
+def short_name(file: str) -> str:
+    """The folder and the name: what promises the outcome."""
+    path = Path(file)
+    return str(Path(*path.parts[-2:]).with_suffix("")) if len(path.parts) > 1 else path.stem
+
+
+@contextmanager
+def progress() -> Iterator[OnProgress]:
+    """On stderr, and only on a terminal: it does not mix with what is piped on."""
+    console = Console(stderr=True)
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total)
+
+
+def command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files with an SNS event as Lambda receives it, or folders of them."),
+    ],
+    stack: StackOption = None,
+    sandbox: SandboxOption = "default",
+    keep_ids: Annotated[bool, typer.Option("--keep-ids", help="Keep the files' inboundMessageIds.")] = False,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Hand the files' events, unchanged, to intake instead of publishing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the outcomes.", min=0)] = 60,
+) -> None:
+    """Publish the notifications of sample events, and show what became of each.
+
+    Exit code 1 when one has no outcome yet. Every replay is a new text, unless --keep-ids or --direct.
+    """
+    target = Target.choose(stack=stack, sandbox=sandbox)
+    with progress() as on_progress:
+        results = replay(target, paths, keep_ids=keep_ids, direct=direct, timeout=timeout, on_progress=on_progress)
+    console = Console(highlight=False)
+    if as_json:
+        for result in results:
+            typer.echo(result.as_json())
+    else:
+        console.print(outcomes_table(results))
+    if any(result.outcome == "waiting" for result in results):
+        raise typer.Exit(1)
