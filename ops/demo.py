@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
+from rich import box
+from rich.console import Console
 from rich.panel import Panel
 from rich.rule import Rule
+from rich.table import Table
 from rich.text import Text
 
 from infra.config import load
@@ -55,24 +56,24 @@ def _promised(folder: str, results: Sequence[Result]) -> list[str]:
 
 def chat_panel(chat: Mapping[str, Any], *, number: str) -> Panel:
     """A chat as an agent reads it: `chat` as the contact centre tells of it, `number` the one that was texted."""
-    lines: list[RenderableType] = []
+    lines = Table.grid(padding=(0, 2))
     for message in chat["messages"]:
-        at = time.strftime("%H:%M:%S", time.localtime(message["at"]))
-        text = str(message["content"])
+        text = str(message["content"]).strip()
         rest = len(text) - LONG_MESSAGE
         said = Text(text if rest <= 0 else text[:LONG_MESSAGE].rstrip())
         if rest > 0:
             said.append(f" … and {rest} more characters", style="dim")
-        lines.append(Group(Text(at, style="dim"), Padding(said, (0, 0, 0, 2))))
-    lines.append(Text("the customer ended the chat" if chat["ended"] else "active", style="dim italic"))
+        lines.add_row(Text(time.strftime("%H:%M:%S", time.localtime(message["at"])), style="dim"), said)
+    lines.add_row("", Text("the customer ended the chat" if chat["ended"] else "active", style="dim italic"))
     attributes = chat.get("attributes") or {}
     queue = f" · {attributes['queue']}" if "queue" in attributes else ""
     return Panel(
-        Group(*lines),
+        lines,
         title=Text(f"{chat.get('display_name') or chat['source']}"),
         subtitle=Text(f"to {number}{queue}"),
         title_align="left",
         subtitle_align="right",
+        box=box.HORIZONTALS,  # no sides: terminals differ about the width of an emoji
         width=WIDTH,
     )
 
@@ -91,9 +92,8 @@ def command() -> None:
     try:
         _heading(console, "events/, published to the topic")
         with progress() as on_progress:
-            results = replay(
-                Target.in_sandbox(sandbox.name), [_from_here(EVENTS)], timeout=TIMEOUT, on_progress=on_progress
-            )
+            target = Target.in_sandbox(sandbox.name)
+            results = replay(target, [_from_here(EVENTS)], timeout=TIMEOUT, on_progress=on_progress)
         console.print(outcomes_table(results))
         _heading(console, "the chats, as an agent reads them")
         chats = _chats(sandbox)

@@ -21,8 +21,10 @@ from ops.outcomes import Entry, Result, Sent, decide, undelivered_reasons
 from ops.samples import Sample, SampleFile, fresh_ids, publish_attributes, read
 from ops.target import SandboxOption, StackOption, Target, TargetError
 
-TURN_SECONDS = 10.0
-"""The longest wait for the previous text of a conversation before its next one is published."""
+SEEN_SECONDS = 30.0
+"""The longest that publishing waits for what was published before to be worked on."""
+AT_ONCE = {"sandbox": 3, "aws": 50}
+"""Notifications on their way at once. A laptop starts a process for each: more would be slower there."""
 SETTLED_SECONDS = 10.0
 """After this, a text that failed in an earlier replay and is still as it was has not been tried again."""
 POLL_SECONDS = 0.25
@@ -64,6 +66,8 @@ class _Replay:
         self._outputs, self._direct, self._on_progress = target.outputs, direct, on_progress
         self._before: dict[str, Entry] = {}
         self._undelivered: dict[str, str] = {}
+        self._unseen: set[str] = set()
+        self._at_once = AT_ONCE["sandbox" if target.sandbox else "aws"]
 
     def run(self, files: Sequence[SampleFile], timeout: float) -> list[Result]:
         samples = [sample for file in files for sample in file.samples]
@@ -73,30 +77,32 @@ class _Replay:
         for file in files:
             # one event, or one notification, at a time
             for batch in [file.samples] if self._direct else [(sample,) for sample in file.samples]:
-                for conversation in {sample.conversation or "" for sample in batch} & last_of.keys():
-                    self._turn_of(last_of[conversation])
+                # SNS keeps no order: two texts of a conversation, published at once, may be queued either way round,
+                # most of all while intake starts up. So its next text waits until this one has been worked on.
+                conversations = {sample.conversation or "" for sample in batch}
+                self._until_seen({last_of[one].text_key for one in conversations & last_of.keys()})
                 sent += (new := self._hand_over(file, batch))
                 last_of |= {s.conversation: one for s, one in zip(batch, new, strict=True) if s.conversation}
                 self._on_progress("publishing", len(sent), len(samples))
         return self._wait(sent, timeout)
 
-    def _turn_of(self, previous: Sent) -> None:
-        """Waits until the text has been worked on once.
-
-        SNS keeps no order: two texts of a conversation, published at once, may be queued either way round, most of all
-        while intake starts up. A text that is held up longer than this is queued by then, and the next one goes behind.
-        """
-        before = self._before.get(previous.text_key)
-        if before and before.outcome == "forwarded":
-            return  # it is a duplicate: nothing will change
-        deadline = previous.at + TURN_SECONDS
-        while time.time() < deadline:
-            entry = self._ledger({previous.text_key}).get(previous.text_key)
-            if entry and entry != before:
-                return
+    def _until_seen(self, text_keys: set[str]) -> None:
+        """Waits until these are in the ledger, and until there is room for another notification on its way."""
+        deadline = time.monotonic() + SEEN_SECONDS
+        while text_keys & self._unseen or len(self._unseen) >= self._at_once:
+            now = self._ledger(self._unseen)
+            self._unseen -= {key for key, entry in now.items() if entry != self._before.get(key)}
+            if time.monotonic() > deadline:
+                self._unseen.clear()  # held up, but queued by now: what comes next goes behind them
             time.sleep(0.05)
 
     def _hand_over(self, file: SampleFile, samples: Sequence[Sample]) -> list[Sent]:
+        sent = self._handed_over(file, samples)
+        known = {key for key, entry in self._before.items() if entry.outcome == "forwarded"}
+        self._unseen |= {one.text_key for one in sent} - known  # duplicates change nothing in the ledger
+        return sent
+
+    def _handed_over(self, file: SampleFile, samples: Sequence[Sample]) -> list[Sent]:
         at = time.time()
         if self._direct:
             self._lambda.invoke(
