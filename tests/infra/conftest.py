@@ -1,0 +1,139 @@
+"""One synth for all tests, and a reader of what it made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+import app
+from infra.config import BridgeConfig, load
+
+ROOT = Path(app.__file__).parent
+CONTEXT: Mapping[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
+BRIDGE_TOML = """
+[[numbers]]
+number = "+12125550101"
+arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef"
+"""
+"""All defaults."""
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """A template, read by what things refer to rather than by generated names."""
+
+    template: Mapping[str, Any]
+
+    def all(self, kind: str) -> dict[str, Mapping[str, Any]]:
+        """Properties of the resources of a type, by logical id."""
+        return {
+            name: resource["Properties"]
+            for name, resource in self.template["Resources"].items()
+            if resource["Type"] == f"AWS::{kind}"
+        }
+
+    def one(self, kind: str) -> Mapping[str, Any]:
+        (properties,) = self.all(kind).values()
+        return properties
+
+    def get(self, logical_id: str) -> Mapping[str, Any]:
+        properties: Mapping[str, Any] = self.template["Resources"][logical_id]["Properties"]
+        return properties
+
+    def function(self, name: str) -> str:
+        """Logical id of intake or forward."""
+        (found,) = (
+            key
+            for key, lambda_ in self.all("Lambda::Function").items()
+            if lambda_["Handler"] == f"bridge.{name}.handler"
+        )
+        return found
+
+    def role(self, name: str) -> str:
+        """Logical id of a function's role."""
+        return refers_to(self.get(self.function(name))["Role"])
+
+    def allowed(self, role: str) -> set[tuple[str, str]]:
+        """What a role's own policies allow: action and the logical id of the resource, or `*`."""
+        assert not {"Policies", "ManagedPolicyArns"} & self.get(role).keys()
+        return {
+            (action, refers_to(resource))
+            for policy in self.all("IAM::Policy").values()
+            if role in [refers_to(one) for one in policy["Roles"]]
+            for statement in policy["PolicyDocument"]["Statement"]
+            for action in listed(statement["Action"])
+            for resource in listed(statement["Resource"])
+            if expect_plain_allow(statement)
+        }
+
+
+def expect_plain_allow(statement: Mapping[str, Any]) -> bool:
+    assert statement["Effect"] == "Allow"
+    assert statement.keys() <= {"Effect", "Action", "Resource"}
+    return True
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def refers_to(value: Any) -> str:
+    """The logical id that a Ref or GetAtt means; text is text."""
+    if isinstance(value, str):
+        return value
+    ((function, argument),) = value.items()
+    assert function in ("Ref", "Fn::GetAtt"), value
+    return str(argument if function == "Ref" else argument[0])
+
+
+def text(value: Any) -> str:
+    """A joined text with its parameters as ${...}."""
+    if isinstance(value, str):
+        return value
+    if "Fn::Join" in value:
+        separator, parts = value["Fn::Join"]
+        return str(separator.join(text(part) for part in parts))
+    return f"${{{refers_to(value)}}}"
+
+
+def build_app(config: BridgeConfig, outdir: Path) -> cdk.App:
+    """As `cdk synth` runs it, without CDK's own template validation: five seconds, and cfn-lint knows more."""
+    made = cdk.App(
+        analytics_reporting=False,
+        context=dict(CONTEXT),
+        outdir=str(outdir),
+        builtin_cloud_formation_validation=False,
+    )
+    app.bridge(made, config=config)
+    return made
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> BridgeConfig:
+    path = tmp_path_factory.mktemp("config") / "bridge.toml"
+    path.write_text(BRIDGE_TOML)
+    return load(path)
+
+
+@pytest.fixture(scope="session")
+def template_file(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    outdir = tmp_path_factory.mktemp("cdk.out")
+    build_app(config, outdir).synth()
+    return outdir / "Bridge.template.json"
+
+
+@pytest.fixture(scope="session")
+def stack(template_file: Path) -> Synthesised:
+    return Synthesised(json.loads(template_file.read_text()))
+
+
+@pytest.fixture
+def own_stack(template_file: Path) -> Synthesised:
+    """One that a test may change."""
+    return Synthesised(json.loads(template_file.read_text()))
