@@ -86,9 +86,9 @@ def up(
         sandbox = Sandbox.up(name, port, double_port, config, on_step=steps)
     console.print(f"[bold]sandbox {name} is up[/] ({time.monotonic() - began:.0f} s)")
     _show(console, sandbox)
-    option = "" if name == "default" else f" --name {name}"
-    replay = "" if name == "default" else f" --sandbox {name}"
-    console.print(f"next: bridge replay events/{replay}    stop it: bridge sandbox down{option}")
+    named = name != "default"
+    console.print(f"replay texts: bridge replay events/{f' --sandbox {name}' if named else ''}", soft_wrap=True)
+    console.print(f"stop it:      bridge sandbox down{f' --name {name}' if named else ''}", soft_wrap=True)
 
 
 @app.command()

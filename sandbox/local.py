@@ -381,12 +381,19 @@ def _wipe(name: str, *, keep: str | None = None) -> None:
 def _lock(name: str) -> Iterator[None]:
     """One command at a time works on a sandbox."""
     _home().mkdir(exist_ok=True)
-    with (_home() / f".{name}.lock").open("w") as file:
+    path = _home() / f".{name}.lock"
+    busy = SandboxError(f"another command is working on sandbox {name} just now")
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            raise SandboxError(f"another command is working on sandbox {name} just now") from exc
-        yield
+            raise busy from exc
+        if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
+            raise busy  # its last holder removed it while we opened it
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
