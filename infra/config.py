@@ -88,7 +88,7 @@ class ConfigError(Exception):
         )
 
 
-# --- the settings: docs/configuration.md says what each does ----------------------------------------------
+# --- the settings: README.md says what each does ---------------------------------------------------------
 
 
 class _Section(BaseModel):

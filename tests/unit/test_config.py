@@ -295,8 +295,8 @@ def _without_none(value: Any) -> Any:
 
 
 def documented() -> dict[str, str]:
-    """Setting and default of each row of the table in docs/configuration.md."""
-    rows = re.findall(r"(?m)^\| `([a-z_.]+)` \| (.+?) \| .+ \|$", (ROOT / "docs/configuration.md").read_text())
+    """Setting and default of each row of the table in README.md."""
+    rows = re.findall(r"(?m)^\| `([a-z_.]+)` \| (.+?) \| .+ \|$", (ROOT / "README.md").read_text())
     assert len(dict(rows)) == len(rows)
     return dict(rows)
 
