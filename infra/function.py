@@ -11,6 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra import checks
 from infra.config import BridgeConfig
 from infra.key import BridgeKey
 
@@ -70,11 +71,28 @@ class BridgeFunction(Construct):
                 "POWERTOOLS_LOG_LEVEL": config.operation.log_level,
             },
         )
-        # Lambda looks at the role's permissions when a queue is connected, and X-Ray at the first call
+        checks.acknowledge(
+            self.function,
+            "AwsSolutions-L1",
+            "The deployer pins the runtime in bridge.toml, so that no new version of the CDK changes it unasked.",
+        )
+        # Lambda refuses to connect a queue that the role may not read yet.
         self.function.node.add_dependency(self.policy)
         self.may("logs:CreateLogStream", "logs:PutLogEvents", on=self.log_group.log_group_arn)
-        self.may("xray:PutTraceSegments", "xray:PutTelemetryRecords", on="*")
+        self.may_anywhere(
+            "xray:PutTraceSegments", "xray:PutTelemetryRecords", reason="X-Ray knows no resources for writing traces."
+        )
 
     def may(self, *actions: str, on: str) -> None:
         """Let the function call these, on this resource only."""
         self.policy.add_statements(iam.PolicyStatement(actions=[*actions], resources=[on]))
+
+    def may_anywhere(self, *actions: str, reason: str) -> None:
+        """Let the function make calls for which IAM takes no resource.
+
+        Each in a policy of its own: what is acknowledged there excuses no other `*`.
+        """
+        statement = iam.PolicyStatement(actions=[*actions], resources=["*"])
+        service = actions[0].partition(":")[0].title()
+        policy = iam.Policy(self, f"{service}Policy", roles=[self.role], statements=[statement])
+        checks.acknowledge(policy, "AwsSolutions-IAM5[Resource::*]", reason)

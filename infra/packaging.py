@@ -14,7 +14,9 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -25,6 +27,8 @@ SERVICES = ("connect", "dynamodb", "sqs")
 """Those that the functions call: of all others, botocore's models stay behind."""
 FIXED_TIME = 315532800
 """1980-01-01 UTC, the first day that a zip archive knows."""
+UNUSED_FOR = 24 * 3600.0
+"""Seconds after which an archive that no synth wanted is removed: each change of a source leaves one behind."""
 
 _DATA = re.compile(r"botocore/(cacert\.pem|data/(_retry|endpoints|partitions|sdk-default-configuration)\.json)")
 _UNUSED = re.compile(r"aws_lambda_powertools/(event_handler/|utilities/(?!__init__|jmespath_utils/|typing/))")
@@ -82,6 +86,11 @@ def build(*, config: str, runtime: str, root: Path = ROOT, into: Path | None = N
                 raise
         finally:
             shutil.rmtree(making, ignore_errors=True)
+    os.utime(folder, (FIXED_TIME, FIXED_TIME))  # the file system notes when: it is in use
+    for other in set(folder.parent.iterdir()) - {folder}:
+        with suppress(FileNotFoundError):  # another synth does the same
+            if other.stat().st_ctime < time.time() - UNUSED_FOR:
+                shutil.rmtree(other, ignore_errors=True)
     return Archive(folder=folder, fingerprint=fingerprint)
 
 

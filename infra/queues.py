@@ -6,6 +6,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra import checks
 from infra.key import BridgeKey
 from infra.pinned import CONVERSATIONS, pin
 
@@ -76,3 +77,9 @@ class UndeliveredQueue(Construct):
         super().__init__(scope, construct_id)
         self.queue = sqs.Queue(self, "Queue", retention_period=LONGEST, encryption_master_key=key.key, enforce_ssl=True)
         pin(self.queue, "UndeliveredQueue")
+        checks.acknowledge(
+            self.queue,
+            "AwsSolutions-SQS3",
+            "It is a dead-letter queue itself: of the subscription and of intake's asynchronous calls, at which the "
+            "rule does not look.",
+        )

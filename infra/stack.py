@@ -13,7 +13,6 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.channel_role import TwoWayChannelRole
-from infra.checks import acknowledge
 from infra.config import BridgeConfig
 from infra.forward import Forward
 from infra.intake import Intake
@@ -70,7 +69,9 @@ class BridgeStack(Stack):
         forward.take_from(conversations, max_concurrency=limits.max_concurrency)
         forward.may("sqs:SendMessage", on=failed.queue.queue_arn)
         forward.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=ledger.table.table_arn)
-        forward.may("connect:SendChatIntegrationEvent", on="*")
+        forward.may_anywhere(
+            "connect:SendChatIntegrationEvent", reason="The action has no resource types and no condition keys in IAM."
+        )
 
         key.admit_to_topic(channel.role, name="EndUserMessaging")
         key.admit_sns(to="Undelivered")
@@ -78,30 +79,6 @@ class BridgeStack(Stack):
             key.admit_to_queues(function.role, name=function.name.title())
             key.admit_to_ledger(function.role, name=function.name.title())
         key.admit_logs()
-
-        acknowledge(
-            undelivered.queue,
-            "AwsSolutions-SQS3",
-            "It is a dead-letter queue itself, of the subscription and of intake's asynchronous calls, which the rule "
-            "does not look at; people and `bridge` read it.",
-        )
-        acknowledge(
-            intake.policy,
-            "AwsSolutions-IAM5[Resource::*]",
-            "X-Ray knows no resources for PutTraceSegments and PutTelemetryRecords.",
-        )
-        acknowledge(
-            forward.policy,
-            "AwsSolutions-IAM5[Resource::*]",
-            "connect:SendChatIntegrationEvent has no resource types and no condition keys, and X-Ray knows no "
-            "resources for PutTraceSegments and PutTelemetryRecords.",
-        )
-        for function in (intake, forward):
-            acknowledge(
-                function.function,
-                "AwsSolutions-L1",
-                "The deployer pins the runtime in bridge.toml, so that no new version of the CDK changes it unasked.",
-            )
 
         for name, description, value in (
             ("InboundTopicArn", "Two-way channel of your numbers in End User Messaging", topic.topic.topic_arn),

@@ -108,12 +108,23 @@ def test_files_look_the_same_whenever_they_are_made(archive: Path) -> None:
 
 def test_equal_sources_are_packaged_once(project: Path) -> None:
     first = build(config="{}", runtime=OURS, root=project)
-    made = first.folder.stat().st_ctime_ns
+    made = (first.folder / "bridge").stat().st_ctime_ns
     for source in (project / "lambda").rglob("*.py"):
         os.utime(source)
     again = build(config="{}", runtime=OURS, root=project)
-    assert (again, again.folder.stat().st_ctime_ns) == (first, made)
+    assert (again, (again.folder / "bridge").stat().st_ctime_ns) == (first, made)
     assert [path.name for path in first.folder.parent.iterdir()] == [first.folder.name]
+
+
+def test_archives_that_nobody_wanted_for_a_day_are_removed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packaging, "_files", lambda name: ())
+    old = build(config="{}", runtime=OURS, root=project)
+    new = build(config='{"new": 1}', runtime=OURS, root=project)
+    assert old.folder.exists()
+    tomorrow = old.folder.stat().st_ctime + packaging.UNUSED_FOR + 1
+    monkeypatch.setattr("infra.packaging.time.time", lambda: tomorrow)
+    assert build(config='{"new": 1}', runtime=OURS, root=project) == new
+    assert [path.name for path in new.folder.parent.iterdir()] == [new.folder.name]
 
 
 def _source(project: Path) -> None:
