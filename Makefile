@@ -4,10 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 MINISTACK := .venv-ministack
 BIN := $(VENV)/bin
-# jsii warns of every Node version that it was not tested with; the CDK CLI says itself when one is too old.
-export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
-export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 
 .PHONY: help setup demo test unit infra sandbox check format lock clean
 

@@ -39,7 +39,7 @@ from bridge.known import Facts, Known
 from bridge.notification import InboundSms
 from bridge.pacing import Pacer
 
-_FIRST_PAUSE = 0.2
+_FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 """Seconds between calls for one part within a batch, doubling."""
 _TURNS = 4
@@ -239,7 +239,11 @@ class Courier:
         session: NewSession,
         until: float,
     ) -> Accepted | None:
-        """Connect's answer; None for a DISCONNECT that found no chat. Tries again while the deadline allows."""
+        """Connect's answer; None for a DISCONNECT that found no chat. Tries again while the deadline allows.
+
+        How Connect says that there is no chat to end is not documented for certain: an answer without a contact, by
+        the reference of the API; or one of these errors.
+        """
         pause, last = _FIRST_PAUSE, None
         while True:
             if not self._pacer.take(until=until):
@@ -259,7 +263,7 @@ class Courier:
                     self._pacer.throttled()
             else:
                 self._pacer.accepted()
-                return accepted
+                return None if part.type == "DISCONNECT" and accepted.contact is None else accepted
             wait = pause * (1 + 0.5 * self._spread())
             pause = min(2 * pause, _LONGEST_PAUSE)
             if self._clock.monotonic() + wait >= until:

@@ -200,6 +200,22 @@ def test_texts_to_both_of_our_numbers_are_two_chats(phones: Phones) -> None:
     assert {entry["display_name"] for entry in entries} == {customer(6100), f"Support: {customer(6100)}"}
 
 
+@pytest.mark.parametrize("answer", ["not-found", "ignored"])
+def test_ending_a_chat_twice_is_nothing_to_do_however_connect_says_that_none_is_open(
+    phones: Phones, answer: str
+) -> None:
+    phones.double.settings(without_chat=answer)
+    who = customer(6200)
+    texts = [Text(customer=who, body="hello"), Text(customer=who, body="stop"), Text(customer=who, body="Stop")]
+    outcomes = []
+    for text in texts:
+        phones.send([text])
+        outcomes.append(until(lambda text=text: phones.outcome(text), seconds=20, what="done"))  # type: ignore[misc]
+    assert outcomes == ["forwarded", "forwarded", "ignored"]
+    assert phones.contents(who) == ["hello"]
+    assert [chat["ended"] for chat in phones.double.chats()] == [True]
+
+
 def test_no_log_line_of_a_function_holds_a_body_a_number_or_a_hash_of_one(phones: Phones) -> None:
     texts = [
         Text(customer=customer(7000), body="confidential words"),

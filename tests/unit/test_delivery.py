@@ -231,9 +231,9 @@ def test_a_disconnect_keyword_that_is_not_to_be_shown_only_ends_the_chat() -> No
     assert stage.connect.contents == ["DISCONNECT"]
 
 
-@pytest.mark.parametrize("error", [NotFoundError("404"), RejectedError("400")])
-def test_ending_a_chat_that_is_not_open_is_nothing_to_do(error: Exception) -> None:
-    stage = Stage(with_chat(show_disconnect_keyword=False), answers=[error])
+@pytest.mark.parametrize("answer", [NotFoundError("404"), RejectedError("400"), Accepted(None, False)])
+def test_ending_a_chat_that_is_not_open_is_nothing_to_do(answer: Accepted | Exception) -> None:
+    stage = Stage(with_chat(show_disconnect_keyword=False), answers=[answer])
     (report,) = stage.courier.deliver([[entry(payload("STOP", inboundMessageId="one"))]])
     assert (report.result, stage.ledger.outcome("one")) == ("ignored", "ignored")
     assert stage.failed.entries == []
