@@ -10,35 +10,31 @@ BIN := $(VENV)/bin
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(VENV)/.done $(MINISTACK)/.done node_modules/.done  ## Python environments and the CDK CLI, as locked
+setup: $(VENV)/.project $(MINISTACK)/.done node_modules/.done  ## Python environments and the CDK CLI, as locked
 
-$(VENV)/.done: requirements/dev.txt pyproject.toml | prerequisites
+$(VENV)/.done: requirements/dev.txt
+	@PYTHON=$(PYTHON) requirements/prerequisites
 	@echo "setting up Python ($(VENV)): once, about a minute"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.project: $(VENV)/.done pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(MINISTACK)/.done: requirements/ministack.txt | prerequisites
+$(MINISTACK)/.done: requirements/ministack.txt
+	@PYTHON=$(PYTHON) requirements/prerequisites
 	@echo "setting up the local AWS ($(MINISTACK))"
 	@$(PYTHON) -m venv --clear $(MINISTACK)
 	@$(MINISTACK)/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/ministack.txt
 	@touch $@
 
-node_modules/.done: package.json package-lock.json | prerequisites
+node_modules/.done: package.json package-lock.json
+	@PYTHON=$(PYTHON) requirements/prerequisites
 	@echo "setting up the CDK command line tool (node_modules)"
 	@npm ci --silent --no-progress
 	@touch $@
-
-.PHONY: prerequisites
-prerequisites:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-		{ echo "make: Python 3.11 or newer is needed as '$(PYTHON)' (another: make PYTHON=python3.12 ...)" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-		{ echo "make: this Python has no venv module (on Debian: apt-get install python3-venv)" >&2; exit 1; }
-	@node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || \
-		{ echo "make: Node.js 20 or newer is needed on the PATH (the CDK command line tool runs on it)" >&2; exit 1; }
-	@command -v npm >/dev/null || { echo "make: npm is needed on the PATH (it comes with Node.js)" >&2; exit 1; }
 
 demo: setup  ## the whole product in a sandbox on this machine: deploy, replay events/, show the chats
 	@$(BIN)/bridge demo

@@ -57,7 +57,7 @@ class Target:
         except ProfileNotFound as exc:
             raise TargetError(f"{exc}; see: aws configure list-profiles") from exc
         except NoRegionError as exc:
-            raise TargetError("no AWS Region; set AWS_REGION or a profile that has one") from exc
+            raise TargetError("no AWS Region; set AWS_DEFAULT_REGION or a profile that has one") from exc
         except (NoCredentialsError, PartialCredentialsError) as exc:
             raise TargetError("no AWS credentials; set AWS_PROFILE, or sign in with: aws sso login") from exc
         except ClientError as exc:

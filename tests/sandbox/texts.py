@@ -108,7 +108,8 @@ class Phones:
             self.double.clear_faults()
 
     def _peek(self, queue: str) -> Iterator[Any]:
-        url, seen = self.outputs[queue], set()
+        url = self.outputs[queue]
+        seen: set[str] = set()
         messages: list[Any] = []
         while True:
             answer = self._sqs.receive_message(

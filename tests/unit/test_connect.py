@@ -34,7 +34,8 @@ def stub() -> Stubber:
 
 
 def send(stub: Stubber, part: Part = Part("MESSAGE", "hi")) -> Accepted:
-    return ChatIntegration(client=stub.client).send(part, source=CUSTOMER, destination=ARN, session=SESSION)
+    client: Any = stub.client
+    return ChatIntegration(client=client).send(part, source=CUSTOMER, destination=ARN, session=SESSION)
 
 
 def test_a_message_uses_every_field_as_the_api_documents_it(stub: Stubber) -> None:

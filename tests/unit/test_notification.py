@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from bridge.notification import Notification, fit_key
 from tests.unit.fakes import CUSTOMER, NOON, OURS, payload, record
 
 
-def read(message: object, **sns: object) -> Notification:
+def read(message: object, **sns: Any) -> Notification:
     return Notification.from_record(record(message, **sns))
 
 
@@ -69,7 +70,7 @@ def test_what_is_no_inbound_sms_is_malformed_and_says_why(message: str, reason: 
 
 
 @pytest.mark.parametrize("sns", [{"MessageId": None}, {"MessageId": ""}, {"Message": None}, {"Message": {"a": 1}}])
-def test_a_record_without_the_fields_of_sns_is_malformed(sns: dict[str, object]) -> None:
+def test_a_record_without_the_fields_of_sns_is_malformed(sns: dict[str, Any]) -> None:
     with pytest.raises(MalformedNotificationError):
         Notification.from_record(record(**sns))
 

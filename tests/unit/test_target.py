@@ -19,7 +19,7 @@ def _nobodys_aws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(TargetError, match="no AWS Region; set AWS_REGION"):
+    with pytest.raises(TargetError, match="no AWS Region; set AWS_DEFAULT_REGION"):
         Target.choose(stack="SmsToConnect")
 
 
