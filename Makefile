@@ -16,18 +16,18 @@ $(VENV)/.done: requirements/dev.txt
 	@PYTHON=$(PYTHON) requirements/prerequisites
 	@echo "setting up Python ($(VENV)): once, about a minute"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(VENV)/.project: $(VENV)/.done pyproject.toml
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(MINISTACK)/.done: requirements/ministack.txt
 	@PYTHON=$(PYTHON) requirements/prerequisites
 	@echo "setting up the local AWS ($(MINISTACK))"
 	@$(PYTHON) -m venv --clear $(MINISTACK)
-	@$(MINISTACK)/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/ministack.txt
+	@$(MINISTACK)/bin/pip install --quiet --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/ministack.txt
 	@touch $@
 
 node_modules/.done: package.json package-lock.json
