@@ -54,7 +54,7 @@ class Fifo:
     def send(
         self, body: str, *, group: str, deduplication_id: str, attributes: Mapping[str, Any] | None = None
     ) -> Message:
-        """A message with an id that its group saw within five minutes is taken and dropped: the first one is returned."""
+        """An id that its group saw within five minutes: the message is taken and dropped, the first one returned."""
         with self._lock:
             now = self.now()
             accepted = self._accepted.get((group, deduplication_id))
