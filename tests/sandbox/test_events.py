@@ -101,7 +101,7 @@ def test_what_the_chats_show(replayed: Replayed) -> None:
     assert contents("empty-body") == contents("missing-body") == ["(empty message)"]
     assert len(replayed.shown("delivered-twice")) == 1
     assert contents("hello-follow-up") == [body("hello"), body("hello-follow-up")]
-    assert [entry["type"] for entry in replayed.shown("disconnect-keyword")] == ["MESSAGE", "MESSAGE", "DISCONNECT"]
+    assert [entry["type"] for entry in replayed.shown("disconnect-keyword")] == ["MESSAGE", "DISCONNECT"]
     (second,) = replayed.shown("second-number")
     assert second["display_name"] == "Support: +14255550182"
     assert second["attributes"]["queue"] == "support"
