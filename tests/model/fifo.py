@@ -1,7 +1,8 @@
 """A model of an SQS FIFO queue in high-throughput mode: small, exact, and turned by a clock of the caller's.
 
-Source: the SQS developer guide on FIFO delivery logic, deduplication (scope: message group) and dead-letter queues.
-Safe among threads.
+Sources: the SQS developer guide on FIFO delivery logic, exactly-once processing and dead-letter queues; the SQS API
+reference; re:Post's "Why doesn't my SQS FIFO queue return all messages" and "ReceiptHandleIsInvalid". Left out, since
+nothing here needs it: retention, delays, and the 20,000 messages that a FIFO queue looks through. Safe among threads.
 """
 
 from __future__ import annotations
@@ -9,19 +10,26 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 DEDUPLICATION_SECONDS = 300.0
 
 
 class ReceiptError(Exception):
-    """The receipt handle is unknown, of an earlier receive, or its visibility time-out is over."""
+    """The receipt handle is unknown, of an earlier receive, or its visibility time-out is over.
+
+    The last is true of FIFO queues only: there a receipt handle expires with the visibility time-out.
+    """
 
 
 @dataclass(slots=True, kw_only=True)
 class Message:
-    """Times in seconds of the queue's clock. `receipt` is that of the last receive."""
+    """One message as it was when the queue handed it out. Times in seconds of the queue's clock.
+
+    `receives` counts across queues: a dead letter keeps what it had (ApproximateReceiveCount in the API reference).
+    `receipt` is that of the receive which handed this out.
+    """
 
     message_id: str
     sequence: int
@@ -38,7 +46,10 @@ class Message:
 
 @dataclass(slots=True, kw_only=True)
 class Fifo:
-    """`visibility` in seconds. With `max_receives`, a message received more often goes to `dead_letters` instead."""
+    """`visibility` in seconds.
+
+    What was received `max_receives` times goes to `dead_letters` instead of being received again.
+    """
 
     now: Callable[[], float]
     visibility: float
@@ -51,31 +62,36 @@ class Fifo:
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
+    def __post_init__(self) -> None:
+        if (self.max_receives is None) != (self.dead_letters is None):
+            raise ValueError("max_receives and dead_letters belong together")
+
     def send(
         self, body: str, *, group: str, deduplication_id: str, attributes: Mapping[str, Any] | None = None
     ) -> Message:
-        """An id that its group saw within five minutes: the message is taken and dropped, the first one returned."""
+        """An id that its group saw within five minutes: the message is taken and dropped, the first one returned.
+
+        The five minutes begin with the first one, and deleting it does not end them.
+        """
         with self._lock:
-            now = self.now()
-            accepted = self._accepted.get((group, deduplication_id))
-            if accepted and now - accepted[0] < DEDUPLICATION_SECONDS:
-                return accepted[1]
             number = next(self._numbers)
-            message = Message(
-                message_id=f"{self.name}-{number}",
-                sequence=number,
-                body=body,
-                group=group,
-                deduplication_id=deduplication_id,
-                attributes=attributes or {},
-                sent_at=now,
+            return self._put(
+                Message(
+                    message_id=f"{self.name}-{number}",
+                    sequence=number,
+                    body=body,
+                    group=group,
+                    deduplication_id=deduplication_id,
+                    attributes=attributes or {},
+                    sent_at=self.now(),
+                )
             )
-            self._accepted[group, deduplication_id] = now, message
-            self._messages.setdefault(group, []).append(message)
-            return message
 
     def receive(self, most: int = 10, *, visibility: float | None = None) -> list[Message]:
-        """The oldest visible messages, several of a group in their order; none of a group that has a hidden one."""
+        """Of the group with the oldest message as many as possible, in order, then of the next group.
+
+        Nothing of a group that has a hidden message.
+        """
         with self._lock:
             now = self.now()
             hidden_until = now + (self.visibility if visibility is None else visibility)
@@ -87,17 +103,18 @@ class Fifo:
                 for message in list(waiting):
                     if len(batch) == most:
                         return batch
-                    message.receives += 1
-                    if self.max_receives is not None and message.receives > self.max_receives:
+                    if self.max_receives is not None and message.receives >= self.max_receives:
                         self._bury(message)
                         continue
                     if message.receipt:
                         self._by_receipt.pop(message.receipt, None)
-                    message.receipt = f"{message.message_id}/{message.receives}"
+                    message.receives += 1
+                    message.receipt = f"{self.name}/{message.message_id}/{message.receives}"
                     message.visible_at = hidden_until
-                    message.first_received_at = message.first_received_at or now
+                    if message.first_received_at is None:
+                        message.first_received_at = now
                     self._by_receipt[message.receipt] = message
-                    batch.append(message)
+                    batch.append(replace(message))
             return batch
 
     def delete(self, receipt: str) -> None:
@@ -113,15 +130,24 @@ class Fifo:
     def messages(self) -> Sequence[Message]:
         """All of them, hidden ones too, by sequence."""
         with self._lock:
-            return sorted((m for group in self._messages.values() for m in group), key=lambda m: m.sequence)
+            everything = (replace(message) for group in self._messages.values() for message in group)
+            return sorted(everything, key=lambda message: message.sequence)
 
     def __len__(self) -> int:
         with self._lock:
             return sum(map(len, self._messages.values()))
 
+    def _put(self, message: Message) -> Message:
+        accepted = self._accepted.get((message.group, message.deduplication_id))
+        if accepted and message.sent_at - accepted[0] < DEDUPLICATION_SECONDS:
+            return replace(accepted[1])
+        self._accepted[message.group, message.deduplication_id] = message.sent_at, message
+        self._messages.setdefault(message.group, []).append(message)
+        return replace(message)
+
     def _held(self, receipt: str) -> Message:
         message = self._by_receipt.get(receipt)
-        if message is None or message.receipt != receipt or message.visible_at <= self.now():
+        if message is None or message.visible_at <= self.now():
             raise ReceiptError(receipt)
         return message
 
@@ -134,12 +160,20 @@ class Fifo:
             self._by_receipt.pop(message.receipt, None)
 
     def _bury(self, message: Message) -> None:
-        """What SQS itself moves carries no reason, and its message id as the new deduplication id."""
+        """What SQS itself moves carries no reason; it keeps its message id, which is its new deduplication id too."""
         self._remove(message)
         if self.dead_letters is not None:
-            self.dead_letters.send(
-                message.body,
-                group=message.group,
-                deduplication_id=message.message_id,
-                attributes=message.attributes,
+            self.dead_letters._take_over(message)
+
+    def _take_over(self, message: Message) -> None:
+        with self._lock:
+            self._put(
+                replace(
+                    message,
+                    sequence=next(self._numbers),
+                    deduplication_id=message.message_id,
+                    sent_at=self.now(),
+                    visible_at=0.0,
+                    receipt=None,
+                )
             )
