@@ -26,7 +26,7 @@ from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
 from bridge.backoff import receives_possible
-from bridge.config import CONNECT_TIMEOUT
+from bridge.config import CONNECT_TIMEOUT, STORE_TIMEOUT
 from infra.config import Limits
 from infra.pinned import CONVERSATIONS
 
@@ -78,13 +78,13 @@ def findings(template: Mapping[str, Any], *, limits: Limits) -> Iterator[Finding
             CONVERSATIONS,
             f"visible again after {queue['VisibilityTimeout']} s, less than 6 times forward's time-out of {timeout} s",
         )
-    call = CONNECT_TIMEOUT + limits.call_timeout
+    call = CONNECT_TIMEOUT + limits.call_timeout + STORE_TIMEOUT
     if limits.batch_deadline + call >= timeout:
         yield Finding(
             "Deadline",
             forward,
-            f"times out after {timeout} s, when a call of {call:g} s begun just before the batch deadline of "
-            f"{limits.batch_deadline:g} s may be under way",
+            f"times out after {timeout} s, when a call and its note in the ledger ({call:g} s), begun just before the "
+            f"batch deadline of {limits.batch_deadline:g} s, may be under way",
         )
 
 

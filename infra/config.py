@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.backoff import receives_possible
-from bridge.config import CONNECT_TIMEOUT
+from bridge.config import CONNECT_TIMEOUT, STORE_TIMEOUT
 from infra.places import Loc, line_numbers, place, syntax_mistake
 from infra.values import (
     ARN,
@@ -117,7 +117,7 @@ class Limits(_Section):
     max_concurrency: Annotated[int, whole_number(2, 1000)] = 4
     part_length: Annotated[int, whole_number(64, 1024)] = 1024
     mark_late_after: Annotated[float, duration("0s", "14d")] = 15 * 60.0
-    give_up_after: Annotated[float, duration("1s", "12d")] = 6 * HOUR
+    give_up_after: Annotated[float, duration("1s", "1d")] = 6 * HOUR
     call_timeout: Annotated[float, duration("500ms", "1m")] = 5.0
     batch_deadline: Annotated[float, duration("1s", "15m")] = 10.0
     function_timeout: Annotated[float, duration("1s", "15m", whole=True)] = 30.0
@@ -295,12 +295,16 @@ def _limits_mistakes(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_Foun
         return ("limits", next((name for name in names if name in written), names[0]))
 
     waits = ("retry_first", "retry_longest", "blocked_retry", "give_up_after")
-    timeout, deadline, margin = limits.function_timeout, limits.batch_deadline, limits.call_timeout + CONNECT_TIMEOUT
+    timeout, deadline, margin = (
+        limits.function_timeout,
+        limits.batch_deadline,
+        limits.call_timeout + CONNECT_TIMEOUT + STORE_TIMEOUT,
+    )
     if (loc := between("batch_deadline", "function_timeout", "call_timeout")) and deadline + margin >= timeout:
         yield (
             loc,
             f"a batch deadline of {deadline:g} s is too close to the function timeout of {timeout:g} s",
-            f"leave more than {margin:g} s between them, for the call that is under way",
+            f"leave more than {margin:g} s between them, for the call that is under way and its note in the ledger",
         )
     if (loc := between("retry_longest", "retry_first")) and limits.retry_first > limits.retry_longest:
         yield (

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import Abort, TyperException
 
-from ops import demo, replay, sandbox
+from ops import demo, failed, replay, sandbox
 from ops.samples import SampleError
 from ops.target import TargetError
 from sandbox.local import SandboxError
@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Operate the SMS-to-Connect bridge.",
 )
 app.add_typer(sandbox.app, name="sandbox")
+app.add_typer(failed.app, name="failed")
 app.command("replay")(replay.command)
 app.command("demo")(demo.command)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import typer
 from rich.console import Console
 
-from ops.target import SandboxOption, StackOption, Target
+from ops.target import SandboxOption, StackOption, Target, aws_errors
 
 app = typer.Typer(no_args_is_help=True, help="What is in the failed queue.")
+
+HIDDEN = 300
+"""Seconds for which an entry is hidden while it is put back."""
 
 
 @app.callback()
@@ -19,19 +22,31 @@ def _failed() -> None:
 
 
 def redrive(target: Target) -> int:
-    """How many entries of failed were put back, each behind the others of its conversation.
+    """How many entries of failed were put back, each behind the others of its conversation. Raises TargetError.
 
     An entry is deleted from failed once the conversations queue has it; killed in between, it is put back a second
     time, which SQS drops within five minutes and the ledger suppresses after that. Its deduplication id is the failed
     entry's own message id: with the text key, SQS would drop a text that failed within the last five minutes. What
-    fails again while this runs stays where it is.
+    fails again while this runs stays in failed: it came after the clock that AWS showed at the first receive.
     """
+    with aws_errors(target):
+        return _redrive(target)
+
+
+def _redrive(target: Target) -> int:
     sqs = target.client("sqs")
     failed, conversations = target.outputs["FailedQueueUrl"], target.outputs["ConversationsQueueUrl"]
-    started, count = time.time(), 0
-    while messages := _receive(sqs, failed):
-        old = [message for message in messages if int(message["Attributes"]["SentTimestamp"]) / 1000 <= started]
-        for message in old:
+    started: float | None = None
+    count, failed_again = 0, []
+    while True:
+        answer = _receive(sqs, failed)
+        started = started or _time(answer)
+        if not answer.get("Messages"):
+            break
+        for message in answer["Messages"]:
+            if int(message["Attributes"]["SentTimestamp"]) / 1000 > started:
+                failed_again.append(message["ReceiptHandle"])
+                continue
             sqs.send_message(
                 QueueUrl=conversations,
                 MessageBody=message["Body"],
@@ -40,24 +55,24 @@ def redrive(target: Target) -> int:
             )
             sqs.delete_message(QueueUrl=failed, ReceiptHandle=message["ReceiptHandle"])
             count += 1
-        for message in messages:
-            if message not in old:
-                sqs.change_message_visibility(
-                    QueueUrl=failed, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
-                )
-        if not old:
-            break
+    for receipt in failed_again:  # hidden until now, so that each was seen once
+        sqs.change_message_visibility(QueueUrl=failed, ReceiptHandle=receipt, VisibilityTimeout=0)
     return count
 
 
-def _receive(sqs: Any, url: str) -> list[Any]:
-    answer = sqs.receive_message(
+def _receive(sqs: Any, url: str) -> Any:
+    return sqs.receive_message(
         QueueUrl=url,
         MaxNumberOfMessages=10,
+        VisibilityTimeout=HIDDEN,
         WaitTimeSeconds=1,
         MessageSystemAttributeNames=["SentTimestamp", "MessageGroupId"],
     )
-    return list(answer.get("Messages", []))
+
+
+def _time(answer: Any) -> float:
+    """The end of the second that AWS's clock shows; this machine's may differ."""
+    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp() + 1
 
 
 @app.command("redrive")
@@ -69,4 +84,4 @@ def command(
     target = Target.choose(stack=stack, sandbox=sandbox)
     count = redrive(target)
     said = f"{count} {'entry' if count == 1 else 'entries'} put back on their conversations"
-    Console(highlight=False).print(said if count else "failed is empty")
+    Console(highlight=False).print(said if count else "nothing in failed to put back")

@@ -113,9 +113,12 @@ def decide(
         # of those that share a text key the ledger knows one; the others met it
         owner = next((i for i in indexes if entry and again and sent[i].message_id == entry.sns_message_id), None)
         for index in indexes:
+            # The ledger first: of an event with two records, the one that was taken is on undelivered, too.
+            owned = _owned(sent[index], entry, direct) if entry and index == owner else None
             results[index] = (
-                _undelivered(sent[index], undelivered)
-                or (_owned(sent[index], entry, direct) if entry and index == owner else None)
+                (owned if owned and owned.outcome != "waiting" else None)
+                or _undelivered(sent[index], undelivered)
+                or owned
                 or _met(sent[index], entry, again=again, settled=settled)
             )
     return [results[index] for index in range(len(sent))]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
@@ -18,8 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.outcomes import Entry, Result, Sent, decide, undelivered_reasons
-from ops.samples import Sample, SampleFile, fresh_ids, publish_attributes, read
-from ops.target import SandboxOption, StackOption, Target, TargetError
+from ops.samples import Sample, SampleFile, addressed, fresh_ids, publish_attributes, read
+from ops.target import SandboxOption, StackOption, Target, TargetError, aws_errors
 
 SEEN_SECONDS = 30.0
 """The longest that publishing waits for what was published before to be worked on."""
@@ -41,6 +41,8 @@ def replay(
     target: Target,
     paths: Iterable[Path],
     *,
+    to: str | None = None,
+    sender: str | None = None,
     keep_ids: bool = False,
     direct: bool = False,
     timeout: float = 60,
@@ -48,14 +50,16 @@ def replay(
 ) -> list[Result]:
     """What became of every notification of the files, in their order; `waiting` after `timeout` seconds.
 
+    to, sender: other numbers than the files'.
     direct: the files' events go to intake unchanged, so with their ids. Raises SampleError or TargetError.
     """
     files = read(paths)
     if missing := _OUTPUTS - target.outputs.keys():
         raise TargetError(f"{target.where} has no output {', '.join(sorted(missing))}; deploy it again")
-    if not (keep_ids or direct):
-        files = fresh_ids(files)
-    with _aws_errors(target):
+    if not direct:
+        files = addressed(files, to=to, sender=sender)
+        files = files if keep_ids else fresh_ids(files)
+    with aws_errors(target):
         return _Replay(target, direct=direct, on_progress=on_progress).run(files, timeout)
 
 
@@ -189,17 +193,6 @@ def _sent(sample: Sample, message_id: str, at: float) -> Sent:
     )
 
 
-@contextmanager
-def _aws_errors(target: Target) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        raise TargetError(f"{target.where} does not answer {error.operation_name}: {code}") from error
-    except BotoCoreError as error:
-        raise TargetError(f"{target.where} cannot be reached: {error}") from error
-
-
 STYLES: Mapping[str, str] = {
     "forwarded": "green",
     "ignored": "cyan",
@@ -261,6 +254,12 @@ def command(
     ],
     stack: StackOption = None,
     sandbox: SandboxOption = "default",
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="NUMBER", help="Text this number of yours, whatever the files say.")
+    ] = None,
+    sender: Annotated[
+        str | None, typer.Option("--from", metavar="NUMBER", help="Text as this customer, whatever the files say.")
+    ] = None,
     keep_ids: Annotated[bool, typer.Option("--keep-ids", help="Keep the files' inboundMessageIds.")] = False,
     direct: Annotated[
         bool, typer.Option("--direct", help="Hand the files' events, unchanged, to intake instead of publishing.")
@@ -272,9 +271,20 @@ def command(
 
     Exit code 1 when one has no outcome yet. Every replay is a new text, unless --keep-ids or --direct.
     """
+    if direct and (to or sender):
+        raise typer.BadParameter("--direct hands files over unchanged; leave out --to and --from")
     target = Target.choose(stack=stack, sandbox=sandbox)
     with progress() as on_progress:
-        results = replay(target, paths, keep_ids=keep_ids, direct=direct, timeout=timeout, on_progress=on_progress)
+        results = replay(
+            target,
+            paths,
+            to=to,
+            sender=sender,
+            keep_ids=keep_ids,
+            direct=direct,
+            timeout=timeout,
+            on_progress=on_progress,
+        )
     console = Console(highlight=False)
     if as_json:
         for result in results:

@@ -6,7 +6,7 @@ import base64
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,9 +68,20 @@ def fresh_ids(files: Iterable[SampleFile], new_id: Callable[[], str] = lambda: s
     fresh = []
     for file in files:
         ids: dict[str, str] = {}
-        samples = tuple(_with_fresh_id(sample, ids, new_id) for sample in file.samples)
-        fresh.append(SampleFile(name=file.name, event=file.event, samples=samples))
+        samples = tuple(
+            _changed(sample, {"inboundMessageId": ids.setdefault(old, new_id())} if old else {})
+            for sample in file.samples
+            for old in [sample.inbound_message_id]
+        )
+        fresh.append(replace(file, samples=samples))
     return fresh
+
+
+def addressed(files: Iterable[SampleFile], *, to: str | None, sender: str | None) -> list[SampleFile]:
+    """To another of our numbers, or from another customer; None leaves them as they are."""
+    numbers = {"destinationNumber": to, "originationNumber": sender}
+    changes = {name: number for name, number in numbers.items() if number}
+    return [replace(file, samples=tuple(_changed(sample, changes) for sample in file.samples)) for file in files]
 
 
 def publish_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -150,23 +161,20 @@ def _sample(path: Path, number: int, record: Any) -> Sample:
     )
 
 
-def _with_fresh_id(sample: Sample, ids: dict[str, str], new_id: Callable[[], str]) -> Sample:
-    old = sample.inbound_message_id
-    if old is None:
+def _changed(sample: Sample, changes: Mapping[str, str]) -> Sample:
+    """With other fields in its payload; what is no JSON object stays as it is."""
+    try:
+        payload = json.loads(sample.message)
+    except (ValueError, RecursionError):
         return sample
-    payload = json.loads(sample.message) | {"inboundMessageId": ids.setdefault(old, new_id())}
-    message = json.dumps(payload, ensure_ascii=False)
+    if not isinstance(payload, dict) or not changes:
+        return sample
+    message = json.dumps(payload | dict(changes), ensure_ascii=False)
     try:
         message.encode()
     except UnicodeEncodeError:  # half an emoji: only an escape can carry it
-        message = json.dumps(payload)
-    return Sample(
-        file=sample.file,
-        message_id=sample.message_id,
-        message=message,
-        subject=sample.subject,
-        attributes=sample.attributes,
-    )
+        message = json.dumps(payload | dict(changes))
+    return replace(sample, message=message)
 
 
 def _inbound_message_id(message: str) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -77,3 +78,15 @@ class Target:
     def client(self, service: str) -> Any:
         """A boto3 client there; make it before starting threads, use it in all of them."""
         return self.sandbox.client(service) if self.sandbox else self.session.client(service)
+
+
+@contextmanager
+def aws_errors(target: Target) -> Iterator[None]:
+    """Errors of AWS as a TargetError of one line."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise TargetError(f"{target.where} does not answer {error.operation_name}: {code}") from error
+    except BotoCoreError as error:
+        raise TargetError(f"{target.where} cannot be reached: {error}") from error

@@ -7,6 +7,9 @@ import math
 JITTER = 0.2
 """A wait is spread over ± this share of itself, so that conversations stopped by one outage do not come back as one."""
 
+LONGEST_WAIT = 43_200 - 900
+"""Seconds. SQS hides a message for 12 hours at most, counted from its receive, which a function's 15 minutes follow."""
+
 
 def retry_wait(*, retries: int, first: float, longest: float, spread: float) -> int:
     """Seconds to hide a text that has been given back `retries` times before; `spread` is in [-1, 1]."""
@@ -41,4 +44,4 @@ def receives_possible(*, retry_first: float, retry_longest: float, blocked_retry
 
 
 def _spread(seconds: float, spread: float) -> int:
-    return max(1, round(seconds * (1 + JITTER * spread)))
+    return min(LONGEST_WAIT, max(1, round(seconds * (1 + JITTER * spread))))

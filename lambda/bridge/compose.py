@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from bridge.config import Chat, Limits, Route
@@ -108,7 +108,7 @@ def _is_disconnect(body: str, chat: Chat) -> bool:
 
 
 def _late_line(sent_at: datetime, chat: Chat) -> str:
-    return chat.late_message.replace("{sent}", f"{sent_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC") + "\n"
+    return chat.late_message.replace("{sent}", f"{sent_at:%Y-%m-%d %H:%M} UTC") + "\n"
 
 
 def _valid(text: str) -> str:

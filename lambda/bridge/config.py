@@ -13,6 +13,8 @@ from typing import Any
 
 CONNECT_TIMEOUT = 1.0
 """Seconds to reach Connect; its answer may then take `call_timeout`."""
+STORE_TIMEOUT = 1.5
+"""Seconds for one try of a call to ledger or queue, of which there are three."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

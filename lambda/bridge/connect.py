@@ -18,7 +18,6 @@ from bridge.errors import (
     RejectedError,
     ThrottledError,
     UnavailableError,
-    redact,
 )
 from bridge.sdk import TROUBLE, why
 
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
 _SUBTYPE = "connect:sms"
 
-# By code first, then by status. What neither table knows is somebody's configuration until shown otherwise: held, with
-# an alarm, rather than given up.
+# By code first, then by status. What neither table knows is somebody's configuration until shown otherwise: held, and
+# counted as blocked, rather than given up.
 _BY_CODE: dict[str, type[BridgeError]] = {
     "InvalidRequestException": RejectedError,
     "InvalidParameterException": RejectedError,
@@ -92,5 +91,6 @@ def _translated(exc: ClientError) -> BridgeError:
     kind = _BY_CODE.get(code)
     if kind is None:
         kind = ThrottledError if status == 429 else UnavailableError if status >= 500 else AccessRefusedError
-    said = redact(exc.response["Error"].get("Message", "")).strip()
-    return kind(f"Connect answered {code} ({status})" + (f": {said}" if said else ""))
+    # Its message stays out: it may quote what was texted. With the request's id, AWS Support can find it.
+    request_id = exc.response["ResponseMetadata"].get("RequestId", "none")
+    return kind(f"Connect answered {code} ({status}), request {request_id}")

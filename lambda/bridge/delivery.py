@@ -44,7 +44,7 @@ _LONGEST_PAUSE = 2.0
 """Seconds between calls for one part within a batch, doubling."""
 _TURNS = 4
 """After so many turns missed in a row the wait for the next one doubles."""
-_NO_CHAT = "the customer ended a chat, and none was open"
+_NO_CHAT = "a disconnect keyword, and nothing to show of it; Connect named no chat that it ended"
 
 
 class Connect(Protocol):
@@ -164,7 +164,7 @@ class Courier:
         return reports
 
     def _deliver(self, entry: Entry, *, until: float) -> Report:
-        attempt = _Attempt(entry=entry, retries=entry.receive_count - 1)
+        attempt = _Attempt(entry=entry)
         try:
             return self._forward(attempt, until=until)
         except PermanentError as exc:
@@ -183,7 +183,7 @@ class Courier:
         entry = attempt.entry
         sms = entry.inbound_sms()
         known = self._ledger.read(sms.text_key)
-        attempt.retries = known.retries if known else 0
+        attempt.noted_returns = known.retries if known else 0
         if known and known.finished:
             return self._duplicate(entry)
         route = self._route(sms)
@@ -290,6 +290,7 @@ class Courier:
             )
             self._ledger.failed(entry.text_key, entry.facts, error, stage="forward", attempts=attempt.take_attempts())
         except (QueueError, LedgerError) as exc:
+            self._note_return(attempt, exc)
             return self._hidden(attempt, exc)
         return Report(entry=entry, result="failed", error=error, attempts=attempt.attempts, gave_up=gave_up)
 
@@ -303,9 +304,17 @@ class Courier:
                 defect=defect,
             )
         if tried:
-            with suppress(LedgerError):  # the text itself is safe in its queue; the next try writes again
-                self._ledger.given_back(entry.text_key, entry.facts, error, attempts=attempt.take_attempts())
+            self._note_return(attempt, error)
         return replace(self._hidden(attempt, error), defect=defect)
+
+    def _note_return(self, attempt: _Attempt, error: BridgeError) -> None:
+        """The text itself is safe in its queue. A ledger that has just refused is not asked again: time is short."""
+        entry = attempt.entry
+        attempt.noted = False
+        if not isinstance(error, LedgerError):
+            with suppress(LedgerError):
+                self._ledger.given_back(entry.text_key, entry.facts, error, attempts=attempt.take_attempts())
+                attempt.noted = True
 
     def _hidden(self, attempt: _Attempt, error: BridgeError) -> Report:
         limits = self._config.limits
@@ -313,7 +322,7 @@ class Courier:
             wait = blocked_wait(pace=limits.blocked_retry, spread=self._spread())
         else:
             wait = retry_wait(
-                retries=attempt.turns_missed if isinstance(error, OutOfTimeError) else attempt.retries,
+                retries=attempt.turns_missed if isinstance(error, OutOfTimeError) else attempt.returns,
                 first=limits.retry_first,
                 longest=limits.retry_longest,
                 spread=self._spread(),
@@ -338,9 +347,10 @@ class _Attempt:
     """What has happened to one text in this batch so far."""
 
     entry: Entry
-    retries: int
-    """How often the text was given back before. SQS's receive count is more than that, since followers are received
-    with their head and not tried, so it serves only until the ledger has spoken."""
+    noted_returns: int | None = None
+    """How often the text was given back before, once the ledger has said so."""
+    noted: bool = True
+    """Whether the ledger knows of this return, too."""
     attempts: int = 0
     parts: int = 0
     new_chat: bool = False
@@ -359,6 +369,14 @@ class _Attempt:
         """Those that the ledger has not been told of yet."""
         taken, self._unwritten = self._unwritten, 0
         return taken
+
+    @property
+    def returns(self) -> int:
+        """How often the text was given back before. SQS's receive count is more than that, since followers are
+        received with their head and not tried: it serves only where the ledger cannot keep count."""
+        if self.noted and self.noted_returns is not None:
+            return self.noted_returns
+        return max(self.noted_returns or 0, self.entry.receive_count - 1)
 
     @property
     def turns_missed(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from bridge.errors import MalformedNotificationError
@@ -63,7 +63,7 @@ class Entry:
         return Facts(
             conversation=self.group,
             sns_message_id=self.notification.message_id if self.notification else None,
-            sent_at=self.sent_at.astimezone(UTC).isoformat(timespec="milliseconds") if self.sent_at else None,
+            sent_at=self.sent_at.isoformat(timespec="milliseconds") if self.sent_at else None,
             queued_at=int(self.queued_at * 1000),
             sequence=self.sequence,
         )

@@ -12,7 +12,7 @@
     │   ├── QueueError                     SQS
     │   ├── OutOfTimeError                 the batch deadline came first; nothing failed
     │   └── UnexpectedError                a defect of ours: held, seen in the log, healed by a deploy
-    └── BlockedError                   somebody's configuration, it hits every text: try again slowly, alarm at once
+    └── BlockedError                   somebody's configuration, it hits every text: try again slowly, metric at once
         ├── AccessRefusedError             AccessDenied, or an answer that we do not know
         ├── NotFoundError                  ResourceNotFound
         └── ChatLimitError                 the instance's quota of active chats
@@ -21,8 +21,6 @@ Messages are for the engineer on call and go into the ledger and the failed queu
 """
 
 from __future__ import annotations
-
-import re
 
 
 class BridgeError(Exception):
@@ -92,14 +90,6 @@ class NotFoundError(BlockedError):
 
 class ChatLimitError(BlockedError):
     """The Connect instance has as many active chats as its quota allows."""
-
-
-_NUMBER = re.compile(r"\+?\d[\d\s().-]{4,}\d")
-
-
-def redact(text: str) -> str:
-    """`text` without phone numbers: of each run of six digits or more, the last two remain."""
-    return _NUMBER.sub(lambda found: f"…{found[0][-2:]}", text)
 
 
 def ending(number: str) -> str:

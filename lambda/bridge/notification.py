@@ -155,8 +155,6 @@ def _kind(value: object) -> str:
 def _time(value: object) -> datetime | None:
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return time and (time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
         return None
-    if time is None:
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

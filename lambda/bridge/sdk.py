@@ -9,7 +9,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from bridge.config import CONNECT_TIMEOUT
+from bridge.config import CONNECT_TIMEOUT, STORE_TIMEOUT
 
 if TYPE_CHECKING:
     from mypy_boto3_connect import ConnectClient
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _STORES = ClientConfig(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 4},
+    connect_timeout=0.5,
+    read_timeout=STORE_TIMEOUT - 0.5,
+    retries={"mode": "standard", "total_max_attempts": 3},
     tcp_keepalive=True,
 )
 TROUBLE = (ClientError, BotoCoreError, ResponseParserError)

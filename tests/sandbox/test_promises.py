@@ -16,7 +16,7 @@ from ops.failed import redrive
 from ops.target import Target
 from tests.sandbox.texts import OURS, Phones, Text, until
 
-VISIBILITY = 24  # seconds: six times function_timeout in tests/sandbox/bridge.toml
+VISIBILITY = 30  # seconds: six times function_timeout in tests/sandbox/bridge.toml
 
 
 def customer(number: int) -> str:

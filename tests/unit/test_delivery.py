@@ -85,6 +85,31 @@ def test_the_wait_doubles_with_each_return_of_the_text_itself_up_to_the_longest(
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
 
 
+def test_the_wait_also_doubles_while_the_ledger_can_be_read_and_not_written() -> None:
+    stage = Stage()
+    stage.ledger.broken = {"part_done": 99, "given_back": 99}
+    text = payload(inboundMessageId="one")
+    waits = [stage.courier.deliver([[entry(text, receive_count=n)]])[0].wait for n in range(1, 9)]
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
+
+
+@pytest.mark.parametrize("ledger_broken", [0, 99])
+def test_the_wait_also_doubles_while_failed_takes_nothing(ledger_broken: int) -> None:
+    stage = Stage()
+    stage.failed.broken = 99
+    stage.ledger.broken = {"given_back": ledger_broken}
+    text = payload(inboundMessageId="one", destinationNumber="+12125550199")
+    waits = [stage.courier.deliver([[entry(text, receive_count=n)]])[0].wait for n in range(1, 5)]
+    assert waits == [5, 10, 20, 40]
+
+
+@pytest.mark.parametrize("timestamp", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_time_beyond_the_calendar_is_no_time_and_does_no_harm(timestamp: str) -> None:
+    stage = Stage()
+    (report,) = stage.courier.deliver([[entry(payload("hi"), sent_at=timestamp)]])
+    assert (report.result, stage.connect.contents) == ("forwarded", ["hi"])
+
+
 @pytest.mark.parametrize("error", [RejectedError("400: no")])
 def test_a_permanent_error_puts_the_untouched_text_into_failed_at_once_and_the_next_goes_on(
     error: RejectedError,

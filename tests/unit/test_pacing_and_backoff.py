@@ -82,6 +82,12 @@ def test_no_wait_is_shorter_than_a_second() -> None:
     assert blocked_wait(pace=0.1, spread=-1) == 1
 
 
+def test_no_wait_is_longer_than_sqs_hides_a_message() -> None:
+    twelve_hours = 12 * 3600
+    assert retry_wait(retries=9, first=1, longest=twelve_hours, spread=1) <= twelve_hours - 900
+    assert blocked_wait(pace=twelve_hours, spread=1) <= twelve_hours - 900
+
+
 def receives_by_playing(*, first: float, longest: float, blocked: float, give_up: float) -> int:
     most = 0
     for kind in ("transient", "blocked"):

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ops.outcomes import Entry, Result, Sent, decide, undelivered_reasons
 from ops.replay import outcomes_table
-from ops.samples import SampleError, fresh_ids, publish_attributes, read
+from ops.samples import SampleError, addressed, fresh_ids, publish_attributes, read
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -143,6 +143,19 @@ def test_message_attributes_are_published_as_they_came() -> None:
 
 
 # --- what became of each
+
+
+def test_a_sample_can_be_sent_to_and_from_other_numbers_and_what_is_no_payload_stays(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", record({"originationNumber": "+14255550182", "messageBody": "hi"}))
+    write(tmp_path / "b.json", record("no JSON"))
+    one, other = addressed(read([tmp_path]), to="+12125550109", sender="+14255550109")
+    assert json.loads(one.samples[0].message) == {
+        "originationNumber": "+14255550109",
+        "destinationNumber": "+12125550109",
+        "messageBody": "hi",
+    }
+    assert other.samples[0].message == "no JSON"
+    assert addressed(read([tmp_path]), to=None, sender=None) == list(read([tmp_path]))
 
 
 def sent(message_id: str = "m-1", key: str = "a") -> Sent:
@@ -279,3 +292,10 @@ def test_the_table_fits_80_columns() -> None:
     lines = shown.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert "undelivered" in lines[1] and "0138cc8a new" in lines[1] and "123456" in lines[1]
+
+
+def test_what_the_ledger_knows_as_done_is_not_undelivered_because_its_event_lies_there_too() -> None:
+    (result,) = decide(
+        [sent()], entries={"a": entry()}, before={}, undelivered={"m-1": "the other record failed"}, settled=True
+    )
+    assert result.outcome == "forwarded"
