@@ -1,0 +1,57 @@
+"""`python -m tests.faults`: the run, its progress, its table, and exit code 1 where a promise was not kept."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.faults import report, run
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=None, help="of all that is drawn by chance; default: another one")
+    parser.add_argument("--texts", type=int, default=20_000)
+    parser.add_argument("--conversations", type=int, default=2_000)
+    parser.add_argument("--workers", type=int, default=4, help="forward processes")
+    parser.add_argument("--intakes", type=int, default=2, help="intake processes")
+    parser.add_argument("--rate", type=float, default=80.0, help="texts a second")
+    parser.add_argument("--outage", type=float, default=60.0, help="seconds; of the refusal, too")
+    parser.add_argument("--no-faults", action="store_true")
+    parser.add_argument("--no-naive", action="store_true", help="only the bridge")
+    options = parser.parse_args()
+    seed = random.randrange(10**6) if options.seed is None else options.seed
+    plan = run.Plan(
+        seed=seed,
+        texts=options.texts,
+        conversations=min(options.conversations, options.texts),
+        forwards=options.workers,
+        intakes=options.intakes,
+        rate=options.rate,
+        faults=not options.no_faults,
+        outage=options.outage,
+        refusal=options.outage,
+    )
+    print(report.heading(plan), flush=True)
+    results = []
+    for name, play in (("bridge", run.bridge), ("naive", run.naive)):
+        if name == "naive" and options.no_naive:
+            continue
+        with tempfile.TemporaryDirectory(prefix=f"faults-{name}-") as folder:
+
+            def say(what: str, name: str = name) -> None:
+                print(f"{name:>6}  {what}", flush=True)
+
+            results.append(asyncio.run(play(plan, Path(folder), say)))
+    print(report.table(plan, results))
+    broken = report.broken(results[0])
+    print(broken or "every promise was kept", flush=True)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

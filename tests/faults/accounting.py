@@ -1,0 +1,221 @@
+"""What became of every text, from what was seen outside the functions; pure, so that tests can hand it a made-up run."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.faults.record import Batch, Record, Write
+from tests.faults.texts import KEEPS, Text, parts_shown
+
+Shown = Mapping[str, Any]
+"""An entry of the double's journal."""
+
+LOST_ANSWER = "Connect's answer was lost"
+KILLED = "killed between the answer and the ledger"
+UNWRITTEN = "the ledger could not be written"
+UNEXPLAINED = "unexplained"
+CONVERSATIONS, FAILED = "conversations", "failed"
+
+
+@dataclass(slots=True, kw_only=True)
+class Verdict:
+    """Numbers of texts, but for `duplicates`: those of parts that were shown again, by what explains each."""
+
+    published: int = 0
+    shown: int = 0
+    lost: list[Text] = field(default_factory=list)
+    garbled: list[Text] = field(default_factory=list)
+    out_of_order: list[Text] = field(default_factory=list)
+    torn: list[Text] = field(default_factory=list)
+    disordered: int = 0
+    twice: list[Text] = field(default_factory=list)
+    duplicates: Counter[str] = field(default_factory=Counter)
+    unexplained: list[Text] = field(default_factory=list)
+    failed: int = 0
+    failed_wrongly: list[Text] = field(default_factory=list)
+    undelivered: list[Text] = field(default_factory=list)
+    p50: float = 0.0
+    p99: float = 0.0
+    longest: float = 0.0
+
+    @property
+    def broken(self) -> dict[str, list[Text]]:
+        """The promises that were not kept, with the texts that show it."""
+        promises = {
+            "lost": self.lost,
+            "shown, but not as it was sent": self.garbled,
+            "out of order": self.out_of_order,
+            "another text between its parts": self.torn,
+            "shown twice without a reason": self.unexplained,
+            "failed, though nothing was wrong with it": self.failed_wrongly,
+        }
+        return {promise: texts for promise, texts in promises.items() if texts}
+
+
+class Accounts:
+    """Looks at a run that is over."""
+
+    def __init__(self, texts: Sequence[Text], record: Record, journal: Sequence[Shown], failed: Sequence[str]) -> None:
+        """`failed`: the SNS message ids of what is in the failed queue."""
+        self._texts, self._record = texts, record
+        self._failed, self._undelivered = set(failed), _undelivered(record)
+        self._shown: dict[int, list[Shown]] = defaultdict(list)
+        for entry in journal:
+            if found := KEEPS.search(entry["content"] or ""):
+                self._shown[int(found[1])].append(entry)
+        self._batches: dict[str, list[Batch]] = defaultdict(list)
+        for batch in record.batches:
+            for text in batch.texts:
+                self._batches[text].append(batch)
+        self._writes: dict[str, list[Write]] = defaultdict(list)
+        for write in record.writes:
+            self._writes[write.text_key].append(write)
+        self._sequence: dict[str, int] = {}
+        for send in record.sends:
+            if send.queue == CONVERSATIONS:
+                self._sequence.setdefault(send.sns_message_id, send.sequence)
+
+    def verdict(self) -> Verdict:
+        verdict = Verdict(published=len(self._texts))
+        waits: list[float] = []
+        for text in self._texts:
+            entries = self._shown[text.number]
+            failed, undelivered = text.sns_message_id in self._failed, text.sns_message_id in self._undelivered
+            verdict.failed += failed
+            if undelivered and not entries:
+                verdict.undelivered.append(text)
+            if failed and not text.meant_to_fail:
+                verdict.failed_wrongly.append(text)
+            if not (entries or failed or undelivered):
+                verdict.lost.append(text)
+            if entries:
+                verdict.shown += 1
+                self._look_at_shown(text, entries, verdict)
+                waits.append(self._first_whole(entries) - self._record.published[text.sns_message_id])
+        for conversation in self._conversations():
+            self._look_at_order(conversation, verdict)
+        if waits:
+            verdict.p50, verdict.longest = statistics.median(waits), max(waits)
+            verdict.p99 = sorted(waits)[int(len(waits) * 0.99)]
+        return verdict
+
+    def history(self, text: Text) -> list[str]:
+        """All that happened to one text, in order."""
+        began = min(self._record.published.values())
+        published = self._record.published[text.sns_message_id]
+        events = [(published, f"published ({text.kind}), to be handed over after {text.deliveries} s")]
+        events += [
+            (send.at, f"put on {send.queue} as {send.entry}")
+            for send in self._record.sends
+            if send.sns_message_id == text.sns_message_id
+        ]
+        for batch in self._batches[text.sns_message_id]:
+            if call := batch.invocation:
+                events.append((call.began_at, f"in a batch of {len(batch.texts)} at {call.environment}"))
+                given_back = [f["itemIdentifier"] for f in (call.result or {}).get("batchItemFailures", [])]
+                mine = [e for e, t in zip(batch.entries, batch.texts, strict=True) if t == text.sns_message_id]
+                what = "given back" if set(mine) & set(given_back) else ""
+                events.append((call.ended_at, f"{call.environment}: {call.fate} {call.error} {what}".rstrip()))
+        events += [
+            (shown["at"], f"shown as number {shown['n']}" + ("" if shown["answered"] else ", answer lost"))
+            for shown in self._shown[text.number]
+        ]
+        events += [
+            (write.at, f"ledger: part {write.parts_done} done: {write.fate}" + ("" if write.answered else ", no answer"))
+            for write in self._writes[text.key]
+        ]
+        return [f"{at - began:9.3f} s  {what}" for at, what in sorted(events)]
+
+    def shown_late(self, *, before: float) -> float | None:
+        """When the last of the texts published before that time was shown first."""
+        firsts = [
+            self._shown[text.number][0]["at"]
+            for text in self._texts
+            if self._shown[text.number] and self._record.published[text.sns_message_id] < before
+        ]
+        return max(firsts, default=None)
+
+    def _look_at_shown(self, text: Text, entries: Sequence[Shown], verdict: Verdict) -> None:
+        if text.meant_to_fail or parts_shown([entry["content"] for entry in entries]) != text.body:
+            verdict.garbled.append(text)
+        by_part: dict[str, list[Shown]] = defaultdict(list)
+        for entry in entries:
+            by_part[entry["content"]].append(entry)
+        reasons = [
+            self._why_again(text, part, again)
+            for part, showings in enumerate(by_part.values(), start=1)
+            for again in zip(showings, showings[1:], strict=False)
+        ]
+        if reasons:
+            verdict.twice.append(text)
+            verdict.duplicates.update(reasons)
+        if UNEXPLAINED in reasons:
+            verdict.unexplained.append(text)
+
+    def _why_again(self, text: Text, part: int, again: tuple[Shown, Shown]) -> str:
+        """The recorded event that lies between a showing and the next one of the same part."""
+        first, second = again
+        if not first["answered"]:
+            return LOST_ANSWER
+        between = [
+            write
+            for write in self._writes[text.key]
+            if write.parts_done == part and first["at"] <= write.at <= second["at"]
+        ]
+        if any(write.fate == "applied" for write in between):
+            return UNEXPLAINED  # the ledger knew
+        if any(
+            call.began_at <= first["at"] <= call.ended_at and call.fate in ("killed", "timed out", "error")
+            for batch in self._batches[text.sns_message_id]
+            if (call := batch.invocation)
+        ):
+            return KILLED
+        return UNWRITTEN if between else UNEXPLAINED
+
+    def _conversations(self) -> list[list[Text]]:
+        """Texts that were shown, by conversation, in the order of their first showing."""
+        found: dict[tuple[str, str], list[Text]] = defaultdict(list)
+        shown = (text for text in self._texts if self._shown[text.number])
+        for text in sorted(shown, key=lambda text: self._shown[text.number][0]["n"]):
+            found[text.conversation].append(text)
+        return list(found.values())
+
+    def _look_at_order(self, texts: Sequence[Text], verdict: Verdict) -> None:
+        record = self._record
+        for number, earlier in enumerate(texts):
+            for later in texts[number + 1 :]:
+                verdict.disordered += (
+                    record.timestamps[earlier.sns_message_id] > record.timestamps[later.sns_message_id]
+                )
+                if self._overtook(earlier, later):
+                    verdict.out_of_order.append(earlier)
+        last = {text.number: self._last_new(self._shown[text.number])["n"] for text in texts}
+        for one, next_one in zip(texts, texts[1:], strict=False):
+            if last[one.number] > self._shown[next_one.number][0]["n"]:
+                verdict.torn.append(one)
+
+    def _overtook(self, earlier: Text, later: Text) -> bool:
+        """Whether a text was shown before one that the queue had ahead of it, and no batch had both to sort by time."""
+        one, other = earlier.sns_message_id, later.sns_message_id
+        if not self._sequence or self._sequence[one] < self._sequence[other]:
+            return False
+        stamps = self._record.timestamps
+        together = any(other in batch.texts for batch in self._batches[one])
+        return not (together and stamps[one] < stamps[other])
+
+    @staticmethod
+    def _last_new(entries: Sequence[Shown]) -> Shown:
+        """The first showing of the part that was shown last."""
+        return list({entry["content"]: entry for entry in reversed(entries)}.values())[0]
+
+    def _first_whole(self, entries: Sequence[Shown]) -> float:
+        at: float = self._last_new(entries)["at"]
+        return at
+
+
+def _undelivered(record: Record) -> set[str]:
+    return {lost["requestPayload"]["Records"][0]["Sns"]["MessageId"] for lost in record.undelivered}

@@ -1,0 +1,176 @@
+"""SQS over HTTP in front of the model queues, its event source mapping, and faults.
+
+Source: the Amazon SQS API reference (AWS JSON 1.0), and "Using Lambda with Amazon SQS" in the Lambda developer guide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.faults.http import Answer, Request, Server
+from tests.faults.record import Batch, Record, Send
+from tests.faults.runtime import Function, Invocation
+from tests.faults.trouble import Trouble
+from tests.model.fifo import Fifo, Message, ReceiptError
+
+ACCOUNT = "111122223333"
+BATCH = 10
+_UNAVAILABLE = Answer(
+    500,
+    b'{"__type":"com.amazonaws.sqs#InternalError","message":"fault"}',
+    {"Content-Type": "application/x-amz-json-1.0"},
+)
+
+
+class Sqs:
+    """The endpoint: what the functions call of SQS, on the queues of the model."""
+
+    def __init__(self, queues: Mapping[str, Fifo], *, trouble: Trouble, record: Record) -> None:
+        self._queues, self._trouble, self._record = queues, trouble, record
+        self.server = Server(self._answer)
+        self.sent = asyncio.Event()
+
+    def url(self, queue: str) -> str:
+        return f"http://127.0.0.1:{self.server.port}/{ACCOUNT}/{queue}"
+
+    async def _answer(self, request: Request) -> Answer | None:
+        operation = request.headers["x-amz-target"].partition(".")[2]
+        fault = self._trouble.draw()
+        if fault:
+            self._record.faults[f"SQS {fault}"] += 1
+        if fault == "error":
+            return _UNAVAILABLE
+        if fault == "reset before":
+            return None
+        parameters = json.loads(request.body)
+        queue = self._queues[parameters["QueueUrl"].rpartition("/")[2]]
+        play: Callable[[Fifo, dict[str, Any]], dict[str, Any]] = {
+            "SendMessage": self._send,
+            "ChangeMessageVisibilityBatch": self._change_visibility,
+        }[operation]
+        said = play(queue, parameters)
+        if fault == "reset after":
+            return None
+        return Answer(200, json.dumps(said).encode(), {"Content-Type": "application/x-amz-json-1.0"})
+
+    def _send(self, queue: Fifo, parameters: dict[str, Any]) -> dict[str, Any]:
+        body = parameters["MessageBody"]
+        message = queue.send(
+            body,
+            group=parameters["MessageGroupId"],
+            deduplication_id=parameters["MessageDeduplicationId"],
+            attributes=parameters.get("MessageAttributes"),
+        )
+        self._record.sends.append(
+            Send(
+                at=time.time(),
+                queue=queue.name,
+                entry=message.message_id,
+                sequence=message.sequence,
+                group=message.group,
+                sns_message_id=json.loads(body)["Sns"]["MessageId"],
+                attributes={
+                    name: value["StringValue"] for name, value in parameters.get("MessageAttributes", {}).items()
+                },
+            )
+        )
+        self.sent.set()
+        return {
+            "MessageId": message.message_id,
+            "MD5OfMessageBody": _md5(body),
+            "SequenceNumber": _sequence(message),
+        }
+
+    def _change_visibility(self, queue: Fifo, parameters: dict[str, Any]) -> dict[str, Any]:
+        done: list[dict[str, Any]] = []
+        refused: list[dict[str, Any]] = []
+        for entry in parameters["Entries"]:
+            try:
+                queue.change_visibility(entry["ReceiptHandle"], entry["VisibilityTimeout"])
+                done.append({"Id": entry["Id"]})
+            except ReceiptError:
+                refused.append({"Id": entry["Id"], "Code": "ReceiptHandleIsInvalid", "SenderFault": True})
+        return {"Successful": done, "Failed": refused}
+
+
+class EventSourceMapping:
+    """The event source mapping: batches of a queue to a function, one for each environment that is free."""
+
+    def __init__(self, queue: Fifo, function: Function, *, sqs: Sqs, record: Record) -> None:
+        self._queue, self._function, self._sqs, self._record = queue, function, sqs, record
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        while True:
+            environment = await self._function.free()
+            while not (batch := self._queue.receive(BATCH)):
+                self._sqs.sent.clear()
+                try:
+                    async with asyncio.timeout(0.1):  # what is hidden comes back without a word
+                        await self._sqs.sent.wait()
+                except TimeoutError:
+                    pass
+            task = asyncio.create_task(self._hand_over(batch, environment))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+            await asyncio.sleep(0)
+
+    async def _hand_over(self, batch: list[Message], environment: Any) -> None:
+        receipts = {message.message_id: message.receipt or "" for message in batch}
+        event = {"Records": [_record(message, self._queue.name) for message in batch]}
+        noted = Batch(
+            entries=tuple(receipts),
+            texts=tuple(json.loads(message.body)["Sns"]["MessageId"] for message in batch),
+        )
+        invocation = await self._function.invoke(event, on=environment)
+        noted.invocation = invocation
+        self._record.batches.append(noted)
+        for entry in _succeeded(invocation, receipts):
+            try:
+                self._queue.delete(receipts[entry])
+            except ReceiptError:
+                self._record.faults["deleted too late"] += 1
+
+
+def _succeeded(invocation: Invocation, receipts: Mapping[str, str]) -> list[str]:
+    """Without an answer all of them stay, and are seen again after their visibility time-out."""
+    if invocation.fate != "answered":
+        return []
+    failed = {failure["itemIdentifier"] for failure in invocation.result["batchItemFailures"]}
+    assert failed <= receipts.keys()
+    return [entry for entry in receipts if entry not in failed]
+
+
+def _record(message: Message, queue: str) -> dict[str, Any]:
+    return {
+        "messageId": message.message_id,
+        "receiptHandle": message.receipt,
+        "body": message.body,
+        "attributes": {
+            "ApproximateReceiveCount": str(message.receives),
+            "SentTimestamp": str(int(message.sent_at * 1000)),
+            "SequenceNumber": _sequence(message),
+            "MessageGroupId": message.group,
+            "SenderId": "AROAEXAMPLE:intake",
+            "MessageDeduplicationId": message.deduplication_id,
+            "ApproximateFirstReceiveTimestamp": str(int((message.first_received_at or 0) * 1000)),
+        },
+        "messageAttributes": {},
+        "md5OfBody": _md5(message.body),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:us-east-1:{ACCOUNT}:{queue}",
+        "awsRegion": "us-east-1",
+    }
+
+
+def _sequence(message: Message) -> str:
+    return f"{message.sequence:020}"
+
+
+def _md5(body: str) -> str:
+    return hashlib.md5(body.encode(), usedforsecurity=False).hexdigest()
