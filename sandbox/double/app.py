@@ -66,6 +66,8 @@ class _Operations:
             self._centre.refused[refused.code] += 1
             answer = self._api.refuse(operation, refused)
         if fault and fault.fault == Kind.RESET_AFTER:
+            if answer.status < 400:
+                self._centre.journal[-1]["answered"] = False
             await self._drop(scope, receive)
             return
         await _response(answer)(scope, receive, send)

@@ -204,6 +204,7 @@ class ContactCentre:
             "content": event.get("Content"),
             "contact": chat and chat.contact,
             "new_chat": new,
+            "answered": True,
             **_session(request.get("NewSessionDetails", {})),
         }
         self.journal.append(entry)
