@@ -1,0 +1,669 @@
+"""The promises under whatever may happen, in whatever order: a state machine turns the clock and makes the trouble.
+
+Intake, forward, both queue adapters and `bridge failed redrive` are the real ones. The queues are the tests' model of
+SQS, the ledger is a dictionary with the ledger's conditions, and a small double stands for Connect.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from bridge import delivery, reporting
+from bridge.compose import Accepted, NewSession, Part
+from bridge.delivery import Courier, Report
+from bridge.entry import Entry
+from bridge.errors import (
+    AccessRefusedError,
+    BridgeError,
+    ChatLimitError,
+    LedgerError,
+    NotFoundError,
+    OutOfTimeError,
+    QueueError,
+    RejectedError,
+    ThrottledError,
+    UnavailableError,
+)
+from bridge.forward import forward
+from bridge.intake import Intake, intake
+from bridge.known import Facts, Known
+from bridge.pacing import Pacer
+from bridge.queues import Conversations, Failed
+from ops.failed import HIDDEN, redrive
+from ops.target import TargetError
+from tests.model.fifo import DEDUPLICATION_SECONDS, Fifo, Message, ReceiptError
+from tests.model.sqs import SqsClient, lambda_record
+from tests.unit.fakes import ARN, CONFIG, OURS, FakeClock, FakeLedger, payload, record
+
+T = TypeVar("T")
+
+ENVIRONMENTS = 4
+VISIBILITY = 180.0  # of the conversations queue, as it is deployed
+CUSTOMERS = ("+14255550182", "+14255550183")
+NOT_OURS_YET = "+12125550199"
+ARNS = {OURS: ARN, NOT_OURS_YET: ARN[:-1] + "0"}
+LIMITS = replace(CONFIG.limits, part_length=32)
+CONFIG_AT_FIRST = replace(CONFIG, limits=LIMITS)
+LATE_LINE = re.compile(r"\(sent [^)]*\)\n")
+
+TROUBLE: dict[str, Callable[[], BridgeError]] = {
+    "throttle": lambda: ThrottledError("429"),
+    "error": lambda: UnavailableError("500"),
+    "hang": lambda: UnavailableError("no answer"),
+    "lost": lambda: UnavailableError("the answer was lost"),
+    "refuse": lambda: AccessRefusedError("403"),
+    "not found": lambda: NotFoundError("404"),
+    "chat limit": lambda: ChatLimitError("quota"),
+    "invalid": lambda: RejectedError("400"),
+}
+LASTING = ("throttle", "error", "hang", "refuse", "not found", "chat limit")
+
+
+class KilledError(BaseException):
+    """A process ends. No code of the bridge gets to see it."""
+
+
+class Life:
+    """Ends at the given call to the outside: before it, or after it did what was asked."""
+
+    def __init__(self, death: tuple[int, bool] | None) -> None:
+        self._calls, self._done = death or (-1, False)
+
+    def call(self, do: Callable[[], T]) -> T:
+        self._calls -= 1
+        if self._calls == 0 and not self._done:
+            raise KilledError
+        answer = do()
+        if self._calls == 0:
+            raise KilledError
+        return answer
+
+
+class Mortal:
+    """Everything that `of` can do, as long as `life` lasts."""
+
+    def __init__(self, of: object, life: Life) -> None:
+        self._of, self._life = of, life
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._of, name)
+        return lambda *args, **kwargs: self._life.call(lambda: method(*args, **kwargs))
+
+
+@dataclass(slots=True, kw_only=True)
+class Text:
+    """What a person sent. `kind`: text, stop, unknown (to a number without a route), or malformed."""
+
+    key: str
+    body: str
+    kind: str
+    customer: str
+    destination: str
+    sent_at: float
+    record: dict[str, Any]
+    taken: bool = False
+    """Whether intake said so."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Showing:
+    """A part that Connect took. It is noted in the ledger, or something happened that excuses it being shown again."""
+
+    key: str
+    part: Part
+    noted: bool = False
+    excuse: str | None = None
+
+    @property
+    def loose(self) -> bool:
+        return not self.noted and self.excuse is None
+
+
+class ContactCentre:
+    """Takes what it is sent, but for the trouble that `script` has for the next calls, and then `outage`."""
+
+    def __init__(self, clock: FakeClock, on_part: Callable[[Showing, str, str], None]) -> None:
+        self.script: list[str] = []
+        self.outage: str | None = None
+        self.showings: list[Showing] = []
+        self.rejected: set[str] = set()
+        self._clock, self._on_part = clock, on_part
+        self._chats: set[tuple[str, str]] = set()
+
+    def send(self, part: Part, *, source: str, destination: str, session: NewSession) -> Accepted:
+        key = session.attributes["inboundMessageId"]
+        trouble = self.script.pop() if self.script else self.outage
+        self._clock.time += 5 if trouble == "hang" else 0.1
+        if trouble == "invalid":
+            self.rejected.add(key)
+        if trouble and trouble != "lost":
+            raise TROUBLE[trouble]()
+        showing = Showing(key=key, part=part)
+        self._on_part(showing, source, destination)
+        self.showings.append(showing)
+        accepted = self._take(part, (source, destination))
+        if trouble == "lost":
+            showing.excuse = "its answer was lost"
+            raise TROUBLE[trouble]()
+        return accepted
+
+    def _take(self, part: Part, chat: tuple[str, str]) -> Accepted:
+        if part.type == "DISCONNECT":
+            was_open = chat in self._chats
+            self._chats.discard(chat)
+            return Accepted("contact" if was_open else None, False)
+        new = chat not in self._chats
+        self._chats.add(chat)
+        return Accepted("contact", new)
+
+    def of(self, key: str) -> list[Showing]:
+        return [showing for showing in self.showings if showing.key == key]
+
+
+class Ledger(FakeLedger):
+    """Keeps account of which showings it knows of."""
+
+    def __init__(self, centre: ContactCentre) -> None:
+        super().__init__()
+        self.answers_lost = 0
+        self._centre = centre
+
+    def part_done(self, text_key: str, facts: Facts, **arguments: Any) -> Known:
+        loose = [showing for showing in self._centre.of(text_key) if showing.loose]
+        try:
+            known = super().part_done(text_key, facts, **arguments)
+        except LedgerError:
+            for showing in loose:
+                showing.excuse = "the ledger could not be written"
+            raise
+        for showing in loose[-1:]:
+            showing.noted = True
+        if self.answers_lost > 0:
+            self.answers_lost -= 1
+            raise LedgerError("written, but the answer was lost")
+        return known
+
+    def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int) -> None:
+        if not (text_key in self.texts and self.texts[text_key].known.finished):
+            super().given_back(text_key, facts, error, attempts=attempts)
+            noted = self.texts[text_key]
+            noted.known = replace(noted.known, outcome="pending")
+
+    def heal(self) -> None:
+        self.broken.clear()
+        self.answers_lost = 0
+
+
+class InTurn:
+    """Stands for the pool of threads: one conversation after the other, so that an example can be played again."""
+
+    def __init__(self, max_workers: int) -> None:
+        assert max_workers > 0
+
+    def __enter__(self) -> InTurn:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def map(self, do: Callable[[Any], Any], each: Sequence[Any]) -> Iterator[Any]:
+        return iter([do(one) for one in each])
+
+    def submit(self, do: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(do(*args, **kwargs))
+        return future
+
+
+class Remembering(Courier):
+    reports: Sequence[Report] = ()
+
+    def deliver(self, conversations: Sequence[Sequence[Entry]]) -> list[Report]:
+        reports = super().deliver(conversations)
+        self.reports = reports
+        return reports
+
+
+@dataclass(slots=True)
+class Held:
+    """A batch that an environment has received and not begun."""
+
+    messages: list[Message]
+    until: float = field(kw_only=True)
+    """When its texts are seen by others again."""
+
+
+deaths = st.none() | st.tuples(st.integers(1, 14), st.booleans())
+picks = st.integers(0, 1000)
+seconds = st.sampled_from([1.0, 5.0, 30.0, VISIBILITY, 301.0, 1000.0, 3600.0, 7 * 3600.0])
+
+
+class Bridge(RuleBasedStateMachine):
+    """Rules are what may happen; invariants are the promises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = FakeClock()
+        self.failed = Fifo(now=self.clock.now, visibility=30, name="failed")
+        self.conversations = Fifo(
+            now=self.clock.now, visibility=VISIBILITY, name="entry", max_receives=500, dead_letters=self.failed
+        )
+        self.sqs = SqsClient({"conversations": self.conversations, "failed": self.failed})
+        self.centre = ContactCentre(self.clock, self._on_part)
+        self.ledger = Ledger(self.centre)
+        self.config = CONFIG_AT_FIRST
+        self.texts: dict[str, Text] = {}
+        self.with_lambda: list[Text] = []
+        """Notifications on which intake raised an error: Lambda hands them in again."""
+        self.held: list[Held] = []
+        self.batch: list[Message] = []
+        self.broken: list[str] = []
+        """Promises broken while the bridge ran: it must not get to catch an AssertionError."""
+        self.entries: dict[str, Message] = {}
+        """Everything that was ever on the conversations queue, by message id; `failures` likewise."""
+        self.failures: dict[str, Message] = {}
+        self._numbers = itertools.count(1)
+        self._key_of: dict[str, str] = {}
+
+    # ---- what may happen
+
+    @rule(
+        customer=st.sampled_from(CUSTOMERS),
+        lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+        ages=st.lists(st.integers(0, 20), min_size=4, max_size=4),
+        kind=st.sampled_from(["text", "text", "text", "text", "stop", "unknown", "malformed"]),
+        death=deaths,
+    )
+    def people_text(
+        self, customer: str, lengths: list[int], ages: list[int], kind: str, death: tuple[int, bool] | None
+    ) -> None:
+        """`lengths` in words; `ages`: how many seconds ago EUM published each: SNS has mixed them up."""
+        texts = [
+            self._text(customer, words, self.clock.time - age, kind) for words, age in zip(lengths, ages, strict=False)
+        ]
+        self._take_in(texts, Life(death))
+
+    @precondition(lambda self: self.texts)
+    @rule(pick=picks)
+    def sns_hands_over_again(self, pick: int) -> None:
+        self._take_in([self._pick(list(self.texts.values()), pick)], Life(None))
+
+    @precondition(lambda self: self.with_lambda)
+    @rule(death=deaths)
+    def lambda_hands_in_again(self, death: tuple[int, bool] | None) -> None:
+        again, self.with_lambda = self.with_lambda, []
+        self._take_in(again, Life(death))
+
+    @precondition(lambda self: len(self.held) < ENVIRONMENTS)
+    @rule(most=st.sampled_from([1, 2, 10, 10, 10]))
+    def an_environment_receives(self, most: int) -> None:
+        self._receive(most)
+
+    @precondition(lambda self: self.held)
+    @rule(pick=picks, death=deaths)
+    def an_environment_works(self, pick: int, death: tuple[int, bool] | None) -> None:
+        held = self._pick(self.held, pick)
+        self.held.remove(held)
+        self._work(held, Life(death))
+
+    @rule(most=st.sampled_from([1, 2, 10, 10, 10]), death=deaths)
+    def a_batch_is_received_and_worked_on(self, most: int, death: tuple[int, bool] | None) -> None:
+        if self._receive(most):
+            self._work(self.held.pop(), Life(death))
+
+    @precondition(lambda self: self.held)
+    @rule(pick=picks)
+    def an_environment_vanishes(self, pick: int) -> None:
+        self.held.remove(self._pick(self.held, pick))
+
+    @rule(seconds=seconds)
+    def time_passes(self, seconds: float) -> None:
+        self.clock.time += seconds
+
+    @rule(kinds=st.lists(st.sampled_from(sorted(TROUBLE)), min_size=1, max_size=4))
+    def connect_has_trouble_with_the_next_calls(self, kinds: list[str]) -> None:
+        self.centre.script = kinds
+
+    @rule(kind=st.none() | st.sampled_from(LASTING))
+    def an_outage_begins_or_ends(self, kind: str | None) -> None:
+        self.centre.outage = kind
+
+    @rule(
+        methods=st.sets(st.sampled_from(["read", "part_done", "given_back", "failed", "duplicate"]), min_size=1),
+        times=st.integers(1, 6),
+    )
+    def the_ledger_breaks(self, methods: set[str], times: int) -> None:
+        self.ledger.broken = dict.fromkeys(methods, times)
+
+    @rule()
+    def the_ledger_writes_but_its_answer_is_lost(self) -> None:
+        self.ledger.answers_lost = 1
+
+    @rule(
+        what=st.sampled_from(
+            [
+                ("send_message", "conversations"),
+                ("send_message", "failed"),
+                ("change_message_visibility_batch", "conversations"),
+            ]
+        ),
+        times=st.integers(1, 4),
+        done=st.booleans(),
+    )
+    def a_queue_breaks(self, what: tuple[str, str], times: int, done: bool) -> None:
+        self.sqs.fail_next(*what, times=times, done=done)
+
+    @rule()
+    def the_stores_are_well_again(self) -> None:
+        self.ledger.heal()
+        self.sqs.heal()
+
+    @rule(part_length=st.sampled_from([16, 32, 64]), more_numbers=st.booleans())
+    def somebody_deploys(self, part_length: int, more_numbers: bool) -> None:
+        routes = {number: replace(CONFIG.routes[OURS], arn=ARNS[number]) for number in ARNS}
+        self.config = replace(
+            self.config,
+            limits=replace(LIMITS, part_length=part_length),
+            routes=routes if more_numbers else self.config.routes,
+        )
+
+    @rule(death=deaths)
+    def an_operator_redrives(self, death: tuple[int, bool] | None) -> None:
+        self._redrive(Life(death))
+
+    # ---- what is promised
+
+    @invariant()
+    def nothing_is_broken(self) -> None:
+        for message in self.conversations.messages():
+            self.entries.setdefault(message.message_id, message)
+        for message in self.failed.messages():
+            self.failures.setdefault(message.message_id, message)
+        assert self.broken == []
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        kept = {self._key(message) for queue in (self.conversations, self.failed) for message in queue.messages()}
+        for text in self.texts.values():
+            assert not text.taken or text.key in kept or self._finished(text.key), f"{text.key} is lost"
+
+    @invariant()
+    def nothing_is_shown_twice_or_half_without_an_event_that_explains_it(self) -> None:
+        for text in self.texts.values():
+            showings = self.centre.of(text.key)
+            noted = "".join(showing.part.content for showing in showings if showing.noted)
+            seen = LATE_LINE.sub("", noted, count=1)
+            in_late_line = noted.startswith("(sent"[: len(noted)]) and "\n" not in noted
+            assert text.body.startswith(seen) or in_late_line, (text, showings)
+            if self._finished(text.key):
+                assert seen == text.body, (text, showings)
+            loose = [showing for showing in showings if showing.loose]
+            assert not loose, f"nothing explains why {loose} was not noted"
+
+    @invariant()
+    def what_is_in_failed_was_meant_to_fail_and_says_why(self) -> None:
+        waiting = {self._key(message) for message in self.conversations.messages()}
+        for message in self.failed.messages():
+            text = self.texts[self._key(message)]
+            said = {name: value["StringValue"] for name, value in message.attributes.items()}
+            assert self._was_meant_to_fail(text, message, said), (text, said)
+            noted = self.ledger.texts.get(text.key)
+            explained = noted and (noted.known.finished or noted.reason)
+            assert explained or text.key in waiting or text in self.with_lambda, f"{text.key} failed without a reason"
+
+    @invariant()
+    def no_queue_takes_the_same_thing_twice_within_five_minutes(self) -> None:
+        came: dict[tuple[str, str], float] = {}
+        for entry in self.entries.values():
+            redriven = entry.deduplication_id if entry.deduplication_id in self.failures else "published"
+            self._five_minutes_apart(came, (self._key(entry), redriven), entry)
+        for failure in self.failures.values():
+            cause = failure.attributes.get("entry_id", {"StringValue": "intake"})["StringValue"]
+            self._five_minutes_apart(came, (self._key(failure), f"failed {cause}"), failure)
+
+    def teardown(self) -> None:
+        """All trouble ends: everything is delivered by itself or explained; redriven, it is delivered too."""
+        self.centre.script, self.centre.outage = [], None
+        self.ledger.heal()
+        self.sqs.heal()
+        self.held.clear()
+        self.somebody_deploys(part_length=32, more_numbers=True)
+        self._take_in(self.with_lambda, Life(None))
+        self.with_lambda = []
+        self._drain()
+        in_failed = {self._key(message) for message in self.failed.messages()}
+        for text in self.texts.values():
+            if not self._finished(text.key):
+                assert text.key in in_failed, f"{text.key} is nowhere"
+                assert self.ledger.outcome(text.key) == "failed" and self.ledger.texts[text.key].reason
+        self.clock.time += HIDDEN
+        self._redrive(Life(None))
+        self._drain()
+        assert {text.key for text in self.texts.values() if not self._finished(text.key)} == {
+            text.key for text in self.texts.values() if text.kind == "malformed"
+        }
+        assert {self.texts[self._key(message)].kind for message in self.failed.messages()} <= {"malformed"}
+
+    # ---- how it is played
+
+    def _text(self, customer: str, words: int, sent_at: float, kind: str) -> Text:
+        key = f"t{next(self._numbers)}"
+        body = "STOP" if kind == "stop" else " ".join(f"{key}.{word}" for word in range(words))
+        destination = NOT_OURS_YET if kind == "unknown" else OURS
+        sms = payload(
+            body,
+            originationNumber=None if kind == "malformed" else customer,
+            destinationNumber=destination,
+            inboundMessageId=key,
+        )
+        stamp = datetime.fromtimestamp(sent_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        text = Text(
+            key=key,
+            body=body,
+            kind=kind,
+            customer=customer,
+            destination=destination,
+            sent_at=datetime.fromisoformat(stamp).timestamp(),
+            record=record(sms, sent_at=stamp),
+        )
+        self.texts[key] = text
+        self._key_of[json.dumps(text.record)] = key
+        return text
+
+    def _take_in(self, texts: Sequence[Text], life: Life) -> None:
+        taker = Intake(
+            conversations=Conversations(client=self._mortal(self.sqs, life), url="conversations"),
+            failed=self._failed("intake", life),
+            ledger=self._mortal(self.ledger, life),
+        )
+        for text in texts:
+            try:
+                intake({"Records": [text.record]}, taker=taker)
+            except (LedgerError, QueueError, KilledError):
+                self.with_lambda.append(text)
+            else:
+                text.taken = True
+        reporting.metrics.clear_metrics()
+
+    def _receive(self, most: int) -> bool:
+        batch = self.conversations.receive(most)
+        if batch:
+            self.held.append(Held(batch, until=self.clock.time + VISIBILITY))
+        return bool(batch)
+
+    def _work(self, held: Held, life: Life) -> None:
+        """As the event source mapping and a forward environment do it."""
+        self.batch = held.messages
+        courier = Remembering(
+            config=self.config,
+            connect=self._mortal(self.centre, life),
+            ledger=self._mortal(self.ledger, life),
+            failed=self._failed("forward", life),
+            pacer=Pacer(rate=1000, environments=1, monotonic=self.clock.now, sleep=self.clock.sleep),
+            clock=self.clock.as_clock(),
+            spread=lambda: 0.0,
+        )
+        queue = Conversations(client=self._mortal(self.sqs, life), url="conversations")
+        started = self.clock.time
+        try:
+            answer = forward(
+                {"Records": [lambda_record(message) for message in held.messages]}, courier=courier, queue=queue
+            )
+            life.call(lambda: None)  # the answer on its way to Lambda
+        except KilledError:
+            loose = [showing for showing in self.centre.showings if showing.loose]
+            assert len(loose) <= 1, f"killed once, and {loose} may be shown again"
+            for showing in loose:
+                showing.excuse = "killed before it was noted"
+            return
+        finally:
+            reporting.metrics.clear_metrics()
+        returned = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        for message in held.messages:
+            if message.message_id not in returned:
+                self._delete(message)
+        self._check_reports(courier.reports, held=held, started=started, returned=returned)
+
+    def _check_reports(self, reports: Sequence[Report], *, held: Held, started: float, returned: set[str]) -> None:
+        assert {report.entry.entry_id for report in reports} == {message.message_id for message in held.messages}
+        assert self.clock.time - started <= self.config.limits.batch_deadline + self.config.limits.call_timeout + 1
+        for report in reports:
+            assert report.defect is None, report.defect
+            assert report.wait <= self.config.limits.retry_longest
+            if report.error and not isinstance(report.error, (OutOfTimeError, LedgerError, QueueError)):
+                young = started - report.entry.queued_at < self.config.limits.give_up_after
+                assert report.result == "failed" or young, "tried for longer than give_up_after"
+        live = {message.message_id: message for message in self.conversations.messages()}
+        for group in {message.group for message in held.messages}:
+            order = sorted((message for message in held.messages if message.group == group), key=self._order)
+            given_back = [message.message_id in returned for message in order]
+            assert given_back == sorted(given_back), "a text was taken off the queue before one that it follows"
+            again_at = {live[m.message_id].visible_at for m in order if m.message_id in returned & live.keys()}
+            assert len(again_at) <= 1 or started >= held.until, "a hidden follower blocks its conversation"
+
+    def _redrive(self, life: Life) -> None:
+        outputs = {"FailedQueueUrl": "failed", "ConversationsQueueUrl": "conversations"}
+        sqs = self._mortal(self.sqs, life)
+        target: Any = SimpleNamespace(where="here", client=lambda _: sqs, outputs=outputs)
+        with suppress(TargetError, KilledError):
+            redrive(target)
+
+    def _drain(self) -> None:
+        started = self.clock.time
+        while len(self.conversations):
+            if self._receive(10):
+                self._work(self.held.pop(), Life(None))
+            else:
+                self.clock.time = min(
+                    m.visible_at for m in self.conversations.messages() if m.visible_at > self.clock.time
+                )
+            self._promises()
+            took = self.clock.time - started
+            assert took <= max(VISIBILITY, LIMITS.retry_longest) + 60, "does not drain by itself"
+        self._promises()
+
+    def _promises(self) -> None:
+        self.nothing_is_broken()
+        self.nothing_is_lost()
+        self.nothing_is_shown_twice_or_half_without_an_event_that_explains_it()
+        self.what_is_in_failed_was_meant_to_fail_and_says_why()
+        self.no_queue_takes_the_same_thing_twice_within_five_minutes()
+
+    def _on_part(self, showing: Showing, source: str, destination: str) -> None:
+        """Nothing is shown before everything is done that comes before it: on the queue, and by time in its batch."""
+        text = self.texts[showing.key]
+        if (source, destination) != (text.customer, ARNS[text.destination]):
+            self.broken.append(f"{text.key} was shown to another customer's chat")
+        if any(earlier.loose for earlier in self.centre.of(text.key)):
+            self.broken.append(f"a part of {text.key} was shown before the one before it was noted")
+        self.nothing_is_broken()
+        ids = {message.message_id for message in self.batch}
+        entry = min((message for message in self.batch if self._key(message) == text.key), key=self._order)
+        for message in self.conversations.messages():
+            if message.group != entry.group or self._key(message) == text.key or self._done(message):
+                continue
+            if message.message_id in ids:
+                overtaken = self._order(message) < self._order(entry)
+            else:
+                overtaken = message.sequence < entry.sequence
+            if overtaken:
+                self.broken.append(f"{text.key} overtook {self._key(message)}")
+
+    def _done(self, entry: Message) -> bool:
+        """Whether nothing of this entry is still to be shown: its text was shown, or the entry failed and is a gap."""
+        failed = {f.attributes["entry_id"]["StringValue"] for f in self.failures.values() if "entry_id" in f.attributes}
+        return self._finished(self._key(entry)) or entry.message_id in failed
+
+    def _was_meant_to_fail(self, text: Text, message: Message, said: dict[str, str]) -> bool:
+        match said.get("error"):
+            case "MalformedNotificationError":
+                return text.kind == "malformed"
+            case "UnknownNumberError":
+                return text.kind == "unknown"
+            case "RejectedError":
+                return text.key in self.centre.rejected
+            case None:
+                return False
+        age = message.sent_at - self.entries[said["entry_id"]].sent_at
+        return said["reason"].startswith("gave up") and age >= self.config.limits.give_up_after - 1
+
+    def _finished(self, key: str) -> bool:
+        noted = self.ledger.texts.get(key)
+        return bool(noted and noted.known.finished)
+
+    def _five_minutes_apart(self, came: dict[tuple[str, str], float], what: tuple[str, str], message: Message) -> None:
+        before = came.get(what)
+        assert before is None or message.sent_at - before >= DEDUPLICATION_SECONDS, f"{what} was taken twice"
+        came[what] = message.sent_at
+
+    def _order(self, message: Message) -> tuple[float, int]:
+        return self.texts[self._key(message)].sent_at, message.sequence
+
+    def _key(self, message: Message) -> str:
+        """Bodies must come through untouched, so each is looked up as it was published."""
+        return self._key_of[message.body]
+
+    def _failed(self, stage: str, life: Life) -> Failed:
+        return Failed(client=self._mortal(self.sqs, life), url="failed", stage=stage, now=self.clock.now)
+
+    def _delete(self, message: Message) -> None:
+        try:
+            self.conversations.delete(message.receipt or "")
+        except ReceiptError:
+            return  # it comes again, and the ledger knows it
+
+    @staticmethod
+    def _mortal(of: object, life: Life) -> Any:
+        return Mortal(of, life)
+
+    @staticmethod
+    def _pick(of: Sequence[T], pick: int) -> T:
+        return of[pick % len(of)]
+
+
+def test_the_promises_hold_whatever_happens_in_whatever_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "ThreadPoolExecutor", InTurn)
+    silent = dict.fromkeys(("debug", "info", "warning", "error"), lambda *_, **__: None)
+    monkeypatch.setattr(reporting, "logger", SimpleNamespace(**silent))
+    run_state_machine_as_test(
+        Bridge,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
