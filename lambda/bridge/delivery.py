@@ -1,7 +1,8 @@
 """Delivering a batch: each conversation's texts in order, conversations at the same time.
 
-What is done with each class of trouble is decided here, and only here. A text leaves with a Report; whoever runs a
-batch turns the reports into visibility, partial failures, logs and metrics.
+What is done with each class of trouble is decided here, and only here, for either direction: InOrder holds it, Courier
+says how a customer's text gets into a chat. A text leaves with a Report; whoever runs a batch turns the reports into
+visibility, partial failures, logs and metrics.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import random
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from bridge import compose
 from bridge.backoff import blocked_wait, retry_wait
@@ -38,6 +40,8 @@ from bridge.errors import (
 from bridge.known import Facts, Known
 from bridge.notification import InboundSms
 from bridge.pacing import Pacer
+
+T = TypeVar("T")
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
@@ -99,11 +103,12 @@ class Report:
     """What became of one text in this batch.
 
     `wait` is the seconds for which a text that was given back stays hidden. `error` says why it failed or was given
-    back; followers of a text that was given back have none. `parts` counts those that Connect accepted now.
+    back; followers of a text that was given back have none. `parts` counts those that were accepted now. "ended"
+    is an entry that says that a chat ended.
     """
 
     entry: Entry
-    result: Literal["forwarded", "failed", "ignored", "duplicate", "given back"]
+    result: Literal["forwarded", "failed", "ignored", "duplicate", "given back", "ended"]
     error: BridgeError | None = None
     wait: int = 0
     parts: int = 0
@@ -115,22 +120,29 @@ class Report:
     defect: str | None = field(default=None, repr=False)
 
 
-class Courier:
-    """Delivers batches. One per environment: it holds the pace at which Connect is called."""
+def _jitter() -> float:
+    return random.uniform(-1, 1)  # noqa: S311 (jitter is no secret)
+
+
+class InOrder(ABC):
+    """Takes batches through, whatever is done with a text. One per environment: it holds the pace of its calls.
+
+    `stage` is where the ledger says that a text failed.
+    """
 
     def __init__(
         self,
         *,
         config: Config,
-        connect: Connect,
         ledger: Memory,
         failed: DeadLetters,
         pacer: Pacer,
+        stage: str,
         clock: Clock | None = None,
-        spread: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311 (jitter is no secret)
+        spread: Callable[[], float] = _jitter,
     ) -> None:
-        self._config = config
-        self._connect, self._ledger, self._failed, self._pacer = connect, ledger, failed, pacer
+        self._config, self._stage = config, stage
+        self._ledger, self._failed, self._pacer = ledger, failed, pacer
         self._clock = clock or Clock()
         self._spread = spread
 
@@ -164,7 +176,7 @@ class Courier:
         return reports
 
     def _deliver(self, entry: Entry, *, until: float) -> Report:
-        attempt = _Attempt(entry=entry)
+        attempt = Attempt(entry=entry)
         try:
             return self._forward(attempt, until=until)
         except PermanentError as exc:
@@ -179,7 +191,126 @@ class Courier:
                 defect="".join(traceback.format_tb(exc.__traceback__)),
             )
 
-    def _forward(self, attempt: _Attempt, *, until: float) -> Report:
+    @abstractmethod
+    def _forward(self, attempt: Attempt, *, until: float) -> Report:
+        """What is to be done with one text. A BridgeError decides what becomes of it, by its class."""
+
+    def _until_accepted(self, attempt: Attempt, call: Callable[[], T], *, until: float) -> T:
+        """The answer to a call, each time it is made at the pacer's pace. Tries again while the deadline allows."""
+        pause, last = _FIRST_PAUSE, None
+        while True:
+            if not self._pacer.take(until=until):
+                raise last or OutOfTimeError("the rate of calls left no room for it in this batch")
+            attempt.called()
+            try:
+                answer = call()
+            except TransientError as exc:
+                last = exc
+                if isinstance(exc, ThrottledError):
+                    self._pacer.throttled()
+            else:
+                self._pacer.accepted()
+                return answer
+            wait = pause * (1 + 0.5 * self._spread())
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            if self._clock.monotonic() + wait >= until:
+                raise last
+            self._clock.sleep(wait)
+
+    def _duplicate(self, entry: Entry) -> Report:
+        with suppress(LedgerError):  # it is only counted there
+            self._ledger.duplicate(entry.text_key)
+        return Report(entry=entry, result="duplicate")
+
+    def _give_up(self, attempt: Attempt, error: BridgeError, *, gave_up: bool = False) -> Report:
+        """To failed, then into the ledger; killed between the two, the same happens again and SQS drops the second."""
+        entry = attempt.entry
+        try:
+            self._failed.put(
+                entry.body,
+                error,
+                conversation=entry.group,
+                deduplication_id=entry.entry_id,
+                text_key=entry.text_key,
+                attempts=attempt.attempts,
+                entry_id=entry.entry_id,
+            )
+            self._ledger.failed(entry.text_key, entry.facts, error, stage=self._stage, attempts=attempt.take_attempts())
+        except (QueueError, LedgerError) as exc:
+            self._note_return(attempt, exc)
+            return self._hidden(attempt, exc)
+        return Report(entry=entry, result="failed", error=error, attempts=attempt.attempts, gave_up=gave_up)
+
+    def _give_back(self, attempt: Attempt, error: BridgeError, *, defect: str | None = None) -> Report:
+        entry, limits = attempt.entry, self._config.limits
+        tried = not isinstance(error, OutOfTimeError)
+        age = self._clock.now() - entry.queued_at
+        if tried and age >= limits.give_up_after:
+            return replace(
+                self._give_up(attempt, type(error)(f"gave up after {_hours(age)}; last: {error}"), gave_up=True),
+                defect=defect,
+            )
+        if tried:
+            self._note_return(attempt, error)
+        return replace(self._hidden(attempt, error), defect=defect)
+
+    def _note_return(self, attempt: Attempt, error: BridgeError) -> None:
+        """The text itself is safe in its queue. A ledger that has just refused is not asked again: time is short."""
+        entry = attempt.entry
+        attempt.noted = False
+        if not isinstance(error, LedgerError):
+            with suppress(LedgerError):
+                self._ledger.given_back(entry.text_key, entry.facts, error, attempts=attempt.take_attempts())
+                attempt.noted = True
+
+    def _hidden(self, attempt: Attempt, error: BridgeError) -> Report:
+        limits = self._config.limits
+        if isinstance(error, BlockedError):
+            wait = blocked_wait(pace=limits.blocked_retry, spread=self._spread())
+        else:
+            wait = retry_wait(
+                retries=attempt.turns_missed if isinstance(error, OutOfTimeError) else attempt.returns,
+                first=limits.retry_first,
+                longest=limits.retry_longest,
+                spread=self._spread(),
+            )
+        return Report(
+            entry=attempt.entry,
+            result="given back",
+            error=error,
+            wait=wait,
+            parts=attempt.parts,
+            attempts=attempt.attempts,
+            new_chat=attempt.new_chat,
+        )
+
+
+class Courier(InOrder):
+    """Delivers customers' texts as messages of a chat."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        connect: Connect,
+        ledger: Memory,
+        failed: DeadLetters,
+        pacer: Pacer,
+        clock: Clock | None = None,
+        spread: Callable[[], float] = _jitter,
+    ) -> None:
+        super().__init__(
+            config=config,
+            ledger=ledger,
+            failed=failed,
+            pacer=pacer,
+            stage="forward",
+            clock=clock,
+            spread=spread,
+        )
+        self._connect = connect
+
+    def _forward(self, attempt: Attempt, *, until: float) -> Report:
         entry = attempt.entry
         sms = entry.inbound_sms()
         known = self._ledger.read(sms.text_key)
@@ -231,7 +362,7 @@ class Courier:
 
     def _send(
         self,
-        attempt: _Attempt,
+        attempt: Attempt,
         part: Part,
         *,
         sms: InboundSms,
@@ -239,16 +370,13 @@ class Courier:
         session: NewSession,
         until: float,
     ) -> Accepted | None:
-        """Connect's answer; None for a DISCONNECT that found no chat. Tries again while the deadline allows.
+        """Connect's answer; None for a DISCONNECT that found no chat.
 
         How Connect says that there is no chat to end is not documented for certain: an answer without a contact, by
         the reference of the API; or one of these errors.
         """
-        pause, last = _FIRST_PAUSE, None
-        while True:
-            if not self._pacer.take(until=until):
-                raise last or OutOfTimeError("Connect's rate left no room for it in this batch")
-            attempt.called()
+
+        def send() -> Accepted | None:
             try:
                 accepted = self._connect.send(
                     part, source=sms.origination_number, destination=route.arn, session=session
@@ -257,85 +385,9 @@ class Courier:
                 if part.type == "DISCONNECT":
                     return None
                 raise
-            except TransientError as exc:
-                last = exc
-                if isinstance(exc, ThrottledError):
-                    self._pacer.throttled()
-            else:
-                self._pacer.accepted()
-                return None if part.type == "DISCONNECT" and accepted.contact is None else accepted
-            wait = pause * (1 + 0.5 * self._spread())
-            pause = min(2 * pause, _LONGEST_PAUSE)
-            if self._clock.monotonic() + wait >= until:
-                raise last
-            self._clock.sleep(wait)
+            return None if part.type == "DISCONNECT" and accepted.contact is None else accepted
 
-    def _duplicate(self, entry: Entry) -> Report:
-        with suppress(LedgerError):  # it is only counted there
-            self._ledger.duplicate(entry.text_key)
-        return Report(entry=entry, result="duplicate")
-
-    def _give_up(self, attempt: _Attempt, error: BridgeError, *, gave_up: bool = False) -> Report:
-        """To failed, then into the ledger; killed between the two, the same happens again and SQS drops the second."""
-        entry = attempt.entry
-        try:
-            self._failed.put(
-                entry.body,
-                error,
-                conversation=entry.group,
-                deduplication_id=entry.entry_id,
-                text_key=entry.text_key,
-                attempts=attempt.attempts,
-                entry_id=entry.entry_id,
-            )
-            self._ledger.failed(entry.text_key, entry.facts, error, stage="forward", attempts=attempt.take_attempts())
-        except (QueueError, LedgerError) as exc:
-            self._note_return(attempt, exc)
-            return self._hidden(attempt, exc)
-        return Report(entry=entry, result="failed", error=error, attempts=attempt.attempts, gave_up=gave_up)
-
-    def _give_back(self, attempt: _Attempt, error: BridgeError, *, defect: str | None = None) -> Report:
-        entry, limits = attempt.entry, self._config.limits
-        tried = not isinstance(error, OutOfTimeError)
-        age = self._clock.now() - entry.queued_at
-        if tried and age >= limits.give_up_after:
-            return replace(
-                self._give_up(attempt, type(error)(f"gave up after {_hours(age)}; last: {error}"), gave_up=True),
-                defect=defect,
-            )
-        if tried:
-            self._note_return(attempt, error)
-        return replace(self._hidden(attempt, error), defect=defect)
-
-    def _note_return(self, attempt: _Attempt, error: BridgeError) -> None:
-        """The text itself is safe in its queue. A ledger that has just refused is not asked again: time is short."""
-        entry = attempt.entry
-        attempt.noted = False
-        if not isinstance(error, LedgerError):
-            with suppress(LedgerError):
-                self._ledger.given_back(entry.text_key, entry.facts, error, attempts=attempt.take_attempts())
-                attempt.noted = True
-
-    def _hidden(self, attempt: _Attempt, error: BridgeError) -> Report:
-        limits = self._config.limits
-        if isinstance(error, BlockedError):
-            wait = blocked_wait(pace=limits.blocked_retry, spread=self._spread())
-        else:
-            wait = retry_wait(
-                retries=attempt.turns_missed if isinstance(error, OutOfTimeError) else attempt.returns,
-                first=limits.retry_first,
-                longest=limits.retry_longest,
-                spread=self._spread(),
-            )
-        return Report(
-            entry=attempt.entry,
-            result="given back",
-            error=error,
-            wait=wait,
-            parts=attempt.parts,
-            attempts=attempt.attempts,
-            new_chat=attempt.new_chat,
-        )
+        return self._until_accepted(attempt, send, until=until)
 
     def _age_of_text(self, entry: Entry) -> int | None:
         sent_at = entry.sent_at
@@ -343,7 +395,7 @@ class Courier:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Attempt:
+class Attempt:
     """What has happened to one text in this batch so far."""
 
     entry: Entry
