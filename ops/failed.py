@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import typer
@@ -27,7 +26,8 @@ def redrive(target: Target) -> int:
     An entry is deleted from failed once the conversations queue has it; killed in between, it is put back a second
     time, which SQS drops within five minutes and the ledger suppresses after that. Its deduplication id is the failed
     entry's own message id: with the text key, SQS would drop a text that failed within the last five minutes. What
-    fails again while this runs stays in failed: it came after the clock that AWS showed at the first receive.
+    fails again while this runs stays in failed: forward says of which entry it came, and SQS keeps the id of what it
+    moves there itself.
     """
     with aws_errors(target):
         return _redrive(target)
@@ -36,43 +36,41 @@ def redrive(target: Target) -> int:
 def _redrive(target: Target) -> int:
     sqs = target.client("sqs")
     failed, conversations = target.outputs["FailedQueueUrl"], target.outputs["ConversationsQueueUrl"]
-    started: float | None = None
-    count, failed_again = 0, []
-    while True:
-        answer = _receive(sqs, failed)
-        started = started or _time(answer)
-        if not answer.get("Messages"):
-            break
-        for message in answer["Messages"]:
-            if int(message["Attributes"]["SentTimestamp"]) / 1000 > started:
+    put_back: set[str] = set()
+    failed_again = []
+    while messages := _receive(sqs, failed):
+        for message in messages:
+            if {message["MessageId"], _entry_id(message)} & put_back:
                 failed_again.append(message["ReceiptHandle"])
                 continue
-            sqs.send_message(
+            answer = sqs.send_message(
                 QueueUrl=conversations,
                 MessageBody=message["Body"],
                 MessageGroupId=message["Attributes"]["MessageGroupId"],
                 MessageDeduplicationId=message["MessageId"],
             )
+            put_back.add(answer["MessageId"])
             sqs.delete_message(QueueUrl=failed, ReceiptHandle=message["ReceiptHandle"])
-            count += 1
     for receipt in failed_again:  # hidden until now, so that each was seen once
         sqs.change_message_visibility(QueueUrl=failed, ReceiptHandle=receipt, VisibilityTimeout=0)
-    return count
+    return len(put_back)
 
 
-def _receive(sqs: Any, url: str) -> Any:
-    return sqs.receive_message(
+def _receive(sqs: Any, url: str) -> list[Any]:
+    answer = sqs.receive_message(
         QueueUrl=url,
         MaxNumberOfMessages=10,
         VisibilityTimeout=HIDDEN,
         WaitTimeSeconds=1,
-        MessageSystemAttributeNames=["SentTimestamp", "MessageGroupId"],
+        MessageSystemAttributeNames=["MessageGroupId"],
+        MessageAttributeNames=["entry_id"],
     )
+    return list(answer.get("Messages", []))
 
 
-def _time(answer: Any) -> float:
-    """The end of the second that AWS's clock shows; this machine's may differ."""
-    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp() + 1
+def _entry_id(message: Any) -> str | None:
+    attribute = message.get("MessageAttributes", {}).get("entry_id")
+    return attribute["StringValue"] if attribute else None
 
 
 @app.command("redrive")
