@@ -3,14 +3,15 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 MINISTACK := .venv-ministack
+RUNTIME := .venv-faults
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test unit infra sandbox check format lock clean
+.PHONY: help setup demo test unit infra sandbox faults check format lock clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(VENV)/.project $(MINISTACK)/.done node_modules/.done  ## Python environments and the CDK CLI, as locked
+setup: $(VENV)/.project $(MINISTACK)/.done $(RUNTIME)/.done node_modules/.done  ## Python environments and the CDK CLI, as locked
 
 $(VENV)/.done: requirements/dev.txt
 	@PYTHON=$(PYTHON) requirements/prerequisites
@@ -28,6 +29,13 @@ $(MINISTACK)/.done: requirements/ministack.txt
 	@echo "setting up the local AWS ($(MINISTACK))"
 	@$(PYTHON) -m venv --clear $(MINISTACK)
 	@$(MINISTACK)/bin/pip install --quiet --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/ministack.txt
+	@touch $@
+
+$(RUNTIME)/.done: requirements/faults.txt
+	@PYTHON=$(PYTHON) requirements/prerequisites
+	@echo "setting up the functions' runtime interface client ($(RUNTIME))"
+	@$(PYTHON) -m venv --clear $(RUNTIME)
+	@$(RUNTIME)/bin/pip install --quiet --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/faults.txt
 	@touch $@
 
 node_modules/.done: package.json package-lock.json
@@ -51,6 +59,9 @@ infra: setup  ## the synthesised template
 sandbox: setup  ## a real deploy to a local AWS, with injected faults
 	@$(BIN)/pytest tests/sandbox
 
+faults: setup  ## 20,000 texts through kills, outages and lost answers, the naive bridge beside it: make faults SEED=1
+	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
+
 check: setup  ## lint, format, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -65,4 +76,4 @@ lock:  ## resolve requirements/*.in anew, with hashes
 	@requirements/lock
 
 clean:  ## remove what setup and the tests made
-	@rm -rf $(VENV) $(MINISTACK) node_modules cdk.out build .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(MINISTACK) $(RUNTIME) node_modules cdk.out build .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis
