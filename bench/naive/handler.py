@@ -2,6 +2,7 @@
 
 import json
 import logging
+from typing import Any
 
 import boto3
 
@@ -14,7 +15,7 @@ NUMBERS = {
 }
 
 
-def handler(event, context):
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     for record in event["Records"]:
         sms = json.loads(record["Sns"]["Message"])
         response = connect.send_chat_integration_event(

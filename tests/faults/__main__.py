@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="of all that is drawn by chance; default: another one")
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--conversations", type=int, default=2_000)
-    parser.add_argument("--workers", type=int, default=4, help="forward processes")
+    parser.add_argument("--workers", type=int, default=6, help="forward processes")
     parser.add_argument("--intakes", type=int, default=2, help="intake processes")
     parser.add_argument("--rate", type=float, default=80.0, help="texts a second")
     parser.add_argument("--outage", type=float, default=60.0, help="seconds; of the refusal, too")
@@ -36,7 +36,7 @@ def main() -> int:
         outage=options.outage,
         refusal=options.outage,
     )
-    print(report.heading(plan), flush=True)
+    _print(report.heading(plan))
     results = []
     for name, play in (("bridge", run.bridge), ("naive", run.naive)):
         if name == "naive" and options.no_naive:
@@ -44,13 +44,18 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix=f"faults-{name}-") as folder:
 
             def say(what: str, name: str = name) -> None:
-                print(f"{name:>6}  {what}", flush=True)
+                _print(f"{name:>6}  {what}")
 
             results.append(asyncio.run(play(plan, Path(folder), say)))
-    print(report.table(plan, results))
+    _print(report.table(plan, results))
     broken = report.broken(results[0])
-    print(broken or "every promise was kept", flush=True)
+    _print(broken or "every promise was kept")
     return 1 if broken else 0
+
+
+def _print(what: str) -> None:
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What became of every text, from what was seen outside the functions; pure, so that tests can hand it a made-up run."""
+"""What became of every text, by what was seen outside the functions; pure: tests hand it runs that are made up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from tests.faults.record import Batch, Record, Write
@@ -125,7 +126,7 @@ class Accounts:
             for shown in self._shown[text.number]
         ]
         events += [
-            (write.at, f"ledger: part {write.parts_done} done: {write.fate}" + ("" if write.answered else ", no answer"))
+            (write.at, f"ledger, part {write.parts_done}: {write.fate}" + ("" if write.answered else ", no answer"))
             for write in self._writes[text.key]
         ]
         return [f"{at - began:9.3f} s  {what}" for at, what in sorted(events)]
@@ -148,7 +149,7 @@ class Accounts:
         reasons = [
             self._why_again(text, part, again)
             for part, showings in enumerate(by_part.values(), start=1)
-            for again in zip(showings, showings[1:], strict=False)
+            for again in pairwise(showings)
         ]
         if reasons:
             verdict.twice.append(text)
@@ -194,7 +195,7 @@ class Accounts:
                 if self._overtook(earlier, later):
                     verdict.out_of_order.append(earlier)
         last = {text.number: self._last_new(self._shown[text.number])["n"] for text in texts}
-        for one, next_one in zip(texts, texts[1:], strict=False):
+        for one, next_one in pairwise(texts):
             if last[one.number] > self._shown[next_one.number][0]["n"]:
                 verdict.torn.append(one)
 
@@ -210,7 +211,10 @@ class Accounts:
     @staticmethod
     def _last_new(entries: Sequence[Shown]) -> Shown:
         """The first showing of the part that was shown last."""
-        return list({entry["content"]: entry for entry in reversed(entries)}.values())[0]
+        firsts: dict[str, Shown] = {}
+        for entry in entries:
+            firsts.setdefault(entry["content"], entry)
+        return max(firsts.values(), key=lambda entry: int(entry["n"]))
 
     def _first_whole(self, entries: Sequence[Shown]) -> float:
         at: float = self._last_new(entries)["at"]

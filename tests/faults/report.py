@@ -9,7 +9,6 @@ from rich.table import Table
 
 from tests.faults.accounting import KILLED, LOST_ANSWER, UNEXPLAINED, UNWRITTEN
 from tests.faults.run import Plan, Result
-from tests.faults.sns import SHORTER
 
 _HISTORIES = 3
 
@@ -17,7 +16,7 @@ _HISTORIES = 3
 def heading(plan: Plan) -> str:
     return (
         f"seed {plan.seed}: {plan.texts:,} texts in {plan.conversations:,} conversations, {plan.rate:g} a second;\n"
-        f"Lambda's pauses between asynchronous tries are {SHORTER} times shorter than AWS's,\n"
+        f"Lambda's pauses between asynchronous tries are {plan.shorter:g} times shorter than AWS's,\n"
         f"the queue forgets deduplication ids after {plan.window:g} s instead of 300 s"
     )
 

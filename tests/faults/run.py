@@ -37,7 +37,6 @@ PYTHON = ROOT / ".venv-faults/bin/python"
 MINISTACK = ROOT / ".venv-ministack/bin/python"
 TABLE = "Ledger"
 QUOTA = {"rate": 20 * 17, "burst": 20 * 26, "chat_limit": 1_000_000}
-RECEIVES_TO_TIMEOUT = 6
 
 Say = Callable[[str], None]
 
@@ -49,7 +48,7 @@ class Plan:
     seed: int
     texts: int
     conversations: int
-    forwards: int = 4
+    forwards: int = 6
     intakes: int = 2
     naives: int = 16
     rate: float = 80.0
@@ -62,6 +61,10 @@ class Plan:
     kill_every: float = 3.5
     window: float = 60.0
     """For how long the queue remembers deduplication ids: 300 s of AWS's."""
+    shorter: float = 6.0
+    """By how much Lambda's pauses between asynchronous tries are shortened, for both bridges alike."""
+    visibility: float = 42.0
+    """Of the conversations queue: six times function_timeout, as the stack has it; more than it at the least."""
     drain: float = 300.0
 
 
@@ -98,10 +101,10 @@ async def bridge(plan: Plan, folder: Path, say: Say) -> Result:
     async with contextlib.AsyncExitStack() as stack:
         double, double_url = await stack.enter_async_context(_double(folder))
         ledger_port = await stack.enter_async_context(_dynamodb(folder))
-        failed = Fifo(now=time.time, visibility=RECEIVES_TO_TIMEOUT * timeout, name=FAILED)
+        failed = Fifo(now=time.time, visibility=plan.visibility, name=FAILED)
         conversations = Fifo(
             now=time.time,
-            visibility=RECEIVES_TO_TIMEOUT * timeout,
+            visibility=plan.visibility,
             name=CONVERSATIONS,
             max_receives=settings.limits.max_receive_count,
             dead_letters=failed,
@@ -151,7 +154,7 @@ async def bridge(plan: Plan, folder: Path, say: Say) -> Result:
             say=say,
             double=double,
             functions=(intake, forward),
-            topic=Topic(intake, record),
+            topic=Topic(intake, record, shorter=plan.shorter),
             record=record,
             good=archive,
             broken=_broken(folder / "broken", ("bridge/intake.py", "bridge/forward.py")),
@@ -189,7 +192,7 @@ async def naive(plan: Plan, folder: Path, say: Say) -> Result:
             say=say,
             double=double,
             functions=(function,),
-            topic=Topic(function, record),
+            topic=Topic(function, record, shorter=plan.shorter),
             record=record,
             good=ROOT / "bench/naive",
             broken=_broken(folder / "broken", ("handler.py",)),

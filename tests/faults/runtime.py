@@ -20,6 +20,7 @@ from typing import Any, Literal
 from tests.faults.http import Answer, Request, Server
 
 _API = "/2018-06-01/runtime"
+_ARN = "arn:aws:lambda:us-east-1:111122223333:function"
 _ACCEPTED = Answer(202, b'{"status":"OK"}', {"Content-Type": "application/json"})
 
 Fate = Literal["answered", "error", "killed", "timed out", "init error"]
@@ -192,7 +193,7 @@ class Environment:
                 "Content-Type": "application/json",
                 "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
                 "Lambda-Runtime-Deadline-Ms": str(deadline),
-                "Lambda-Runtime-Invoked-Function-Arn": f"arn:aws:lambda:us-east-1:111122223333:function:{invocation.function}",
+                "Lambda-Runtime-Invoked-Function-Arn": f"{_ARN}:{invocation.function}",
                 "Lambda-Runtime-Trace-Id": "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0",
             },
         )

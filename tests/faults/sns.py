@@ -14,17 +14,17 @@ from tests.faults.record import Record
 from tests.faults.runtime import Function
 from tests.faults.texts import Text
 
-SHORTER = 6
-"""By how much Lambda's pauses are shortened, for the bridge and the naive one alike."""
-PAUSES = (60 / SHORTER, 120 / SHORTER)
+PAUSES = (60.0, 120.0)
+"""Seconds before Lambda's second and third try."""
 TOPIC = "arn:aws:sns:us-east-1:111122223333:inbound"
 
 
 class Topic:
-    """Hands each text over as often as the load says, to one function."""
+    """Hands each text over as often as the load says, to one function; with pauses so many times `shorter`."""
 
-    def __init__(self, function: Function, record: Record) -> None:
+    def __init__(self, function: Function, record: Record, *, shorter: float) -> None:
         self._function, self._record = function, record
+        self._pauses = [pause / shorter for pause in PAUSES]
         self._under_way: set[asyncio.Task[None]] = set()
 
     @property
@@ -47,7 +47,7 @@ class Topic:
             task.cancel()
 
     async def _deliver(self, event: dict[str, Any], delay: float) -> None:
-        for pause in (delay, *PAUSES):
+        for pause in (delay, *self._pauses):
             await asyncio.sleep(pause)
             invocation = await self._function.invoke(event)
             if invocation.fate == "answered":

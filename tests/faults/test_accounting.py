@@ -1,0 +1,225 @@
+"""The accounting finds what it is there to find: each test makes up a run and breaks one promise in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.faults.accounting import CONVERSATIONS, KILLED, LOST_ANSWER, UNEXPLAINED, UNWRITTEN, Accounts, Verdict
+from tests.faults.record import Batch, Record, Send, Write
+from tests.faults.runtime import Fate, Invocation
+from tests.faults.texts import Kind, Text, load
+
+
+class MadeUp:
+    """A run, told step by step; time goes on by a second at each."""
+
+    def __init__(self, *kinds: Kind) -> None:
+        self.record = Record()
+        self.journal: list[dict[str, Any]] = []
+        self.failed: list[str] = []
+        self._time = 0.0
+        self.texts = [self._publish(number, kind) for number, kind in enumerate(kinds)]
+
+    def queue(self, *texts: Text) -> None:
+        for text in texts:
+            number = len(self.record.sends) + 1
+            self.record.sends.append(
+                Send(
+                    at=self._tick(),
+                    queue=CONVERSATIONS,
+                    entry=f"e{number}",
+                    sequence=number,
+                    group="g",
+                    sns_message_id=text.sns_message_id,
+                    attributes={},
+                )
+            )
+
+    def show(self, text: Text, content: str | None = None, *, answered: bool = True) -> None:
+        self.journal.append(
+            {"n": len(self.journal) + 1, "at": self._tick(), "content": content or text.body, "answered": answered}
+        )
+
+    def write(self, text: Text, fate: str, part: int = 1) -> None:
+        self.record.writes.append(
+            Write(at=self._tick(), text_key=text.key, parts_done=part, fate=fate, answered=fate == "applied")
+        )
+
+    def batch(self, *texts: Text, began_at: float, fate: Fate = "answered") -> None:
+        call = Invocation(function="forward", event={}, began_at=began_at, ended_at=self._tick(), fate=fate)
+        entries = tuple(f"e{text.number}" for text in texts)
+        batch = Batch(entries=entries, texts=tuple(text.sns_message_id for text in texts), invocation=call)
+        self.record.batches.append(batch)
+
+    def verdict(self) -> Verdict:
+        return self.accounts().verdict()
+
+    def accounts(self) -> Accounts:
+        return Accounts(self.texts, self.record, self.journal, self.failed)
+
+    def _publish(self, number: int, kind: Kind) -> Text:
+        text = Text(
+            number=number,
+            customer="+12015550100",
+            ours="+12125550101",
+            kind=kind,
+            body=f"t{number} hello",
+            message="{}",
+            key=f"key-{number}",
+            sns_message_id=f"sns-{number}",
+            deliveries=(0.0,),
+        )
+        self.record.published[text.sns_message_id] = self._tick()
+        self.record.timestamps[text.sns_message_id] = f"2026-11-22T12:00:{number:02}.000Z"
+        return text
+
+    def _tick(self) -> float:
+        self._time += 1.0
+        return self._time
+
+
+def test_a_run_in_which_all_is_well_breaks_no_promise() -> None:
+    run = MadeUp("plain", "plain", "unknown number")
+    run.queue(*run.texts)
+    run.show(run.texts[0])
+    run.show(run.texts[1])
+    run.failed = [run.texts[2].sns_message_id]
+    verdict = run.verdict()
+    assert verdict.broken == {} and (verdict.published, verdict.shown, verdict.failed) == (3, 2, 1)
+    assert (verdict.p50, verdict.longest) == (6.0, 6.0)
+
+
+def test_a_text_that_is_nowhere_is_lost() -> None:
+    run = MadeUp("plain", "plain")
+    run.show(run.texts[1])
+    assert run.verdict().broken == {"lost": [run.texts[0]]}
+
+
+def test_a_text_meant_to_fail_that_is_nowhere_is_lost_too() -> None:
+    run = MadeUp("malformed")
+    assert run.verdict().broken == {"lost": [run.texts[0]]}
+
+
+def test_a_text_on_undelivered_is_not_lost() -> None:
+    run = MadeUp("plain")
+    event = {"Records": [{"Sns": {"MessageId": run.texts[0].sns_message_id}}]}
+    run.record.undelivered.append({"requestPayload": event})
+    verdict = run.verdict()
+    assert verdict.broken == {} and verdict.undelivered == run.texts
+
+
+def test_half_of_a_text_is_not_the_text() -> None:
+    run = MadeUp("plain")
+    run.show(run.texts[0], "t0 hel")
+    assert list(run.verdict().broken) == ["shown, but not as it was sent"]
+
+
+def test_a_text_that_failed_though_nothing_was_wrong_is_found() -> None:
+    run = MadeUp("plain")
+    run.failed = [run.texts[0].sns_message_id]
+    assert list(run.verdict().broken) == ["failed, though nothing was wrong with it"]
+
+
+def test_a_text_that_overtook_another_of_its_conversation_is_out_of_order() -> None:
+    run = MadeUp("plain", "plain")
+    run.queue(*run.texts)
+    run.show(run.texts[1])
+    run.show(run.texts[0])
+    assert run.verdict().broken == {"out of order": [run.texts[1]]}
+
+
+def test_texts_that_one_batch_sorted_by_the_time_of_sending_are_in_order() -> None:
+    run = MadeUp("plain", "plain")
+    first, second = run.texts
+    run.queue(second, first)
+    run.batch(second, first, began_at=4.0)
+    run.show(first)
+    run.show(second)
+    assert run.verdict().broken == {}
+
+
+def test_a_batch_that_held_both_is_no_excuse_against_the_time_of_sending() -> None:
+    run = MadeUp("plain", "plain")
+    first, second = run.texts
+    run.queue(first, second)
+    run.batch(first, second, began_at=4.0)
+    run.show(second)
+    run.show(first)
+    assert run.verdict().broken == {"out of order": [second]}
+
+
+def test_another_text_between_the_parts_of_one_is_found() -> None:
+    run = MadeUp("plain", "plain")
+    first, second = run.texts
+    run.queue(first, second)
+    run.show(first, "t0 ")
+    run.show(second)
+    run.show(first, "hello t0")
+    assert "another text between its parts" in run.verdict().broken
+
+
+def shown_twice(*, answered: bool = True, fate: str | None = None, ended: Fate = "answered") -> Verdict:
+    run = MadeUp("plain")
+    (text,) = run.texts
+    run.queue(text)
+    run.show(text, answered=answered)
+    if fate:
+        run.write(text, fate)
+    run.batch(text, began_at=2.0, fate=ended)
+    run.show(text)
+    run.write(text, "applied")
+    return run.verdict()
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ({"answered": False}, LOST_ANSWER),
+        ({"ended": "killed"}, KILLED),
+        ({"ended": "timed out", "fate": "refused"}, KILLED),
+        ({"fate": "refused"}, UNWRITTEN),
+    ],
+)
+def test_a_text_shown_twice_is_matched_to_the_event_that_explains_it(what: dict[str, Any], reason: str) -> None:
+    verdict = shown_twice(**what)
+    assert verdict.duplicates == {reason: 1} and len(verdict.twice) == 1 and verdict.broken == {}
+
+
+@pytest.mark.parametrize("what", [{}, {"fate": "applied"}, {"fate": "applied", "ended": "killed"}])
+def test_a_text_shown_twice_though_nothing_happened_or_the_ledger_knew_is_found(what: dict[str, Any]) -> None:
+    verdict = shown_twice(**what)
+    assert verdict.duplicates == {UNEXPLAINED: 1} and list(verdict.broken) == ["shown twice without a reason"]
+
+
+def test_a_kill_before_the_text_was_shown_explains_nothing() -> None:
+    run = MadeUp("plain")
+    (text,) = run.texts
+    run.queue(text)
+    run.batch(text, began_at=2.0, fate="killed")
+    run.show(text)
+    run.show(text)
+    assert run.verdict().duplicates == {UNEXPLAINED: 1}
+
+
+def test_a_history_tells_all_that_happened_to_a_text_in_order() -> None:
+    run = MadeUp("plain")
+    (text,) = run.texts
+    run.queue(text)
+    run.show(text, answered=False)
+    run.write(text, "refused")
+    history = run.accounts().history(text)
+    assert [line.split("s  ", 1)[1].split()[0] for line in history] == ["published", "put", "shown", "ledger,"]
+
+
+def test_the_same_seed_draws_the_same_load_and_another_seed_another() -> None:
+    loads = [load(seed=seed, texts=3000, conversations=200, window=10) for seed in (7, 7, 8)]
+    assert loads[0] == loads[1] != loads[2]
+    texts = loads[0]
+    assert len({text.conversation for text in texts if text.kind != "unknown number"}) == 200
+    assert {text.kind for text in texts} == {"plain", "long", "unknown number", "malformed"}
+    assert len({text.key for text in texts}) == len({text.sns_message_id for text in texts}) == 3000
+    assert any(len(text.deliveries) > 1 for text in texts) and any(max(text.deliveries) > 10 for text in texts)
+    assert all(json.loads(text.message) for text in texts if text.kind == "plain")

@@ -1,0 +1,49 @@
+"""The short form of `make faults`: real processes, all kinds of trouble, every text accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults import report, run
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="the runtime interface client, which runs the functions, is for Linux"
+)
+
+SHORT = run.Plan(
+    seed=1,
+    texts=500,
+    conversations=60,
+    forwards=4,
+    rate=40,
+    outage=2,
+    refusal=2,
+    bad_deploy=1.5,
+    ledger_outage=2,
+    queue_outage=1,
+    kill_every=1,
+    window=8,
+    shorter=30,
+    visibility=10,
+    drain=60,
+)
+
+
+def test_concurrent_processes_that_are_killed_and_refused_at_random_keep_every_promise(tmp_path: Path) -> None:
+    said: list[str] = []
+    result = asyncio.run(run.bridge(SHORT, tmp_path, said.append))
+    assert report.broken(result) == "", "\n".join([report.heading(SHORT), *said])
+    verdict = result.verdict
+    assert verdict.shown + verdict.failed + len(verdict.undelivered) == SHORT.texts
+    assert verdict.failed > 0, "no text was meant to fail"
+    # What did not happen has proved nothing.
+    assert len(result.record.kills) > 3
+    assert {"AccessDeniedException", "InternalServiceException", "reset-before"} <= result.refused.keys()
+    assert {"SQS error", "DynamoDB error", "DynamoDB reset before"} <= result.record.faults.keys()
+    assert any("init error" in error for error in result.record.errors)
+    environments = {batch.invocation.environment for batch in result.record.batches if batch.invocation}
+    assert len(environments) == SHORT.forwards
