@@ -6,7 +6,7 @@ MINISTACK := .venv-ministack
 RUNTIME := .venv-faults
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test unit infra sandbox faults check format lock clean
+.PHONY: help setup demo test unit infra sandbox sabotage faults check format lock clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -58,6 +58,9 @@ infra: setup  ## the synthesised template
 
 sandbox: setup  ## a real deploy to a local AWS, with injected faults
 	@$(BIN)/pytest tests/sandbox
+
+sabotage: setup  ## take each mechanism out, see its test turn red; one: make sabotage ONLY=group-lock
+	@$(BIN)/python -m tests.sabotage $(ONLY)
 
 faults: setup  ## 20,000 texts through kills, outages and lost answers, the naive bridge beside it: make faults SEED=1
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))

@@ -1,0 +1,558 @@
+"""What is taken out, and which test must notice. docs/promises.md names each."""
+
+from __future__ import annotations
+
+from tests.sabotage.workshop import Edit, Mechanism
+
+_DELIVERY = "lambda/bridge/delivery.py"
+_QUEUES = "lambda/bridge/queues.py"
+_LEDGER = "lambda/bridge/ledger.py"
+
+_IN_ORDER = "tests/unit/test_delivery.py::test_texts_of_a_conversation_are_shown_in_their_order"
+"""Passes whatever is taken out of the functions: the bridge itself still works."""
+_STACK_STANDS = "tests/infra/test_stack.py::test_functions_run_on_arm64_with_active_tracing[forward]"
+"""Passes whatever is taken out of the stack, as long as there is one."""
+
+
+def _lambda(name: str, test: str, *edits: Edit) -> Mechanism:
+    return Mechanism(name=name, edits=edits, tests=(f"tests/unit/{test}",), control=_IN_ORDER)
+
+
+def _stack(name: str, edit: Edit, *tests: str) -> Mechanism:
+    return Mechanism(
+        name=name,
+        edits=(edit,),
+        tests=tuple(f"tests/infra/test_stack.py::{test}" for test in tests),
+        control=_STACK_STANDS,
+    )
+
+
+def _refused(name: str, says: str, edit: Edit) -> Mechanism:
+    """Taken out, synth itself refuses: there is no stack for a control to look at, so the words must be right."""
+    test = "tests/infra/test_defaults.py::test_synth_lets_the_default_configuration_through"
+    return Mechanism(name=name, edits=(edit,), tests=(test,), control=None, says=says)
+
+
+def _key(name: str, line: str, *sids: str) -> Mechanism:
+    """One statement of the key's policy, or one of each function."""
+    return _stack(
+        f"key-policy/{name}",
+        Edit("infra/stack.py", line, "pass"),
+        *(f"test_the_key_admits_who_writes[{sid}]" for sid in sids),
+    )
+
+
+_GROUPS = (
+    _lambda(
+        "group-lock/one-for-all",
+        "test_notification.py::test_a_conversation_is_one_customer_and_one_of_our_numbers",
+        Edit(
+            "lambda/bridge/notification.py", "json.dumps([self.origination_number, self.destination_number])", '"one"'
+        ),
+    ),
+    _lambda(
+        "group-lock/one-per-text",
+        "test_promises.py::test_while_one_environment_has_a_conversations_text_no_other_gets_its_next_one",
+        Edit(
+            "lambda/bridge/notification.py",
+            "json.dumps([self.origination_number, self.destination_number])",
+            "json.dumps([self.origination_number, self.destination_number, self.text_key])",
+        ),
+    ),
+    _lambda(
+        "group-lock/not-the-queues",
+        "test_promises.py::test_a_conversation_is_one_message_group_and_another_one_another",
+        Edit(
+            _QUEUES,
+            "MessageGroupId=conversation,\n                MessageDeduplicationId=text_key,",
+            "MessageGroupId=text_key,\n                MessageDeduplicationId=text_key,",
+        ),
+    ),
+    _lambda(
+        "group-lock/not-in-forward",
+        "test_entry.py::test_a_batch_is_read_into_conversations_in_the_order_of_the_queue",
+        Edit("lambda/bridge/entry.py", 'group=attributes["MessageGroupId"]', 'group=record["messageId"]'),
+    ),
+    _lambda(
+        "order/no-sort-by-timestamp",
+        "test_entry.py::test_texts_of_a_batch_are_sorted_by_the_time_at_which_they_were_sent_and_the_overtaken_are_counted",
+        Edit("lambda/bridge/entry.py", "[sorted(entries, key=lambda entry: entry.order) for", "[list(entries) for"),
+    ),
+)
+
+_LEDGER_AND_ONCE = (
+    _lambda(
+        "ledger-read/none",
+        "test_delivery.py::test_a_text_that_came_again_after_success_is_not_shown_twice",
+        Edit(_DELIVERY, "known = self._ledger.read(sms.text_key)", "known: Known | None = None"),
+    ),
+    _lambda(
+        "ledger-read/not-consistent",
+        "test_promises.py::test_the_ledger_is_read_as_it_is_now_and_not_as_it_was_a_moment_ago",
+        Edit(_LEDGER, ", ConsistentRead=True", ""),
+    ),
+    _lambda(
+        "ledger-read/parts-forgotten",
+        "test_delivery.py::test_a_failed_text_that_is_redriven_goes_on_where_it_stopped",
+        Edit(_DELIVERY, "part = known.parts_done if known else 0", "part = 0"),
+    ),
+    _lambda(
+        "ledger-write/before-the-answer",
+        "test_delivery.py::test_a_long_text_resumes_after_the_part_that_connect_last_accepted",
+        Edit(
+            _DELIVERY,
+            "            accepted = self._send(attempt, parts[part]",
+            "            self._ledger.part_done(\n"
+            "                sms.text_key, entry.facts, plan=plan, part=part, parts=len(parts), attempts=0,\n"
+            "                contact=None, new_chat=False,\n"
+            "            )\n"
+            "            accepted = self._send(attempt, parts[part]",
+        ),
+    ),
+    _lambda(
+        "ledger-write/unconditional",
+        "test_promises.py::"
+        "test_a_worker_that_comes_too_late_does_not_set_the_ledger_back_and_learns_how_far_the_other_one_got",
+        Edit(_LEDGER, '            condition="attribute_not_exists(parts_done) OR parts_done = :before",\n', ""),
+    ),
+    _lambda(
+        "ledger-write/not-believed",
+        "test_delivery.py::test_a_text_that_another_environment_finished_meanwhile_is_left_to_it",
+        Edit(_DELIVERY, "part = known.parts_done\n", "part += 1\n"),
+    ),
+    _lambda(
+        "ledger-write/shown-can-fail",
+        "test_promises.py::test_a_text_that_was_shown_never_becomes_a_failed_one",
+        Edit(
+            _LEDGER,
+            "error=error.code, stage=stage),\n"
+            "            attempts=attempts,\n"
+            '            condition="NOT outcome IN (:forwarded, :ignored)",\n',
+            "error=error.code, stage=stage),\n            attempts=attempts,\n",
+        ),
+    ),
+    _lambda(
+        "ledger-keeps/ten-days",
+        "test_promises.py::test_a_text_is_remembered_longer_than_any_queue_keeps_it",
+        Edit(_LEDGER, "KEEP_SECONDS = 16 *", "KEEP_SECONDS = 10 *"),
+    ),
+    _lambda(
+        "plan/not-kept",
+        "test_promises.py::test_how_a_text_was_begun_comes_back_from_the_ledger",
+        Edit(_LEDGER, '            "plan": {"M": _serialised(plan)},\n', ""),
+    ),
+    _lambda(
+        "plan/not-used",
+        "test_delivery.py::test_a_text_is_cut_as_it_was_begun_also_when_a_deploy_changed_the_limit_between_two_tries",
+        Edit(_DELIVERY, "plan = known.plan if known and known.plan else None", "plan = None"),
+    ),
+    _lambda(
+        "deduplication/into-conversations",
+        "test_promises.py::test_a_text_that_sns_hands_over_twice_is_queued_once",
+        Edit(_QUEUES, "MessageDeduplicationId=text_key", "MessageDeduplicationId=str(time.time_ns())"),
+    ),
+    _lambda(
+        "deduplication/by-content",
+        "test_promises.py::test_equal_texts_sent_one_after_the_other_are_both_queued",
+        Edit(
+            _QUEUES,
+            "MessageDeduplicationId=text_key",
+            'MessageDeduplicationId=json.loads(json.loads(body)["Sns"]["Message"])["messageBody"]',
+        ),
+        Edit(_QUEUES, "import time\n", "import json\nimport time\n"),
+    ),
+    _lambda(
+        "deduplication/into-failed",
+        "test_delivery.py::test_a_text_that_fails_again_after_a_redrive_has_another_deduplication_id",
+        Edit(_DELIVERY, "deduplication_id=entry.entry_id", "deduplication_id=entry.text_key"),
+    ),
+    _lambda(
+        "deduplication/failed-queue",
+        "test_promises.py::test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time",
+        Edit(_QUEUES, "MessageDeduplicationId=deduplication_id", "MessageDeduplicationId=text_key"),
+    ),
+    _lambda(
+        "deduplication/redrive",
+        "test_promises.py::test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time",
+        Edit(
+            "ops/failed.py",
+            'MessageDeduplicationId=message["MessageId"]',
+            'MessageDeduplicationId=json.loads(json.loads(message["Body"])["Sns"]["Message"])["inboundMessageId"]',
+        ),
+        Edit("ops/failed.py", "from typing import Any\n", "import json\nfrom typing import Any\n"),
+    ),
+    _lambda(
+        "one-attempt/the-sdk-repeats",
+        "test_promises.py::test_the_sdk_repeats_no_call_to_connect_and_waits_for_its_answer_as_long_as_configured",
+        Edit("lambda/bridge/sdk.py", '"total_max_attempts": 1}', '"total_max_attempts": 4}'),
+    ),
+)
+
+_TROUBLE = (
+    _lambda(
+        "followers/not-hidden-alike",
+        "test_delivery.py::"
+        "test_a_text_that_keeps_failing_goes_back_at_the_deadline_with_all_its_followers_hidden_alike",
+        Edit(
+            _DELIVERY,
+            'Report(entry=follower, result="given back", wait=report.wait)',
+            'Report(entry=follower, result="given back")',
+        ),
+    ),
+    _lambda(
+        "followers/not-returned",
+        "test_handlers.py::"
+        "test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time",
+        Edit(_DELIVERY, "followers = entries[number + 1 :]", "followers = entries[:0]"),
+    ),
+    _lambda(
+        "followers/tried-all-the-same",
+        "test_delivery.py::test_texts_before_the_one_that_fails_stay_delivered",
+        Edit(_DELIVERY, 'if report.result == "given back":\n', "if False:\n"),
+    ),
+    _lambda(
+        "followers/nobody-hides-them",
+        "test_handlers.py::"
+        "test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time",
+        Edit("lambda/bridge/forward.py", "    hide(given_back, queue=queue)\n", ""),
+    ),
+    _lambda(
+        "back-off/by-receive-count",
+        "test_delivery.py::test_the_wait_doubles_with_each_return_of_the_text_itself_up_to_the_longest",
+        Edit(_DELIVERY, "        attempt.noted_returns = known.retries if known else 0\n", ""),
+    ),
+    _lambda(
+        "give-up/never",
+        "test_delivery.py::test_a_text_is_given_up_by_the_age_of_its_queue_entry_with_its_last_reason",
+        Edit(_DELIVERY, "if tried and age >= limits.give_up_after:", "if False:"),
+    ),
+    _lambda(
+        "give-up/by-age-of-the-sms",
+        "test_delivery.py::"
+        "test_giving_up_counts_from_the_queue_and_not_from_the_sms_so_that_a_redriven_text_has_its_time",
+        Edit(_DELIVERY, "age = self._clock.now() - entry.queued_at", "age = self._clock.now() - entry.order"),
+    ),
+    _lambda(
+        "give-up/failed-not-written",
+        "test_delivery.py::test_a_failed_text_stays_in_the_queue_until_both_failed_queue_and_ledger_have_it",
+        Edit(
+            _DELIVERY,
+            '            return self._hidden(attempt, exc)\n        return Report(entry=entry, result="failed"',
+            '            pass\n        return Report(entry=entry, result="failed"',
+        ),
+    ),
+    _lambda(
+        "deadline/none",
+        "test_delivery.py::test_a_slow_conversation_stops_at_the_deadline_and_what_is_left_comes_back_at_once",
+        Edit(
+            _DELIVERY, "self._clock.monotonic() + self._config.limits.batch_deadline", "self._clock.monotonic() + 3600"
+        ),
+    ),
+    _lambda(
+        "deadline/not-between-tries",
+        "test_delivery.py::"
+        "test_a_text_that_keeps_failing_goes_back_at_the_deadline_with_all_its_followers_hidden_alike",
+        Edit(
+            _DELIVERY, "self._clock.monotonic() + self._config.limits.batch_deadline", "self._clock.monotonic() + 3600"
+        ),
+    ),
+    _lambda(
+        "blocked/as-permanent",
+        "test_delivery.py::test_a_blocked_text_is_given_back_at_once_at_the_slow_pace",
+        Edit("lambda/bridge/errors.py", "class BlockedError(BridgeError)", "class BlockedError(PermanentError)"),
+    ),
+    _lambda(
+        "blocked/as-transient",
+        "test_delivery.py::test_a_blocked_text_is_given_back_at_once_at_the_slow_pace",
+        Edit("lambda/bridge/errors.py", "class BlockedError(BridgeError)", "class BlockedError(TransientError)"),
+        Edit(_DELIVERY, "if isinstance(error, BlockedError):\n            wait", "if False:\n            wait"),
+    ),
+    _lambda(
+        "blocked/unknown-is-permanent",
+        "test_connect.py::test_an_answer_is_translated_by_code_and_status[SomethingNew-400-AccessRefusedError]",
+        Edit(
+            "lambda/bridge/connect.py",
+            "UnavailableError if status >= 500 else AccessRefusedError",
+            "UnavailableError if status >= 500 else RejectedError",
+        ),
+    ),
+    _lambda(
+        "transient/as-permanent",
+        "test_delivery.py::test_a_transient_error_is_tried_again_within_the_batch",
+        Edit("lambda/bridge/errors.py", "class TransientError(BridgeError)", "class TransientError(PermanentError)"),
+        Edit(
+            _DELIVERY,
+            "except TransientError as exc:\n                last = exc",
+            "except QueueError as exc:\n                last = exc",
+        ),
+    ),
+    _lambda(
+        "intake/keeps-trouble-quiet",
+        "test_handlers.py::test_intake_says_when_failed_or_the_ledger_could_not_take_a_malformed_one",
+        Edit("lambda/bridge/intake.py", "    if trouble:\n        raise trouble[0]\n", ""),
+    ),
+    _lambda(
+        "intake/stops-at-trouble",
+        "test_handlers.py::test_intake_takes_the_other_records_before_it_says_that_one_could_not_be_taken",
+        Edit("lambda/bridge/intake.py", "            trouble.append(exc)\n", "            raise exc\n"),
+    ),
+)
+
+_POLITE = (
+    _lambda(
+        "pacing/no-halving",
+        "test_pacing_and_backoff.py::test_a_429_halves_the_rate_and_calls_in_flight_with_it_count_once",
+        Edit("lambda/bridge/pacing.py", "self._rate = max(self._least, self._rate / 2)", "self._rate = self._rate"),
+    ),
+    _lambda(
+        "pacing/not-told-of-429",
+        "test_delivery.py::test_throttling_halves_the_pace",
+        Edit(_DELIVERY, "self._pacer.throttled()", "pass"),
+    ),
+    _lambda(
+        "pacing/no-bucket",
+        "test_delivery.py::"
+        "test_texts_for_which_there_is_no_turn_wait_a_little_longer_each_few_times_and_are_never_given_up_for_it",
+        Edit(_DELIVERY, "if not self._pacer.take(until=until):", "if self._clock.monotonic() >= until:"),
+    ),
+    _lambda(
+        "pacing/no-waiting",
+        "test_promises.py::test_a_call_waits_for_its_turn",
+        Edit("lambda/bridge/pacing.py", "        if wait:\n            self._sleep(wait)\n", ""),
+    ),
+    _lambda(
+        "pacing/no-share",
+        "test_pacing_and_backoff.py::test_it_starts_at_its_share_of_the_rate",
+        Edit("lambda/bridge/pacing.py", "max(rate / environments, self._least)", "max(rate, self._least)"),
+    ),
+    _lambda(
+        "pacing/never-raises",
+        "test_pacing_and_backoff.py::"
+        "test_the_rate_raises_by_a_tenth_of_the_whole_a_second_while_calls_succeed_and_never_above_it",
+        Edit(_DELIVERY, "                self._pacer.accepted()\n", ""),
+        Edit("lambda/bridge/pacing.py", "self._rate + self._most / _WHOLE_AFTER / self._rate", "self._rate"),
+    ),
+)
+
+_SHOWN = (
+    _lambda(
+        "graphemes/cut-anywhere",
+        "test_promises.py::test_no_grapheme_is_cut_wherever_the_limit_falls",
+        Edit(
+            "lambda/bridge/split.py",
+            "return after_space or (end if end > start else _hard_end(text, start, limit))",
+            "return _hard_end(text, start, limit)",
+        ),
+    ),
+    _lambda(
+        "graphemes/not-at-white-space",
+        "test_split.py::test_the_cut_is_after_the_last_white_space_that_fits",
+        Edit("lambda/bridge/split.py", "return after_space or (end if", "return (end if"),
+    ),
+    _lambda(
+        "graphemes/length-in-characters",
+        "test_split.py::test_length_is_counted_in_utf16_code_units",
+        Edit(
+            "lambda/bridge/split.py",
+            'return len(text) + sum(character > "\\uffff" for character in text)',
+            "return len(text)",
+        ),
+    ),
+    _lambda(
+        "disconnect-keyword/unknown",
+        "test_delivery.py::test_a_disconnect_keyword_is_shown_and_then_ends_the_chat",
+        Edit("lambda/bridge/compose.py", "ends_chat = _is_disconnect(sms.body, chat)", "ends_chat = False"),
+    ),
+    _lambda(
+        "disconnect-keyword/no-chat-fails",
+        "test_delivery.py::test_ending_a_chat_that_is_not_open_is_nothing_to_do[answer1]",
+        Edit(_DELIVERY, '                if part.type == "DISCONNECT":\n                    return None\n', ""),
+    ),
+    _lambda(
+        "empty-body/no-line",
+        "test_compose.py::test_an_empty_text_is_shown_as_the_configured_line",
+        Edit("lambda/bridge/compose.py", "sms.body if sms.body.strip() else chat.empty_message", "sms.body"),
+    ),
+    _lambda(
+        "late-line/none",
+        "test_delivery.py::test_a_text_that_waited_longer_than_mark_late_after_says_when_it_was_sent",
+        Edit("lambda/bridge/compose.py", 'prefix=_late_line(sent_at, chat) if late and sent_at else ""', 'prefix=""'),
+    ),
+)
+
+_PRIVATE = (
+    _lambda(
+        "redaction/vendors-words",
+        "test_connect.py::test_a_message_of_the_vendor_decides_nothing_and_is_told_to_nobody",
+        Edit("lambda/bridge/connect.py", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
+    ),
+    _lambda(
+        "redaction/unknown-number",
+        "test_delivery.py::test_a_number_without_a_route_is_permanent_and_the_reason_does_not_say_the_whole_number",
+        Edit(
+            "lambda/bridge/errors.py",
+            'return f"…{number[-4:]}" if len(number) > 6 else f"…{number[-2:]}"',
+            "return number",
+        ),
+    ),
+    _lambda(
+        "redaction/words-of-a-defect",
+        "test_handlers.py::test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted",
+        Edit(_DELIVERY, '{type(exc).__name__}"),\n                defect', '{exc}"),\n                defect'),
+    ),
+    _lambda(
+        "redaction/conversation-logged",
+        "test_handlers.py::test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted",
+        Edit(
+            "lambda/bridge/reporting.py",
+            '{"correlation_id": report.entry.text_key}',
+            '{"correlation_id": report.entry.text_key, "conversation": report.entry.group}',
+        ),
+    ),
+    _lambda(
+        "redaction/printed-dataclass",
+        "test_notification.py::test_what_a_dataclass_prints_of_a_text_holds_no_body_and_no_number",
+        Edit("lambda/bridge/notification.py", "body: str = field(repr=False)", "body: str"),
+    ),
+)
+
+_EXPLAINED = (
+    _lambda(
+        "reason/not-in-the-ledger",
+        "test_promises.py::test_the_ledger_says_of_a_failed_text_why_where_and_when",
+        Edit(_LEDGER, 'self._outcome("failed", reason=str(error), ', 'self._outcome("failed", '),
+    ),
+    _lambda(
+        "reason/not-on-the-entry",
+        "test_promises.py::test_an_entry_of_failed_says_what_went_wrong_where_and_when",
+        Edit(_QUEUES, '            "reason": str(error),\n', ""),
+    ),
+)
+
+_STACK = (
+    _key(
+        "eum-to-topic",
+        'key.admit_to_topic(channel.role, name="EndUserMessaging")',
+        "EndUserMessagingToTopic-TwoWayChannelRole-actions0-condition0",
+    ),
+    _key(
+        "sns-to-undelivered",
+        'key.admit_sns(to="Undelivered")',
+        "SnsToUndelivered-sns.amazonaws.com-actions1-condition1",
+    ),
+    _key(
+        "functions-to-queues",
+        "key.admit_to_queues(function.role, name=function.name.title())",
+        "IntakeToQueues-intake-actions2-condition2",
+        "ForwardToQueues-forward-actions4-condition4",
+    ),
+    _key(
+        "functions-to-ledger",
+        "key.admit_to_ledger(function.role, name=function.name.title())",
+        "IntakeToLedger-intake-actions3-condition3",
+        "ForwardToLedger-forward-actions5-condition5",
+    ),
+    _key("logs", "key.admit_logs()", "LogsToLogGroups-logs.${AWS::Region}.amazonaws.com-actions6-condition6"),
+    _stack(
+        "key-policy/any-service",
+        Edit(
+            "infra/key.py",
+            'self._admit(f"{name}ToTopic", role, MESSAGES, _through("sns"))',
+            'self._admit(f"{name}ToTopic", role, MESSAGES)',
+        ),
+        "test_the_key_admits_who_writes[EndUserMessagingToTopic-TwoWayChannelRole-actions0-condition0]",
+    ),
+    _stack(
+        "key-policy/undelivered-in-clear",
+        Edit(
+            "infra/queues.py",
+            "retention_period=LONGEST, encryption_master_key=key.key, enforce_ssl=True)",
+            "retention_period=LONGEST, enforce_ssl=True)",
+        ),
+        "test_everything_at_rest_is_encrypted_with_the_one_key",
+    ),
+    _stack(
+        "least-privilege/one-action-more",
+        Edit(
+            "infra/stack.py", 'forward.may("sqs:SendMessage", on', 'forward.may("sqs:SendMessage", "sqs:PurgeQueue", on'
+        ),
+        "test_each_role_may_do_exactly_this",
+    ),
+    _stack(
+        "least-privilege/any-account",
+        Edit(
+            "infra/channel_role.py",
+            '"sms-voice.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}',
+            '"sms-voice.amazonaws.com"',
+        ),
+        "test_only_end_user_messaging_for_this_account_takes_the_two_way_channel_role",
+    ),
+    _stack(
+        "tls/topic",
+        Edit("infra/topic.py", ", enforce_ssl=True", ""),
+        "test_the_topic_policy_refuses_whoever_comes_without_tls_and_lets_nobody_in",
+    ),
+    _refused(
+        "tls/undelivered",
+        "AwsSolutions-SQS4",
+        Edit("infra/queues.py", "encryption_master_key=key.key, enforce_ssl=True)", "encryption_master_key=key.key)"),
+    ),
+    _refused(
+        "visibility/once-the-time-out", "less than 6 times", Edit("infra/stack.py", "VISIBILITY = 6", "VISIBILITY = 1")
+    ),
+    _stack(
+        "partial-batches/off",
+        Edit("infra/forward.py", "report_batch_item_failures=True", "report_batch_item_failures=False"),
+        "test_forward_gets_batches_of_conversations_and_returns_parts_of_them",
+    ),
+    _stack(
+        "dead-letters/of-the-subscription",
+        Edit(
+            "infra/intake.py",
+            "LambdaSubscription(self.function, dead_letter_queue=undelivered.queue)",
+            "LambdaSubscription(self.function)",
+        ),
+        "test_what_sns_cannot_hand_to_intake_goes_to_undelivered",
+    ),
+    _stack(
+        "dead-letters/of-intake",
+        Edit("infra/intake.py", "            on_failure=destinations.SqsDestination(undelivered.queue),\n", ""),
+        "test_what_intake_crashes_on_goes_to_undelivered",
+    ),
+    _stack(
+        "retention/four-days",
+        Edit("infra/queues.py", "LONGEST = Duration.days(14)", "LONGEST = Duration.days(4)"),
+        "test_queues_keep_what_they_hold_as_long_as_sqs_can",
+    ),
+    _stack(
+        "kept/not-retained",
+        Edit("infra/pinned.py", "    RemovalPolicies.of(construct).retain()\n", ""),
+        "test_what_is_kept_survives_deletion_and_replacement_with_its_policies[FailedQueue]",
+        "test_what_is_kept_survives_deletion_and_replacement_with_its_policies[InboundTopic]",
+    ),
+    _stack(
+        "kept/topic-not-pinned",
+        Edit("infra/topic.py", '        pin(self.topic, "InboundTopic")\n', ""),
+        "test_what_is_kept_is_all_that_holds_texts_or_is_pointed_at",
+    ),
+)
+
+MECHANISMS: tuple[Mechanism, ...] = (
+    *_GROUPS,
+    *_LEDGER_AND_ONCE,
+    *_TROUBLE,
+    *_POLITE,
+    *_SHOWN,
+    *_PRIVATE,
+    *_EXPLAINED,
+    *_STACK,
+)
+
+QUICK = (
+    "group-lock/one-per-text",
+    "ledger-read/none",
+    "ledger-write/before-the-answer",
+    "deduplication/redrive",
+    "blocked/as-permanent",
+)
+"""Those that `make test` takes out too."""

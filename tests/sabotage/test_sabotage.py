@@ -1,0 +1,145 @@
+"""That the sabotage works: patches apply, held promises show red, and what is not held does not pass for it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.sabotage.__main__ import main, table
+from tests.sabotage.mechanisms import MECHANISMS, QUICK
+from tests.sabotage.workshop import ROOT, Case, Edit, Mechanism, Run, SabotageError, Verdict, Workshop, judged
+
+PAGE = ROOT / "docs" / "promises.md"
+CHOSEN = [mechanism for mechanism in MECHANISMS if mechanism.name in QUICK]
+SPLIT = "tests/unit/test_split.py::test_a_text_that_fits_is_one_part"
+OTHER = "tests/unit/test_split.py::test_the_cut_is_after_the_last_white_space_that_fits"
+
+
+def example(name: str, line: str, *, says: str = "") -> Mechanism:
+    """Puts `line` in the place of the line that lets a text that fits be one part."""
+    edit = Edit("lambda/bridge/split.py", "        return (text,)\n", f"        {line}\n")
+    return Mechanism(name=f"example/{name}", edits=(edit,), tests=(SPLIT,), control=OTHER, says=says)
+
+
+EXAMPLES = {
+    example("no-harm", "return tuple([text])"): "STILL GREEN",
+    example("a-slip", "return (text, limit.nonsense)"): "PATCH IS WRONG",
+    example("an-unknown-name", "return (nobody,)"): "NO PATCH",
+    Mechanism(
+        name="example/no-module",
+        edits=(Edit("lambda/bridge/split.py", "_NO_BREAK = ", '_NO_BREAK = int("x") or '),),
+        tests=(SPLIT,),
+        control=None,
+    ): "NOT RUN",
+}
+
+
+def test_every_patch_still_applies_and_leaves_python(tmp_path: Path) -> None:
+    for one in MECHANISMS:
+        for file in {edit.file for edit in one.edits}:
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, tmp_path / file)
+        for edit in one.edits:
+            edit.apply(tmp_path)
+            compile((tmp_path / edit.file).read_text(encoding="utf-8"), one.name, "exec")
+
+
+def test_names_are_told_apart_and_the_quick_ones_are_of_the_list() -> None:
+    names = [one.name for one in MECHANISMS]
+    assert len(set(names)) == len(names)
+    assert sorted(one.name for one in CHOSEN) == sorted(QUICK)
+
+
+def test_without_its_mechanism_a_promise_s_test_turns_red_and_what_is_not_held_does_not() -> None:
+    expected = dict.fromkeys(QUICK, "red") | {one.name: result for one, result in EXAMPLES.items()}
+    with Workshop.open([*CHOSEN, *EXAMPLES]) as workshop:
+        verdicts = workshop.take_out_all([*CHOSEN, *EXAMPLES])
+        for copy in workshop.copies:
+            for file in {edit.file for one in (*CHOSEN, *EXAMPLES) for edit in one.edits}:
+                assert (copy.root / file).read_bytes() == (ROOT / file).read_bytes(), "what was taken out is not back"
+    assert {verdict.mechanism.name: verdict.result for verdict in verdicts} == expected
+    assert all(verdict.held == (verdict.result == "red") for verdict in verdicts)
+
+
+FAILED, PASSED = Case("failed", "AssertionError: assert 1 == 2"), Case("passed")
+
+
+@pytest.mark.parametrize(
+    ("code", "cases", "result"),
+    [
+        (1, {f"{SPLIT}[a]": FAILED, f"{SPLIT}[b]": FAILED, OTHER: PASSED}, "red"),
+        (0, {SPLIT: PASSED, OTHER: PASSED}, "STILL GREEN"),
+        (1, {SPLIT: PASSED, OTHER: FAILED}, "STILL GREEN"),
+        (1, {f"{SPLIT}[a]": FAILED, f"{SPLIT}[b]": PASSED, OTHER: PASSED}, "STILL GREEN"),
+        (0, {SPLIT: Case("skipped"), OTHER: PASSED}, "STILL GREEN"),
+        (1, {SPLIT: FAILED, OTHER: FAILED}, "ALL BROKEN"),
+        (1, {SPLIT: Case("failed", "AssertionError: 3"), OTHER: PASSED}, "OTHER REASON"),
+        (1, {SPLIT: Case("failed", "TypeError: 1 == 2"), OTHER: PASSED}, "PATCH IS WRONG"),
+        (1, {SPLIT: Case("error", "RuntimeError: 1 == 2"), OTHER: PASSED}, "SET-UP FAILS"),
+        (1, {OTHER: FAILED}, "NOT RUN"),
+        (2, {SPLIT: FAILED, OTHER: PASSED}, "NOT RUN"),
+        (None, {}, "HANGS"),
+    ],
+)
+def test_only_the_right_test_failing_for_the_right_reason_is_red(
+    code: int | None, cases: dict[str, Case], result: str
+) -> None:
+    assert judged(example("any", "", says="1 == 2"), Run(code, cases, ""))[0] == result
+
+
+@pytest.mark.parametrize(("search", "times"), [("nowhere to be found", 0), ("parts", 3)])
+def test_a_patch_that_no_longer_applies_names_file_and_text(search: str, times: int) -> None:
+    with pytest.raises(SabotageError, match=rf"lambda/bridge/split.py: .* is there {times} times:\n{search}"):
+        Edit("lambda/bridge/split.py", search, "").apply(ROOT)
+
+
+def test_the_tests_must_be_green_while_nothing_is_taken_out() -> None:
+    missing = replace(CHOSEN[0], tests=("tests/unit/test_split.py::test_that_nobody_wrote",))
+    with pytest.raises(SabotageError, match="not green before anything is taken out"), Workshop.open([missing]):
+        pass
+
+
+def test_a_name_that_nothing_has_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nonsense"]) == 2
+    assert "group-lock" in capsys.readouterr().out
+
+
+def test_the_table_fits_80_columns() -> None:
+    console = Console(width=80, record=True, file=None, quiet=False)
+    with console.capture() as shown:
+        console.print(table([Verdict(one, "STILL GREEN", 123.4) for one in MECHANISMS]))
+    lines = shown.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    words = " ".join(" ".join(lines).split())
+    for name in QUICK:
+        assert name.partition("/")[2] in words
+
+
+# --- docs/promises.md -------------------------------------------------------------------------------------
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", PAGE.read_text(encoding="utf-8")))
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    modules = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    written = {
+        name for source in sources for name in re.findall(r"^\s*(?:async )?def (test_\w+)\(", source, re.MULTILINE)
+    }
+    assert len(named) > 40
+    assert named - written - modules == set()
+
+
+def test_the_page_says_of_every_mechanism_which_test_held_it() -> None:
+    rows = set(re.findall(r"^\| `([\w/-]+)` \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert rows == {
+        (one.name, ", ".join(dict.fromkeys(f"`{_name(test)}`" for test in one.tests))) for one in MECHANISMS
+    }
+
+
+def _name(test: str) -> str:
+    return test.partition("::")[2].partition("[")[0]

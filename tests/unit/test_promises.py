@@ -1,0 +1,295 @@
+"""The promises where they depend on how the functions ask their stores: groups, deduplication ids, conditions.
+
+The queues are the tests' model of SQS FIFO; the table plays as much of DynamoDB as the ledger uses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from bridge import sdk
+from bridge.compose import Plan
+from bridge.delivery import Courier
+from bridge.errors import RejectedError
+from bridge.forward import forward
+from bridge.intake import Intake, intake
+from bridge.known import Facts, Known
+from bridge.ledger import Ledger
+from bridge.pacing import Pacer
+from bridge.queues import Conversations, Failed
+from bridge.split import split, utf16_length
+from ops.failed import redrive
+from tests.model.fifo import Fifo
+from tests.model.sqs import SqsClient, lambda_record
+from tests.unit.fakes import CONFIG, CUSTOMER, OTHER_CUSTOMER, FakeClock, FakeConnect, FakeLedger, payload, record
+
+PLAN = Plan(limit=100, prefix="(late)\n", shown=False, ends_chat=True)
+QUEUES_KEEP_A_TEXT = 14 * 24 * 3600
+
+
+class Bridge:
+    """Intake, both queues, forward and `bridge failed redrive` as they are; Connect and the ledger are fakes."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.connect, self.ledger = FakeConnect(), FakeLedger()
+        self.conversations, self.failed = (
+            Fifo(now=self.clock.now, visibility=180, name=name) for name in ("conversations", "failed")
+        )
+        self.sqs = cast(Any, SqsClient({"conversations": self.conversations, "failed": self.failed}))
+        self._queue = Conversations(client=self.sqs, url="conversations")
+        self._intake = Intake(conversations=self._queue, failed=self._failed("intake"), ledger=self.ledger)  # type: ignore[arg-type]
+        self._courier = Courier(
+            config=CONFIG,
+            connect=self.connect,
+            ledger=self.ledger,
+            failed=self._failed("forward"),
+            pacer=Pacer(rate=1000, environments=1, monotonic=self.clock.now, sleep=self.clock.sleep),
+            clock=self.clock.as_clock(),
+        )
+
+    def _failed(self, stage: str) -> Failed:
+        return Failed(client=self.sqs, url="failed", stage=stage, now=self.clock.now)
+
+    def publish(self, *notifications: dict[str, Any]) -> None:
+        intake({"Records": list(notifications)}, taker=self._intake)
+
+    def forward(self) -> None:
+        """One batch, as Lambda's event source mapping does it."""
+        received = self.conversations.receive()
+        records = [lambda_record(message) for message in received]
+        answer = forward({"Records": records}, courier=self._courier, queue=self._queue)
+        kept = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        for message in received:
+            if message.message_id not in kept:
+                self.conversations.delete(str(message.receipt))
+
+    def redrive(self) -> int:
+        outputs = {"FailedQueueUrl": "failed", "ConversationsQueueUrl": "conversations"}
+        target: Any = SimpleNamespace(client=lambda _: self.sqs, outputs=outputs)
+        return redrive(target)
+
+
+def test_a_conversation_is_one_message_group_and_another_one_another() -> None:
+    bridge = Bridge()
+    bridge.publish(record(payload("a")), record(payload("b")), record(payload("c", originationNumber=OTHER_CUSTOMER)))
+    first, second, other = bridge.conversations.messages()
+    assert first.group == second.group != other.group
+
+
+def test_while_one_environment_has_a_conversations_text_no_other_gets_its_next_one() -> None:
+    bridge = Bridge()
+    bridge.publish(record(payload("a")))
+    (held,) = bridge.conversations.receive()
+    bridge.publish(record(payload("b")), record(payload("c", originationNumber=OTHER_CUSTOMER)))
+    assert [message.group != held.group for message in bridge.conversations.receive()] == [True]
+
+
+def test_a_text_that_sns_hands_over_twice_is_queued_once() -> None:
+    bridge = Bridge()
+    text = payload("hi", inboundMessageId="one")
+    bridge.publish(record(text))
+    bridge.publish(record(text))  # published twice, so that the notification's own id is another
+    assert len(bridge.conversations) == 1
+
+
+def test_equal_texts_sent_one_after_the_other_are_both_queued() -> None:
+    bridge = Bridge()
+    bridge.publish(record(payload("yes")), record(payload("yes")))
+    assert len(bridge.conversations) == 2
+
+
+def test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time() -> None:
+    bridge = Bridge()
+    bridge.connect.always = RejectedError("400")
+    bridge.publish(record(payload("hi", inboundMessageId="one")))
+    for _ in range(3):
+        bridge.forward()
+        assert (len(bridge.conversations), len(bridge.failed)) == (0, 1), "SQS dropped it as a duplicate"
+        bridge.clock.time += 1
+        assert bridge.redrive() == 1
+        assert (len(bridge.conversations), len(bridge.failed)) == (1, 0), "SQS dropped it as a duplicate"
+    bridge.connect.always = None
+    bridge.forward()
+    assert bridge.connect.shown == [(CUSTOMER, "hi")]
+
+
+def test_an_entry_of_failed_says_what_went_wrong_where_and_when() -> None:
+    bridge = Bridge()
+    bridge.connect.always = RejectedError("400: no")
+    came = record(payload("hi", inboundMessageId="one"))
+    bridge.publish(came)
+    (queued,) = bridge.conversations.messages()
+    bridge.forward()
+    (dead,) = bridge.failed.messages()
+    assert json.loads(dead.body) == came
+    assert {name: attribute["StringValue"] for name, attribute in dead.attributes.items()} == {
+        "text_key": "one",
+        "stage": "forward",
+        "error": "RejectedError",
+        "reason": "400: no",
+        "failed_at": "2026-11-22T12:00:00.000+00:00",
+        "attempts": "1",
+        "entry_id": queued.message_id,
+    }
+
+
+# --- the ledger's writes ----------------------------------------------------------------------------------
+
+
+class Table:
+    """DynamoDB's client over one table, with the two conditions that the ledger sets.
+
+    A read that is not consistent sees what was there before the last write.
+    """
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, Any]] = {}
+        self._before: dict[str, dict[str, Any]] = {}
+
+    def get_item(
+        self,
+        *,
+        TableName: str,  # noqa: N803
+        Key: Any,  # noqa: N803
+        ConsistentRead: bool = False,  # noqa: N803
+    ) -> dict[str, Any]:
+        items = self.items if ConsistentRead else self._before
+        key = Key["text_key"]["S"]
+        return {"Item": items[key]} if key in items else {}
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        key, values = request["Key"]["text_key"]["S"], request["ExpressionAttributeValues"]
+        item = dict(self.items.get(key, {}))
+        if not self._holds(request.get("ConditionExpression"), item, values):
+            raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "UpdateItem")
+        setting, adding, removing = re.fullmatch(
+            r"SET (.*?) ADD (.*?)(?: REMOVE (.*))?", request["UpdateExpression"]
+        ).groups("")  # type: ignore[union-attr]
+        for name, placeholder in re.findall(r"#(\w+) = (:\w+)", setting):
+            item[name] = values[placeholder]
+        for name, placeholder in re.findall(r"if_not_exists\((\w+), (:\w+)\)", setting):
+            item.setdefault(name, values[placeholder])
+        for name, placeholder in re.findall(r"(\w+) (:\w+)", adding):
+            item[name] = {"N": str(int(item.get(name, {}).get("N", 0)) + int(values[placeholder]["N"]))}
+        for name in re.findall(r"#(\w+)", removing):
+            item.pop(name, None)
+        self._before = dict(self.items)
+        self.items[key] = item
+        return {"Attributes": item}
+
+    def _holds(self, condition: str | None, item: dict[str, Any], values: dict[str, Any]) -> bool:
+        match condition:
+            case None:
+                return True
+            case "attribute_not_exists(parts_done) OR parts_done = :before":
+                return item.get("parts_done") in (None, values[":before"])
+            case "NOT outcome IN (:forwarded, :ignored)":
+                return item.get("outcome") not in (values[":forwarded"], values[":ignored"])
+        raise AssertionError(f"this table does not know the condition {condition}")
+
+
+class Books:
+    """A ledger on such a table."""
+
+    def __init__(self) -> None:
+        self.table = cast(Any, Table())
+        self.clock = FakeClock()
+        self.ledger = Ledger(client=self.table, table="ledger", now=self.clock.now)
+
+    def done(self, part: int, parts: int = 3) -> Known:
+        return self.ledger.part_done(
+            "one", Facts(), plan=PLAN, part=part, parts=parts, attempts=1, contact="contact", new_chat=part == 0
+        )
+
+    def item(self) -> dict[str, Any]:
+        return {name: next(iter(value.values())) for name, value in self.table.items["one"].items()}
+
+
+def test_a_worker_that_comes_too_late_does_not_set_the_ledger_back_and_learns_how_far_the_other_one_got() -> None:
+    books = Books()
+    books.done(0)
+    books.done(1)
+    assert books.done(0).parts_done == 2
+    assert books.item()["parts_done"] == "2"
+
+
+def test_the_ledger_is_read_as_it_is_now_and_not_as_it_was_a_moment_ago() -> None:
+    books = Books()
+    books.done(0)
+    books.done(1)
+    known = books.ledger.read("one")
+    assert known and known.parts_done == 2
+
+
+def test_how_a_text_was_begun_comes_back_from_the_ledger() -> None:
+    books = Books()
+    books.done(0)
+    known = books.ledger.read("one")
+    assert known and known.plan == PLAN
+
+
+def test_a_text_is_remembered_longer_than_any_queue_keeps_it() -> None:
+    books = Books()
+    books.done(0)
+    assert int(books.item()["expires_at"]) - books.clock.time > QUEUES_KEEP_A_TEXT
+
+
+def test_a_text_that_was_shown_never_becomes_a_failed_one() -> None:
+    books = Books()
+    books.done(0, parts=1)
+    books.ledger.failed("one", Facts(), RejectedError("400"), stage="forward")
+    assert books.item()["outcome"] == "forwarded"
+
+
+def test_the_ledger_says_of_a_failed_text_why_where_and_when() -> None:
+    books = Books()
+    books.ledger.failed("one", Facts(), RejectedError("400: no"), stage="forward")
+    item = books.item()
+    assert (item["outcome"], item["reason"], item["error"], item["stage"]) == (
+        "failed",
+        "400: no",
+        "RejectedError",
+        "forward",
+    )
+    assert item["done_at"] == str(int(books.clock.time * 1000))
+
+
+# --- what is shown ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grapheme", ["e\u0301", "👨‍👩‍👧‍👦", "👍🏽", "🇩🇪", "❤️"])
+def test_no_grapheme_is_cut_wherever_the_limit_falls(grapheme: str) -> None:
+    length = utf16_length(grapheme)
+    for limit in range(length, 4 * length):
+        for part in split(grapheme * 20, limit):
+            assert part == grapheme * (limit // length) or part == grapheme * (20 % (limit // length))
+
+
+# --- calls ------------------------------------------------------------------------------------------------
+
+
+def test_a_call_waits_for_its_turn() -> None:
+    clock = FakeClock()
+    pacer = Pacer(rate=2, environments=1, monotonic=clock.now, sleep=clock.sleep)
+    started, turns = clock.time, []
+    for _ in range(6):
+        assert pacer.take(until=started + 60)
+        turns.append(clock.time - started)
+    assert turns == [0, 0, 0.5, 1, 1.5, 2]
+
+
+def test_the_sdk_repeats_no_call_to_connect_and_waits_for_its_answer_as_long_as_configured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("DEFAULT_REGION", "us-east-1"), ("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    config: Any = sdk.connect(answer_within=3.5).meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert (config.connect_timeout, config.read_timeout) == (1, 3.5)
