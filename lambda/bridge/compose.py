@@ -9,7 +9,7 @@ from typing import Literal
 
 from bridge.config import Chat, Limits, Route
 from bridge.notification import InboundSms
-from bridge.split import split
+from bridge.split import split, valid
 
 ATTRIBUTES_LIMIT = 32_768
 """UTF-8 bytes of all contact attributes together, keys and values (StartChatContact in the Connect API reference)."""
@@ -72,7 +72,7 @@ def plan(sms: InboundSms, *, sent_at: datetime | None, now: float, chat: Chat, l
 def parts(sms: InboundSms, plan: Plan, chat: Chat) -> tuple[Part, ...]:
     """The events of a text, in order; at least one."""
     body = sms.body if sms.body.strip() else chat.empty_message
-    messages = split(plan.prefix + _valid(body), plan.limit) if plan.shown else ()
+    messages = split(plan.prefix + valid(body), plan.limit) if plan.shown else ()
     events = [Part("MESSAGE", message) for message in messages]
     return (*events, Part("DISCONNECT")) if plan.ends_chat else tuple(events)
 
@@ -86,14 +86,12 @@ def new_session(sms: InboundSms, route: Route, chat: Chat) -> NewSession:
         "messageKeyword": sms.keyword,
         "previousPublishedMessageId": sms.previous_message_id,
     }
-    attributes = dict(route.attributes) | {
-        name: _valid(value)[:_LONGEST_FACT] for name, value in facts.items() if value
-    }
+    attributes = dict(route.attributes) | {name: valid(value)[:_LONGEST_FACT] for name, value in facts.items() if value}
     if chat.body_attribute and sms.body:
         used = sum(len(key.encode()) + len(value.encode()) for key, value in attributes.items())
         room = ATTRIBUTES_LIMIT - used - len(chat.body_attribute.encode())
-        attributes[chat.body_attribute] = _valid(sms.body).encode()[: max(0, room)].decode(errors="ignore")
-    name = route.display_name.replace("{customer}", _valid(sms.origination_number))
+        attributes[chat.body_attribute] = valid(sms.body).encode()[: max(0, room)].decode(errors="ignore")
+    name = route.display_name.replace("{customer}", valid(sms.origination_number))
     return NewSession(
         display_name=name[:_LONGEST_NAME],
         attributes=attributes,
@@ -109,8 +107,3 @@ def _is_disconnect(body: str, chat: Chat) -> bool:
 
 def _late_line(sent_at: datetime, chat: Chat) -> str:
     return chat.late_message.replace("{sent}", f"{sent_at:%Y-%m-%d %H:%M} UTC") + "\n"
-
-
-def _valid(text: str) -> str:
-    """JSON can hold halves of surrogate pairs, which are no characters and cannot be sent on."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from bridge.errors import MalformedNotificationError
 from bridge.known import Facts
@@ -26,7 +26,7 @@ class Entry:
     notification: Notification | None
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Entry:
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
         attributes = record["attributes"]
         try:
             notification = Notification.from_entry(record["body"])
@@ -74,14 +74,22 @@ class Entry:
         return self.sent_at.timestamp() if self.sent_at else self.queued_at
 
 
-def conversations(event: Mapping[str, Any]) -> tuple[list[list[Entry]], int]:
-    """A batch's texts by conversation, each in order, and how many had arrived out of order.
+E = TypeVar("E", bound=Entry)
 
-    SNS promises no order, so texts that are received together are sorted by the time at which they were published.
+
+def conversations(event: Mapping[str, Any]) -> tuple[list[list[Entry]], int]:
+    """A batch's texts by conversation, each in order, and how many had arrived out of order."""
+    return by_conversation(event, Entry)
+
+
+def by_conversation(event: Mapping[str, Any], kind: type[E]) -> tuple[list[list[E]], int]:
+    """A batch's entries by message group, each in order, and how many had arrived out of order.
+
+    SNS promises no order, so what is received together is sorted by the time at which it was published.
     """
-    by_group: dict[str, list[Entry]] = {}
+    by_group: dict[str, list[E]] = {}
     for record in event["Records"]:
-        entry = Entry.from_record(record)
+        entry = kind.from_record(record)
         by_group.setdefault(entry.group, []).append(entry)
     out_of_order = sum(_overtaken(entries) for entries in by_group.values())
     return [sorted(entries, key=lambda entry: entry.order) for entries in by_group.values()], out_of_order

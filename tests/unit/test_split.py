@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import regex
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.split import split, utf16_length
@@ -35,6 +35,7 @@ pieces = st.sampled_from(
 texts = st.one_of(st.text(max_size=400), st.lists(pieces, max_size=200).map("".join))
 
 
+@settings(deadline=None)  # the first long text loads the tables of Unicode
 @given(texts, st.integers(2, 60))
 @example("x" * 1025, 1024)
 def test_parts_joined_are_the_text_and_none_is_too_long(text: str, limit: int) -> None:
