@@ -19,12 +19,20 @@ LOST_ANSWER = "Connect's answer was lost"
 KILLED = "killed between the answer and the ledger"
 UNWRITTEN = "the ledger could not be written"
 UNEXPLAINED = "unexplained"
+ENDED = ("killed", "timed out", "error")
+"""How an invocation ends that has told nobody what it did."""
+UNDER_WAY = 3.0
+"""Seconds for which a call may be under way when its caller is killed: Connect takes it all the same."""
 CONVERSATIONS, FAILED = "conversations", "failed"
 
 
 @dataclass(slots=True, kw_only=True)
 class Verdict:
-    """Numbers of texts, but for `duplicates`: those of parts that were shown again, by what explains each."""
+    """Numbers of texts, but for `duplicates`: those of parts that were shown again, by what explains each.
+
+    `torn`: another text stands between the parts of these; `disordered`: pairs shown otherwise than they were sent.
+    Neither is promised.
+    """
 
     published: int = 0
     shown: int = 0
@@ -50,7 +58,6 @@ class Verdict:
             "lost": self.lost,
             "shown, but not as it was sent": self.garbled,
             "out of order": self.out_of_order,
-            "another text between its parts": self.torn,
             "shown twice without a reason": self.unexplained,
             "failed, though nothing was wrong with it": self.failed_wrongly,
         }
@@ -169,13 +176,15 @@ class Accounts:
         ]
         if any(write.fate == "applied" for write in between):
             return UNEXPLAINED  # the ledger knew
-        if any(
-            call.began_at <= first["at"] <= call.ended_at and call.fate in ("killed", "timed out", "error")
-            for batch in self._batches[text.sns_message_id]
-            if (call := batch.invocation)
-        ):
+        if self._killed_at(text, first["at"]):
             return KILLED
         return UNWRITTEN if between else UNEXPLAINED
+
+    def _killed_at(self, text: Text, shown_at: float) -> bool:
+        """Whether the function that was at this text was killed, perhaps while its call was under way."""
+        calls = [batch.invocation for batch in self._batches[text.sns_message_id] if batch.invocation]
+        last = max((call for call in calls if call.began_at <= shown_at), key=lambda call: call.began_at, default=None)
+        return last is not None and last.fate in ENDED and shown_at <= last.ended_at + UNDER_WAY
 
     def _conversations(self) -> list[list[Text]]:
         """Texts that were shown, by conversation, in the order of their first showing."""

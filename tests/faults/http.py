@@ -56,9 +56,10 @@ class Server:
     async def close(self) -> None:
         if self._server:
             self._server.close()
-        for connection in self._connections:
+        connections = [*self._connections]
+        for connection in connections:
             connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -76,7 +77,7 @@ class Server:
             pass  # the caller has gone, killed perhaps
         finally:
             self._connections.discard(task)
-            writer.close()
+            await _closed(writer)
 
 
 class Upstream:
@@ -92,7 +93,7 @@ class Upstream:
             reader, writer = self._idle.pop()
             if not (reader.at_eof() or writer.is_closing()):
                 break
-            writer.close()
+            await _closed(writer)
         else:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=_LARGEST_HEAD)
         try:
@@ -101,15 +102,15 @@ class Upstream:
             number = int(status.split(" ", 2)[1])
             body = b"" if number in _NO_BODY else await _body(reader, headers)
         except BaseException:
-            writer.close()
+            await _closed(writer)
             raise
         self._idle.append((reader, writer))
         kept = ("content-type", "x-amzn-requestid", "x-amz-crc32", "x-amzn-errortype")
         return Answer(number, body, {name: headers[name] for name in kept if name in headers})
 
-    def close(self) -> None:
-        for _, writer in self._idle:
-            writer.close()
+    async def close(self) -> None:
+        while self._idle:
+            await _closed(self._idle.pop()[1])
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
@@ -117,6 +118,12 @@ def reset(writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request | None:

@@ -29,6 +29,10 @@ class LedgerProxy:
         self._throttled = False
         self.server = Server(self._answer)
 
+    async def close(self) -> None:
+        await self.server.close()
+        await self._upstream.close()
+
     async def _answer(self, request: Request) -> Answer | None:
         fault = self._trouble.draw()
         part = _part(request)

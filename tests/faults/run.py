@@ -113,9 +113,10 @@ async def bridge(plan: Plan, folder: Path, say: Say) -> Result:
         sqs_trouble, ledger_trouble = Trouble(f"{plan.seed} sqs", share), Trouble(f"{plan.seed} ledger", share)
         sqs = Sqs({CONVERSATIONS: conversations, FAILED: failed}, trouble=sqs_trouble, record=record)
         ledger = LedgerProxy(ledger_port, trouble=ledger_trouble, record=record)
-        for server in (sqs.server, ledger.server):
-            await server.start()
-            stack.push_async_callback(server.close)
+        await sqs.server.start()
+        stack.push_async_callback(sqs.server.close)
+        await ledger.server.start()
+        stack.push_async_callback(ledger.close)
         variables = {
             "CONVERSATIONS_QUEUE_URL": sqs.url(CONVERSATIONS),
             "FAILED_QUEUE_URL": sqs.url(FAILED),
@@ -345,14 +346,14 @@ class _Run:
             function.deploy(self._good)
 
     async def _kill(self) -> None:
-        """At random instants, one environment of those that are at work."""
+        """At random instants, any one of the processes, whatever it is at."""
         rng = random.Random(f"{self._plan.seed} kills")
         while True:
             await asyncio.sleep(rng.expovariate(1 / self._plan.kill_every))
             number = rng.random()
-            busy = [environment for environment in self._environments if environment.busy and environment.running]
-            if busy:
-                victim = busy[int(number * len(busy))]
+            running = [environment for environment in self._environments if environment.running]
+            if running:
+                victim = running[int(number * len(running))]
                 at = time.time()
                 invocation = victim.kill()
                 self._record.kills.append(

@@ -66,7 +66,7 @@ class MadeUp:
             customer="+12015550100",
             ours="+12125550101",
             kind=kind,
-            body=f"t{number} hello",
+            body=f"t{number}w0 t{number}w1",
             message="{}",
             key=f"key-{number}",
             sns_message_id=f"sns-{number}",
@@ -113,7 +113,7 @@ def test_a_text_on_undelivered_is_not_lost() -> None:
 
 def test_half_of_a_text_is_not_the_text() -> None:
     run = MadeUp("plain")
-    run.show(run.texts[0], "t0 hel")
+    run.show(run.texts[0], "t0w0")
     assert list(run.verdict().broken) == ["shown, but not as it was sent"]
 
 
@@ -151,14 +151,15 @@ def test_a_batch_that_held_both_is_no_excuse_against_the_time_of_sending() -> No
     assert run.verdict().broken == {"out of order": [second]}
 
 
-def test_another_text_between_the_parts_of_one_is_found() -> None:
+def test_another_text_between_the_parts_of_one_is_counted() -> None:
     run = MadeUp("plain", "plain")
     first, second = run.texts
     run.queue(first, second)
-    run.show(first, "t0 ")
+    run.show(first, "t0w0 ")
     run.show(second)
-    run.show(first, "hello t0")
-    assert "another text between its parts" in run.verdict().broken
+    run.show(first, "t0w1")
+    verdict = run.verdict()
+    assert verdict.torn == [first] and verdict.broken == {}, "it is counted, not promised"
 
 
 def shown_twice(*, answered: bool = True, fate: str | None = None, ended: Fate = "answered") -> Verdict:
@@ -194,11 +195,35 @@ def test_a_text_shown_twice_though_nothing_happened_or_the_ledger_knew_is_found(
     assert verdict.duplicates == {UNEXPLAINED: 1} and list(verdict.broken) == ["shown twice without a reason"]
 
 
-def test_a_kill_before_the_text_was_shown_explains_nothing() -> None:
+def test_a_call_that_was_under_way_when_its_caller_was_killed_is_explained_by_that() -> None:
     run = MadeUp("plain")
     (text,) = run.texts
     run.queue(text)
     run.batch(text, began_at=2.0, fate="killed")
+    run.show(text)
+    run.show(text)
+    assert run.verdict().duplicates == {KILLED: 1}
+
+
+def test_a_kill_long_before_the_text_was_shown_explains_nothing() -> None:
+    run = MadeUp("plain", "plain", "plain", "plain")
+    text, *others = run.texts
+    run.queue(text)
+    run.batch(text, began_at=2.0, fate="killed")
+    run.queue(*others)
+    for other in others:
+        run.show(other)
+    run.show(text)
+    run.show(text)
+    assert run.verdict().duplicates == {UNEXPLAINED: 1}
+
+
+def test_a_kill_at_an_earlier_try_of_the_text_explains_nothing() -> None:
+    run = MadeUp("plain")
+    (text,) = run.texts
+    run.queue(text)
+    run.batch(text, began_at=2.0, fate="killed")
+    run.batch(text, began_at=3.5)
     run.show(text)
     run.show(text)
     assert run.verdict().duplicates == {UNEXPLAINED: 1}

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 
 SHORT = run.Plan(
     seed=1,
-    texts=500,
+    texts=400,
     conversations=60,
     forwards=4,
     rate=40,
@@ -29,7 +29,7 @@ SHORT = run.Plan(
     window=8,
     shorter=30,
     visibility=10,
-    drain=60,
+    drain=120,
 )
 
 
