@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 
 SHORT = run.Plan(
     seed=1,
-    texts=400,
+    texts=320,
     conversations=60,
     forwards=4,
     rate=40,
@@ -28,7 +28,7 @@ SHORT = run.Plan(
     kill_every=1,
     window=8,
     shorter=30,
-    visibility=10,
+    visibility=8,
     drain=120,
 )
 

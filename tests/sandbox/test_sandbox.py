@@ -81,6 +81,7 @@ def test_a_connection_that_is_reset_after_the_call_was_taken_loses_only_the_answ
         send(connect, "taken")
     assert taken(phones) == ["taken"]
     assert send(connect, "next")["NewChatCreated"] is False
+    assert [entry["answered"] for entry in phones.shown()] == [False, True]
 
 
 def test_a_reset_is_a_tcp_reset(sandbox: Sandbox, phones: Phones) -> None:
