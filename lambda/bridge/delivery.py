@@ -120,7 +120,8 @@ class Report:
     defect: str | None = field(default=None, repr=False)
 
 
-def _jitter() -> float:
+def jitter() -> float:
+    """In [-1, 1]: what waits are spread by."""
     return random.uniform(-1, 1)  # noqa: S311 (jitter is no secret)
 
 
@@ -139,7 +140,7 @@ class InOrder(ABC):
         pacer: Pacer,
         stage: str,
         clock: Clock | None = None,
-        spread: Callable[[], float] = _jitter,
+        spread: Callable[[], float] = jitter,
     ) -> None:
         self._config, self._stage = config, stage
         self._ledger, self._failed, self._pacer = ledger, failed, pacer
@@ -195,10 +196,22 @@ class InOrder(ABC):
     def _forward(self, attempt: Attempt, *, until: float) -> Report:
         """What is to be done with one text. A BridgeError decides what becomes of it, by its class."""
 
-    def _until_accepted(self, attempt: Attempt, call: Callable[[], T], *, until: float) -> T:
-        """The answer to a call, each time it is made at the pacer's pace. Tries again while the deadline allows."""
+    def _until_accepted(
+        self,
+        attempt: Attempt,
+        call: Callable[[], T],
+        *,
+        until: float,
+        turn: Callable[[float], bool] = lambda _: True,
+    ) -> T:
+        """The answer to a call. Tries again while the deadline allows, each time at the pacer's pace.
+
+        `turn` waits for a pace beside that one, and is False where its turn would come too late.
+        """
         pause, last = _FIRST_PAUSE, None
         while True:
+            if not turn(until):
+                raise last or OutOfTimeError("other texts to the same phone left no room for it in this batch")
             if not self._pacer.take(until=until):
                 raise last or OutOfTimeError("the rate of calls left no room for it in this batch")
             attempt.called()
@@ -297,7 +310,7 @@ class Courier(InOrder):
         failed: DeadLetters,
         pacer: Pacer,
         clock: Clock | None = None,
-        spread: Callable[[], float] = _jitter,
+        spread: Callable[[], float] = jitter,
     ) -> None:
         super().__init__(
             config=config,

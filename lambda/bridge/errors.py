@@ -4,12 +4,15 @@
     ├── PermanentError                 cannot succeed: to failed at once
     │   ├── MalformedNotificationError     not the two-way SMS payload
     │   ├── UnknownNumberError             no route for the number that was texted
-    │   └── RejectedError                  Connect says that the request itself is wrong
+    │   ├── RejectedError                  Connect or EUM says that the request itself is wrong
+    │   ├── NotDeliverableError            a reply cannot reach this phone: opted out, blocked, spending limit
+    │   └── UnknownChatError               a reply of a chat that the bridge never started
     ├── TransientError                 try again, in order, backing off
-    │   ├── ThrottledError                 Connect's rate limit
+    │   ├── ThrottledError                 the rate limit of Connect or EUM
     │   ├── UnavailableError               5xx, time-outs, resets
     │   ├── LedgerError                    DynamoDB
     │   ├── QueueError                     SQS
+    │   ├── ChatNotKnownYetError           a reply came before the bridge had noted its chat
     │   ├── OutOfTimeError                 the batch deadline came first; nothing failed
     │   └── UnexpectedError                a defect of ours: held, seen in the log, healed by a deploy
     └── BlockedError                   somebody's configuration, it hits every text: try again slowly, metric at once
@@ -45,7 +48,19 @@ class UnknownNumberError(PermanentError):
 
 
 class RejectedError(PermanentError):
-    """Connect answered that the request itself is wrong."""
+    """Connect, or End User Messaging (EUM), answered that the request itself is wrong."""
+
+
+class NotDeliverableError(PermanentError):
+    """End User Messaging does not send to this phone; `reason` is its own word for why."""
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class UnknownChatError(PermanentError):
+    """The bridge has no phone for this chat: it was started by somebody else, or is forgotten."""
 
 
 class TransientError(BridgeError):
@@ -53,11 +68,11 @@ class TransientError(BridgeError):
 
 
 class ThrottledError(TransientError):
-    """Connect answered 429."""
+    """Connect or End User Messaging wants fewer calls."""
 
 
 class UnavailableError(TransientError):
-    """Connect answered 5xx, not in time, or not at all."""
+    """Connect or End User Messaging answered 5xx, not in time, or not at all."""
 
 
 class LedgerError(TransientError):
@@ -66,6 +81,10 @@ class LedgerError(TransientError):
 
 class QueueError(TransientError):
     """A queue did not take what it was given."""
+
+
+class ChatNotKnownYetError(TransientError):
+    """The chat of a reply is not noted; so shortly after the reply, it may only be on its way."""
 
 
 class OutOfTimeError(TransientError):
@@ -81,11 +100,11 @@ class BlockedError(BridgeError):
 
 
 class AccessRefusedError(BlockedError):
-    """Connect does not let this account or role make the call."""
+    """Connect or End User Messaging does not let this account or role make the call."""
 
 
 class NotFoundError(BlockedError):
-    """Connect does not know the number, instance or flow."""
+    """Connect or End User Messaging does not know the number, instance or flow."""
 
 
 class ChatLimitError(BlockedError):

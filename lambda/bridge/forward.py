@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from bridge import entry, reporting, sdk
 from bridge.config import Config
 from bridge.connect import ChatIntegration
-from bridge.delivery import Courier, Report
-from bridge.errors import QueueError
+from bridge.delivery import Courier
+from bridge.hiding import hide
 from bridge.ledger import Ledger
 from bridge.pacing import Pacer
 from bridge.queues import Conversations, Failed
@@ -26,14 +26,6 @@ def forward(event: Mapping[str, Any], *, courier: Courier, queue: Conversations)
     hide(given_back, queue=queue)
     reporting.batch(reports, out_of_order=out_of_order)
     return {"batchItemFailures": [{"itemIdentifier": report.entry.entry_id} for report in given_back]}
-
-
-def hide(given_back: Sequence[Report], *, queue: Conversations) -> None:
-    """Hide a conversation's texts together. Where SQS does not do it they wait for the queue's visibility time-out."""
-    try:
-        queue.hide([(report.entry.receipt_handle, report.wait) for report in given_back])
-    except QueueError as exc:
-        reporting.logger.warning("texts wait longer", extra={"reason": str(exc), "texts": len(given_back)})
 
 
 @cache

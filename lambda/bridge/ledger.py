@@ -1,7 +1,7 @@
-"""The ledger: one DynamoDB item per text that says what became of it. It holds no body.
+"""The ledger: one DynamoDB item per text that says what became of it, in either direction. It holds no body.
 
-It is what makes "once" true: read consistently before a text, and written after each part that Connect accepted, on
-the condition that nobody else has got further.
+It is what makes "once" true: read consistently before a text, and written after each part that was accepted, on the
+condition that nobody else has got further.
 """
 
 from __future__ import annotations
@@ -24,10 +24,15 @@ KEEP_SECONDS = 16 * 24 * 3600
 
 
 class Ledger:
-    """Every method raises LedgerError where DynamoDB does not do it in spite of the SDK's retries."""
+    """Every method raises LedgerError where DynamoDB does not do it in spite of the SDK's retries.
 
-    def __init__(self, *, client: DynamoDBClient, table: str, now: Callable[[], float] = time.time) -> None:
-        self._client, self._table, self._now = client, table, now
+    `stage` is what it says of texts that are got on with.
+    """
+
+    def __init__(
+        self, *, client: DynamoDBClient, table: str, stage: str = "forward", now: Callable[[], float] = time.time
+    ) -> None:
+        self._client, self._table, self._stage, self._now = client, table, stage, now
 
     def read(self, text_key: str) -> Known | None:
         """Consistent, so that it sees what another environment wrote a moment ago."""
@@ -53,7 +58,7 @@ class Ledger:
         new_chat: bool,
         nothing_shown: str | None = None,
     ) -> Known:
-        """Note that Connect accepted part number `part` (from 0) of `parts`; the last one makes the text forwarded.
+        """Note that part number `part` (from 0) of `parts` was accepted; the last one makes the text forwarded.
 
         `nothing_shown` makes it ignored instead, for that reason. Returns what the ledger knows then: where another
         worker got further in the meantime, that.
@@ -69,7 +74,7 @@ class Ledger:
             values["contact"] = {"S": contact}
         if new_chat:
             values["new_chat"] = {"BOOL": True}
-        values |= self._outcome(outcome, reason=nothing_shown, stage="forward")
+        values |= self._outcome(outcome, reason=nothing_shown, stage=self._stage)
         written = self._update(
             text_key,
             facts,
@@ -88,7 +93,7 @@ class Ledger:
 
     def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int) -> None:
         """Note that a text waits for its next try, and why."""
-        values = self._outcome("pending", reason=str(error), error=error.code, stage="forward")
+        values = self._outcome("pending", reason=str(error), error=error.code, stage=self._stage)
         self._update(
             text_key,
             facts,

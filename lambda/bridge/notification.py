@@ -44,7 +44,7 @@ class Notification:
         return cls(
             message_id=message_id,
             message=message,
-            sent_at=_time(sns.get("Timestamp")),
+            sent_at=read_time(sns.get("Timestamp")),
             record=record if isinstance(record, dict) else {},
         )
 
@@ -152,7 +152,8 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), "null")
 
 
-def _time(value: object) -> datetime | None:
+def read_time(value: object) -> datetime | None:
+    """From ISO 8601, UTC where it says nothing else; None where it cannot be read."""
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else None
         return time and (time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC))

@@ -21,9 +21,9 @@ def count(counts: Mapping[str, int]) -> None:
             metrics.add_metric(name, MetricUnit.Count, value)
 
 
-def text_failed(text_key: str, error: BridgeError, *, attempts: int = 0) -> None:
+def text_failed(text_key: str, error: BridgeError, *, attempts: int = 0, what: str = "text") -> None:
     logger.error(
-        "text failed",
+        f"{what} failed",
         extra={"correlation_id": text_key, "error": error.code, "reason": str(error), "attempts": attempts},
     )
 
@@ -38,12 +38,18 @@ def batch(reports: Sequence[Report], *, out_of_order: int) -> None:
             metrics.add_metric("EndToEndMilliseconds", MetricUnit.Milliseconds, report.milliseconds)
 
 
-def _text(report: Report) -> None:
+def replies(reports: Sequence[Report]) -> None:
+    """One line per reply."""
+    for report in reports:
+        _text(report, what="reply")
+
+
+def _text(report: Report, *, what: str = "text") -> None:
     about = {"correlation_id": report.entry.text_key}
     match report.result:
         case "forwarded":
             logger.info(
-                "text forwarded",
+                f"{what} forwarded",
                 extra=about
                 | {
                     "parts": report.parts,
@@ -54,11 +60,11 @@ def _text(report: Report) -> None:
                 },
             )
         case "failed" if report.error:
-            text_failed(report.entry.text_key, report.error, attempts=report.attempts)
+            text_failed(report.entry.text_key, report.error, attempts=report.attempts, what=what)
         case "given back" if report.error:
             level = logger.error if isinstance(report.error, BlockedError) or report.defect else logger.warning
             level(
-                "text given back",
+                f"{what} given back",
                 extra=about
                 | {
                     "error": report.error.code,
@@ -69,6 +75,8 @@ def _text(report: Report) -> None:
                 | ({"where": report.defect} if report.defect else {}),
             )
         case "given back":
-            logger.debug("text waits behind another", extra=about | {"again_in_seconds": report.wait})
+            logger.debug(f"{what} waits behind another", extra=about | {"again_in_seconds": report.wait})
+        case "ended":
+            logger.info("chat ended", extra=about | {"contact": report.contact})
         case _:
-            logger.info(f"text {report.result}", extra=about)
+            logger.info(f"{what} {report.result}", extra=about)

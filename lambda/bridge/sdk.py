@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config as ClientConfig
@@ -32,16 +32,12 @@ def why(exc: BaseException) -> str:
 
 
 def connect(*, answer_within: float) -> ConnectClient:
-    """One attempt: the API has no client token, so when to call again is the bridge's decision alone."""
-    return boto3.client(
-        "connect",
-        config=ClientConfig(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=answer_within,
-            retries={"mode": "standard", "total_max_attempts": 1},
-            tcp_keepalive=True,
-        ),
-    )
+    return boto3.client("connect", config=_one_attempt(answer_within))
+
+
+def texting(*, answer_within: float) -> Any:
+    """End User Messaging's client."""
+    return boto3.client("pinpoint-sms-voice-v2", config=_one_attempt(answer_within))
 
 
 def dynamodb() -> DynamoDBClient:
@@ -50,3 +46,13 @@ def dynamodb() -> DynamoDBClient:
 
 def sqs() -> SQSClient:
     return boto3.client("sqs", config=_STORES)
+
+
+def _one_attempt(answer_within: float) -> ClientConfig:
+    """Of an API that has no client token, so that when to call again is the bridge's decision alone."""
+    return ClientConfig(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=answer_within,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        tcp_keepalive=True,
+    )

@@ -25,6 +25,25 @@ class IntakeSettings(_Settings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyIntakeSettings(_Settings):
+    """Reply-intake puts replies on the replies queue, and what it cannot read into failed and ledger."""
+
+    replies_queue_url: str
+    failed_queue_url: str
+    ledger_table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplySettings(_Settings):
+    """Reply hides replies on their queue, gives them up to failed, notes all in the ledger, and knows chats' phones."""
+
+    replies_queue_url: str
+    failed_queue_url: str
+    ledger_table: str
+    chats_table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForwardSettings(_Settings):
     """Forward hides texts on the conversations queue, gives them up to failed, and notes all in the ledger."""
 

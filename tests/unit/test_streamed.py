@@ -1,0 +1,211 @@
+"""Which notifications are for the phone; the subscription's filter and the reading of them say the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.entry import by_conversation
+from bridge.errors import MalformedNotificationError
+from bridge.notification import Notification
+from bridge.streamed import FILTER_POLICY, Streamed, StreamedEntry
+from tests.unit.fakes import NOON, record
+from tests.unit.streams import CHAT, attributes, ended, event, item, queued, streamed
+
+
+def read(of: dict[str, Any], *, visibility: str | None = "ALL", **sns: object) -> Streamed:
+    return Streamed.from_notification(Notification.from_record(streamed(of, visibility=visibility, **sns)))
+
+
+@pytest.mark.parametrize("visibility", ["CUSTOMER", "ALL"])
+@pytest.mark.parametrize("role", ["AGENT", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"])
+def test_what_somebody_else_says_to_the_customer_is_for_the_phone(visibility: str, role: str) -> None:
+    said = read(item("hi", ParticipantRole=role, Id="one"), visibility=visibility)
+    assert (said.kind, said.content, said.message_id, said.initial_contact_id) == ("reply", "hi", "one", CHAT)
+    assert (said.sent_at, said.text_key) == (NOON, "reply-one")
+
+
+@pytest.mark.parametrize(
+    ("of", "visibility"),
+    [
+        (item("hi", ParticipantRole="CUSTOMER"), "ALL"),
+        (item("whispered", ParticipantRole="SUPERVISOR"), "AGENT"),
+        (event("typing"), "ALL"),
+        (event("participant.joined"), "ALL"),
+        (event("participant.left"), "ALL"),
+        (event("participant.left", ParticipantRole="CUSTOMER"), "ALL"),
+        (event("transfer.succeeded"), "ALL"),
+        (event("message.read", ParticipantRole="CUSTOMER"), "ALL"),
+        (item(..., Type="ATTACHMENT", ParticipantRole="CUSTOMER", Attachments=[]), "ALL"),
+    ],
+)
+def test_echoes_receipts_and_what_is_for_other_eyes_are_nothing(of: dict[str, Any], visibility: str) -> None:
+    assert read(of, visibility=visibility).kind == "nothing"
+
+
+@pytest.mark.parametrize("role", [..., "SYSTEM", "CUSTOMER", "AGENT"])
+def test_the_end_of_a_chat_is_told_whoever_ended_it(role: object) -> None:
+    said = read(ended(ParticipantRole=role))
+    assert (said.kind, said.initial_contact_id) == ("ended", CHAT)
+
+
+def test_a_reply_after_a_transfer_belongs_to_the_chat_that_was_started() -> None:
+    assert read(item("hi", ContactId="another-contact")).initial_contact_id == CHAT
+
+
+def test_an_attachment_is_a_reply_with_its_files_but_those_that_a_scan_refused() -> None:
+    files = [
+        {"AttachmentName": "bill.pdf", "AttachmentId": "a1", "ContentType": "application/pdf", "Status": "APPROVED"},
+        {"AttachmentName": "virus.exe", "AttachmentId": "a2", "Status": "REJECTED"},
+        "nonsense",
+    ]
+    said = read(item(..., Type="ATTACHMENT", Attachments=files), visibility=None)
+    assert (said.kind, said.content) == ("reply", "")
+    ((name, kind, attachment_id),) = [(file.name, file.content_type, file.attachment_id) for file in said.attachments]
+    assert (name, kind, attachment_id) == ("bill.pdf", "application/pdf", "a1")
+
+
+@pytest.mark.parametrize(
+    ("of", "reason"),
+    [
+        (item(InitialContactId=...), "InitialContactId"),
+        (item(InitialContactId="two words"), "InitialContactId"),
+        (ended(InitialContactId=...), "InitialContactId"),
+        (item(...), "Content"),
+        (item(7), "Content"),
+        (item(Type=...), "Type"),
+        (item(ParticipantRole=...), "ParticipantRole"),
+    ],
+)
+def test_what_lacks_the_indispensable_is_malformed_and_says_what(of: dict[str, Any], reason: str) -> None:
+    with pytest.raises(MalformedNotificationError, match=reason):
+        read(of)
+
+
+def test_a_message_that_does_not_say_who_may_see_it_is_malformed() -> None:
+    with pytest.raises(MalformedNotificationError, match="MessageVisibility"):
+        read(item(), visibility=None)
+
+
+@pytest.mark.parametrize("body", ["", "no JSON", "[1]", '"text"', "[" * 100_000])
+def test_what_is_no_json_object_is_malformed(body: str) -> None:
+    with pytest.raises(MalformedNotificationError, match="JSON"):
+        Streamed.from_notification(Notification.from_record(record(body)))
+
+
+def test_a_topic_validation_notice_is_nothing() -> None:
+    notice = Notification.from_record(record("Successfully validated SNS topic for Amazon Connect"))
+    assert Streamed.from_notification(notice).kind == "nothing"
+
+
+def test_a_message_without_an_id_goes_by_that_of_its_notification() -> None:
+    assert read(item(Id=...), MessageId="sns-1").text_key == "reply-sns-1"
+
+
+def test_a_time_that_cannot_be_read_is_that_of_the_notification() -> None:
+    assert read(item(AbsoluteTime="yesterday")).sent_at == NOON
+
+
+def test_replies_of_a_batch_are_sorted_by_the_time_at_which_they_were_said_whenever_they_were_published() -> None:
+    second, first = item("second", AbsoluteTime="2026-11-22T12:00:01.000Z"), item("first")
+    records = [queued(second), queued(first), queued(item("third", AbsoluteTime="2026-11-22T12:00:01.000Z"))]
+    (entries,), out_of_order = by_conversation({"Records": records}, StreamedEntry)
+    assert [entry.streamed().content for entry in entries] == ["first", "second", "third"]
+    assert out_of_order == 1
+
+
+def test_an_entry_that_cannot_be_read_keeps_its_place_by_the_time_it_was_queued() -> None:
+    nonsense = queued(item(AbsoluteTime="2026-11-22T12:00:00.000Z"), queued_at=NOON + timedelta(seconds=1))
+    nonsense["body"] = "nonsense"
+    (entries,), _ = by_conversation({"Records": [nonsense, queued(item("hi"))]}, StreamedEntry)
+    assert [entry.body == "nonsense" for entry in entries] == [False, True]
+    assert entries[1].text_key == f"reply-{entries[1].entry_id}"
+
+
+def matches(policy: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    """SNS's rules, as far as the policy uses them."""
+
+    def holds(rule: Any, value: str | None) -> bool:
+        match rule:
+            case str():
+                return value == rule
+            case {"anything-but": refused}:
+                return value is not None and value not in refused
+            case {"exists": False}:
+                return value is None
+        raise AssertionError(f"a rule that this test does not know: {rule}")
+
+    def one(name: str, rules: Any) -> bool:
+        if name == "$or":
+            return any(matches(each, said) for each in rules)
+        value = said.get(name, {}).get("Value")
+        return any(holds(rule, value) for rule in rules)
+
+    return all(one(name, rules) for name, rules in policy.items())
+
+
+@given(
+    type_=st.sampled_from(["MESSAGE", "EVENT", "ATTACHMENT"]),
+    role=st.sampled_from(["AGENT", "CUSTOMER", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"]),
+    visibility=st.sampled_from(["AGENT", "CUSTOMER", "ALL"]),
+    content_type=st.sampled_from(["text/plain", "application/vnd.amazonaws.connect.event.typing"])
+    | st.just("application/vnd.amazonaws.connect.event.chat.ended"),
+)
+def test_the_filter_lets_through_exactly_what_is_not_nothing(
+    type_: str, role: str, visibility: str, content_type: str
+) -> None:
+    of = item("hi", Type=type_, ParticipantRole=role, ContentType=content_type)
+    assert matches(FILTER_POLICY, attributes(of, visibility)) == (read(of, visibility=visibility).kind != "nothing")
+
+
+def test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through() -> None:
+    assert not matches(FILTER_POLICY, attributes(item(ParticipantRole="CUSTOMER")))
+    assert not matches(FILTER_POLICY, attributes(event("participant.left")))
+    assert matches(FILTER_POLICY, attributes(ended(), visibility=None))
+    assert matches(FILTER_POLICY, attributes(item(..., Type="ATTACHMENT"), visibility=None))
+
+
+def test_the_filter_is_json_within_what_sns_takes() -> None:
+    combinations = 0
+    for branch in FILTER_POLICY["$or"]:
+        product = 1
+        for rules in branch.values():
+            product *= len(rules)
+        combinations += product
+    assert combinations <= 150 and json.loads(json.dumps(FILTER_POLICY)) == FILTER_POLICY
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+words = st.sampled_from(["MESSAGE", "EVENT", "ATTACHMENT", "AGENT", "CUSTOMER", "ALL", CHAT, "\ud800", "text/plain"])
+names = ["Type", "ParticipantRole", "MessageVisibility", "InitialContactId", "Id", "Content", "ContentType"]
+bodies = st.dictionaries(st.sampled_from([*names, "AbsoluteTime", "Attachments"]), json_values | words)
+
+
+@given(
+    message=st.text() | json_values.map(json.dumps) | bodies.map(json.dumps),
+    said=json_values | st.dictionaries(st.sampled_from(names), json_values | words.map(lambda word: {"Value": word})),
+)
+def test_no_notification_whatever_raises_an_unplanned_error(message: str, said: object) -> None:
+    notification = Notification.from_record(record(message, MessageAttributes=said))
+    try:
+        read = Streamed.from_notification(notification)
+    except MalformedNotificationError:
+        return
+    assert read.kind == "nothing" or (1 <= len(read.initial_contact_id) <= 128 and 1 <= len(read.message_id) <= 128)
+    assert read.sent_at is None or isinstance(read.sent_at, datetime)
+    assert len(read.text_key) <= 128
+
+
+def test_what_a_dataclass_prints_of_a_reply_holds_no_words() -> None:
+    files = [{"AttachmentName": "secret.pdf", "AttachmentId": "a1"}]
+    assert "secret" not in repr(read(item("secret words", Type="ATTACHMENT", Attachments=files)))
