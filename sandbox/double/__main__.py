@@ -1,4 +1,4 @@
-"""`python -m sandbox.double --port N`: the double as a process of its own, on loopback."""
+"""`python -m sandbox.double --port N [--aws URL]`: the double as a process of its own, on loopback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.double.app import create_app
-from sandbox.double.connect import ContactCentre
+from sandbox.double.connect import ACCOUNT, ContactCentre
+from sandbox.double.streaming import SnsPublisher, unpublished
 
 _connections: dict[tuple[str, int], asyncio.BaseTransport] = {}
 
@@ -43,11 +44,13 @@ def cut(scope: Scope) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.double", description=__doc__)
     parser.add_argument("--port", type=int, default=4567)
-    port = parser.parse_args().port
+    parser.add_argument("--aws", metavar="URL", help="endpoint of the local AWS whose SNS topics chats are streamed to")
+    options = parser.parse_args()
+    publish = SnsPublisher(options.aws, account=ACCOUNT) if options.aws else unpublished
     uvicorn.run(
-        create_app(ContactCentre(), cut=cut),
+        create_app(ContactCentre(publish=publish), cut=cut),
         host="127.0.0.1",
-        port=port,
+        port=options.port,
         http=Protocol,
         ws="none",
         lifespan="off",

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.model import OperationModel
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from sandbox.double.connect import FAULT_ERRORS, HANDLERS, ContactCentre, Settings
+from sandbox.double import connect, participants, sms
+from sandbox.double.agent import Action, act
+from sandbox.double.connect import ContactCentre
 from sandbox.double.faults import Fault, Kind
-from sandbox.double.model import Answer, RefusedError, rest_json
+from sandbox.double.model import Answer, RefusedError, rest_json, target_json
+from sandbox.double.sms import Number
 
 Cut = Callable[[Scope], None]
 """Resets the TCP connection that a request came in on."""
@@ -27,27 +31,95 @@ def create_app(centre: ContactCentre, *, cut: Cut) -> Starlette:
     return Starlette(routes=[*_controls(centre), Route("/{path:path}", _Operations(centre, cut), methods=None)])
 
 
+Handlers = Mapping[str, Callable[[ContactCentre, dict[str, Any]], dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """A call as its service's protocol reads, answers and refuses it; `name` says what it was where none is found."""
+
+    service: str
+    name: str
+    operation: OperationModel | None
+    signed: bool
+    handlers: Handlers
+    read: Callable[[], dict[str, Any]]
+    write: Callable[[Mapping[str, Any]], Answer]
+    refuse: Callable[[RefusedError], Answer]
+
+
+_SMS = "pinpoint-sms-voice-v2"
+_REST: Mapping[str, Handlers] = {
+    "connect": connect.HANDLERS | participants.CONNECT_HANDLERS,
+    "connectparticipant": participants.PARTICIPANT_HANDLERS,
+}
+
+
+def _call(request: Request, path: str, body: bytes) -> _Call:
+    signed = request.headers.get("authorization", "").startswith("AWS4-")
+    target, name = request.headers.get("x-amz-target", ""), f"{request.method} {request.url.path}"
+    if target_json(_SMS).speaks(target):
+        rpc = target_json(_SMS)
+        operation = rpc.find(target)
+        return _Call(
+            service=_SMS,
+            name=target,
+            operation=operation,
+            signed=signed,
+            handlers=sms.HANDLERS,
+            read=lambda: rpc.read(operation, body=body) if operation else {},
+            write=lambda values: rpc.write(operation, values) if operation else Answer(500, b""),
+            refuse=lambda refused: rpc.refuse(operation, refused),
+        )
+    found = [(service, hit) for service in _REST if (hit := rest_json(service).find(request.method, path))]
+    service, (operation, labels) = found[0] if found else ("connect", (None, {}))
+    api = rest_json(service)
+
+    def read() -> dict[str, Any]:
+        if operation is None:
+            return {}
+        return api.read(operation, labels=labels, query=request.query_params, headers=request.headers, body=body)
+
+    return _Call(
+        service=service,
+        name=name,
+        operation=operation,
+        signed=signed or service == "connectparticipant",  # "do not use Signature Version 4", says their reference
+        handlers=_REST[service],
+        read=read,
+        write=lambda values: api.write(operation, values) if operation else Answer(500, b""),
+        refuse=lambda refused: api.refuse(operation, refused),
+    )
+
+
+def _read(call: _Call) -> tuple[RefusedError | None, dict[str, Any]]:
+    if not call.signed:
+        return RefusedError("AccessDeniedException", "the request is not signed"), {}
+    try:
+        return None, call.read()
+    except RefusedError as exc:
+        return exc, {}
+
+
 class _Operations:
     """Everything that is not a control is a call to AWS."""
 
     def __init__(self, centre: ContactCentre, cut: Cut) -> None:
         self._centre, self._cut = centre, cut
-        self._api = rest_json("connect")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        body = await request.body()
-        found = self._api.find(request.method, scope["raw_path"].decode().partition("?")[0])
-        if found is None or found[0].name not in HANDLERS:
-            name = found[0].name if found else f"{request.method} {request.url.path}"
+        call = _call(request, scope["raw_path"].decode().partition("?")[0], await request.body())
+        if call.operation is None or call.operation.name not in call.handlers:
+            name = call.operation.name if call.operation else call.name
             refused = RefusedError("UnknownOperationException", f"the double does not play {name}")
-            await _response(self._api.refuse(None, refused))(scope, receive, send)
+            await _response(call.refuse(refused))(scope, receive, send)
             return
-        operation, labels = found
+        operation = call.operation.name
         fault: Fault | None = None
         try:
-            problem, values = self._read(operation, labels, request, body)
-            fault = self._centre.faults.draw(operation=operation.name, source=values.get("SourceId"))
+            problem, values = _read(call)
+            fault = self._centre.faults.draw(operation=operation, source=self._centre.customer_of(values))
             if fault and fault.fault in (Kind.HANG, Kind.RESET_BEFORE):
                 self._centre.refused[fault.fault] += 1
                 if fault.fault == Kind.HANG:
@@ -56,33 +128,34 @@ class _Operations:
                 return
             if self._centre.settings.latency:
                 await asyncio.sleep(self._centre.settings.latency)
-            if fault and fault.fault in FAULT_ERRORS:
-                raise FAULT_ERRORS[fault.fault](self._centre)
-            self._centre.admit(operation.name)  # AWS throttles before it reads
+            if fault and fault.fault != Kind.RESET_AFTER:
+                raise self._fault_error(fault.fault, call.service, operation)
+            self._centre.admit(operation)  # AWS throttles before it reads
             if problem:
                 raise problem
-            answer = self._api.write(operation, HANDLERS[operation.name](self._centre, values))
+            before = len(self._centre.journal)
+            answer = call.write(call.handlers[operation](self._centre, values))
+            if fault and len(self._centre.journal) > before:  # a repeated call leaves no line
+                self._centre.journal[before]["answered"] = False
         except RefusedError as refused:
             self._centre.refused[refused.code] += 1
-            answer = self._api.refuse(operation, refused)
+            answer = call.refuse(refused)
         if fault and fault.fault == Kind.RESET_AFTER:
-            if answer.status < 400:
-                self._centre.journal[-1]["answered"] = False
             await self._drop(scope, receive)
             return
         await _response(answer)(scope, receive, send)
 
-    def _read(
-        self, operation: OperationModel, labels: dict[str, str], request: Request, body: bytes
-    ) -> tuple[RefusedError | None, dict[str, Any]]:
-        if not request.headers.get("authorization", "").startswith("AWS4-"):
-            return RefusedError("AccessDeniedException", "the request is not signed"), {}
-        try:
-            return None, self._api.read(
-                operation, labels=labels, query=request.query_params, headers=request.headers, body=body
-            )
-        except RefusedError as exc:
-            return exc, {}
+    def _fault_error(self, kind: Kind, service: str, operation: str) -> RefusedError:
+        if kind == Kind.THROTTLE:
+            return self._centre.throttled(operation, "Rate exceeded (fault)")
+        if kind == Kind.CHAT_LIMIT:
+            return self._centre.chat_limit_reached(operation)
+        if kind == Kind.REFUSE:
+            return RefusedError("AccessDeniedException", "Access to this API is restricted (fault)")
+        if kind == Kind.NOT_FOUND:
+            return RefusedError("ResourceNotFoundException", "Phone number not found (fault)")
+        code = "InternalServiceException" if service == "connect" else "InternalServerException"
+        return RefusedError(code, "Internal error (fault)")
 
     async def _drop(self, scope: Scope, receive: Receive) -> None:
         """Resets the connection and returns once it is gone, so that nothing is answered."""
@@ -101,6 +174,14 @@ async def _hang(seconds: float, receive: Receive) -> None:
     waiting = asyncio.ensure_future(hung_up())
     await asyncio.wait([waiting], timeout=seconds)
     waiting.cancel()
+
+
+class _Again(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    n: int
+    copies: int = Field(default=1, ge=1)
+    delay: float = Field(default=0, ge=0)
 
 
 def _controls(centre: ContactCentre) -> list[Route]:
@@ -124,9 +205,31 @@ def _controls(centre: ContactCentre) -> list[Route]:
         return _json(centre.status())
 
     async def settings(request: Request) -> Response:
-        changes = json.loads(await request.body())
-        centre.set(Settings.model_validate(centre.settings.model_dump() | changes))
+        centre.set(centre.settings.changed(json.loads(await request.body())))
         return _json(centre.status())
+
+    async def agent(request: Request) -> Response:
+        return _json(act(centre, Action.model_validate_json(await request.body())))
+
+    async def phone(request: Request) -> Response:
+        after, number = int(request.query_params.get("after", 0)), request.query_params.get("number")
+        # In a query a + is a space, unless it is escaped.
+        wanted = number and f"+{number.strip().removeprefix('+')}"
+        return _json({"texts": [text for text in centre.texts[max(0, after) :] if wanted in (None, text["to"])]})
+
+    async def notifications(request: Request) -> Response:
+        return _json({"notifications": centre.notifications.sent[max(0, int(request.query_params.get("after", 0))) :]})
+
+    async def again(request: Request) -> Response:
+        wanted = _Again.model_validate_json(await request.body())
+        return _json(centre.notifications.again(wanted.n, copies=wanted.copies, delay=wanted.delay))
+
+    async def numbers(_: Request) -> Response:
+        return _json({"numbers": [number.model_dump() for number in centre.numbers.values()]})
+
+    async def know(request: Request) -> Response:
+        centre.know(TypeAdapter(list[Number]).validate_json(await request.body()))
+        return await numbers(request)
 
     async def reset(_: Request) -> Response:
         centre.reset()
@@ -151,6 +254,12 @@ def _controls(centre: ContactCentre) -> list[Route]:
         Route("/_double/faults", guarded(add_fault), methods=["POST"]),
         Route("/_double/faults", guarded(clear_faults), methods=["DELETE"]),
         Route("/_double/settings", guarded(settings), methods=["POST"]),
+        Route("/_double/agent", guarded(agent), methods=["POST"]),
+        Route("/_double/phone", guarded(phone)),
+        Route("/_double/notifications", guarded(notifications)),
+        Route("/_double/notifications", guarded(again), methods=["POST"]),
+        Route("/_double/numbers", guarded(numbers)),
+        Route("/_double/numbers", guarded(know), methods=["POST"]),
         Route("/_double/reset", guarded(reset), methods=["POST"]),
     ]
 

@@ -33,6 +33,56 @@ class Double:
     def settings(self, **changes: Any) -> None:
         self._call("POST", "/settings", json=changes)
 
+    def phone(self, number: str | None = None, *, after: int = 0) -> list[dict[str, Any]]:
+        """Texts that reached this phone (or any), in order: SendTextMessage's, and those of Connect itself."""
+        params = {"after": after} | ({"number": number} if number else {})
+        return self._call("GET", "/phone", params=params)["texts"]  # type: ignore[no-any-return]
+
+    def notifications(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """What was to be published on streaming topics: topic, attributes, body, and how often it was."""
+        return self._call("GET", "/notifications", params={"after": after})["notifications"]  # type: ignore[no-any-return]
+
+    def publish_again(self, n: int, **how: Any) -> dict[str, Any]:
+        """Publishes notification `n` once more: copies=m, delay=seconds."""
+        return self._call("POST", "/notifications", json={"n": n, **how})
+
+    def numbers(self) -> list[dict[str, Any]]:
+        """Our numbers, as the double was told of them."""
+        return self._call("GET", "/numbers")["numbers"]  # type: ignore[no-any-return]
+
+    def know(self, numbers: list[dict[str, Any]]) -> None:
+        """Tells the double of our numbers: number (E.164) and arn; also status, pool."""
+        self._call("POST", "/numbers", json=numbers)
+
+    # What happens on the contact centre's side. `chat` is a contact id, an unambiguous beginning of one, or the
+    # customer's number. All take copies=n and delay=seconds for the notifications, and answer with the ids after it.
+
+    def reply(self, chat: str, text: str, **how: Any) -> dict[str, Any]:
+        """By the agent; content_type= for another than text/plain, visibility= for other eyes."""
+        return self._act("reply", chat, text=text, **how)
+
+    def say(self, chat: str, text: str, *, role: str = "SYSTEM", **how: Any) -> dict[str, Any]:
+        """By somebody else than the agent: SYSTEM, CUSTOM_BOT, SUPERVISOR."""
+        return self._act("say", chat, text=text, role=role, **how)
+
+    def attach(self, chat: str, name: str, **how: Any) -> dict[str, Any]:
+        return self._act("attach", chat, text=name, **how)
+
+    def event(self, chat: str, kind: str, **how: Any) -> dict[str, Any]:
+        """typing, delivered or read."""
+        return self._act("event", chat, text=kind, **how)
+
+    def transfer(self, chat: str, **how: Any) -> dict[str, Any]:
+        """To another agent: a new ContactId, the same InitialContactId."""
+        return self._act("transfer", chat, **how)
+
+    def leave(self, chat: str, **how: Any) -> dict[str, Any]:
+        """The agent goes, the chat goes on."""
+        return self._act("leave", chat, **how)
+
+    def end(self, chat: str, **how: Any) -> dict[str, Any]:
+        return self._act("end", chat, **how)
+
     def reset(self) -> None:
         self._call("POST", "/reset")
 
@@ -44,6 +94,9 @@ class Double:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _act(self, action: str, chat: str, **how: Any) -> dict[str, Any]:
+        return self._call("POST", "/agent", json={"action": action, "chat": chat, **how})
 
     def _call(self, method: str, path: str, **how: Any) -> dict[str, Any]:
         response = self._http.request(method, f"/_double{path}", **how)

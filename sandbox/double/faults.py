@@ -25,6 +25,10 @@ class Kind(StrEnum):
     CHAT_LIMIT = "chat-limit"
 
 
+OPENS_CHATS = ("SendChatIntegrationEvent", "StartChatContact")
+"""The only operations that can meet the quota of active chats."""
+
+
 class Fault(BaseModel):
     """One kind of trouble, for `times` calls, for a `share` of them, or for all until it is removed."""
 
@@ -64,6 +68,8 @@ class Faults:
         for standing in self._standing:
             fault, rng = standing
             if fault.operation not in (None, operation) or fault.source not in (None, source):
+                continue
+            if fault.fault == Kind.CHAT_LIMIT and operation not in OPENS_CHATS:
                 continue
             if fault.share is not None:
                 if left <= 0 or rng.random() < fault.share / left:

@@ -18,12 +18,16 @@ INVALID = ("InvalidRequestException", "InvalidParameterException", "ValidationEx
 
 
 class RefusedError(Exception):
-    """An operation's error as the service would answer it; `code` need not be one that is modelled."""
+    """An operation's error as the service would answer it; `code` need not be one that is modelled.
 
-    def __init__(self, code: str, message: str) -> None:
+    `members` are what its shape has beside the message, such as Reason.
+    """
+
+    def __init__(self, code: str, message: str, **members: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+        self.members = members
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class RestJson:
         model = botocore.session.get_session().get_service_model(service)
         if model.metadata["protocol"] != "rest-json":
             raise ValueError(f"{service} does not speak rest-json")
+        self._errors = model.error_shapes
         self._routes: dict[str, list[tuple[regex.Pattern[str], OperationModel]]] = {}
         for name in model.operation_names:
             operation = model.operation_model(name)
@@ -96,27 +101,20 @@ class RestJson:
     def write(self, operation: OperationModel, answer: Mapping[str, Any]) -> Answer:
         """The answer on the wire. Raises ValueError when the handler made one that the model forbids."""
         status = operation.http.get("responseCode", 200)
-        shape = operation.output_shape
-        problems: list[str] = []
-        wire = _write(shape, answer) if shape else {}
-        if shape:
-            _read(shape, wire, "", problems)
-        if problems:
-            raise ValueError(f"{operation.name} would answer what its model forbids: {'; '.join(problems)}")
-        return Answer(status, json.dumps(wire).encode(), {"content-type": "application/json"})
+        return Answer(status, _answer(operation, answer), {"content-type": "application/json"})
 
     def refuse(self, operation: OperationModel | None, refused: RefusedError) -> Answer:
-        """An error on the wire: with its model's status and member names where the operation declares it."""
+        """An error on the wire: with its model's status and member names, the operation's own or the service's."""
         key, status = "message", 400
-        for shape in operation.error_shapes if operation else ():
-            if refused.code in _names(shape):
-                status = shape.metadata.get("error", {}).get("httpStatusCode", status)
-                members = shape.members if isinstance(shape, StructureShape) else ()
-                key = next((name for name in members if name.lower() == "message"), key)
-        body = json.dumps({key: refused.message}).encode()
+        declared = [*operation.error_shapes, *self._errors] if operation else []
+        shape = next((shape for shape in declared if refused.code in _names(shape)), None)
+        if shape is not None:
+            status = shape.metadata.get("error", {}).get("httpStatusCode", status)
+            members = shape.members if isinstance(shape, StructureShape) else ()
+            key = next((name for name in members if name.lower() == "message"), key)
         return Answer(
             status,
-            body,
+            json.dumps({key: refused.message, **refused.members}).encode(),
             {
                 "content-type": "application/json",
                 "x-amzn-errortype": f"{refused.code}:http://internal.amazon.com/",
@@ -124,10 +122,67 @@ class RestJson:
         )
 
 
+class TargetJson:
+    """One service that speaks `json`: every operation at /, named by the header X-Amz-Target."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self._model = botocore.session.get_session().get_service_model(service)
+        if self._model.metadata["protocol"] != "json":
+            raise ValueError(f"{service} does not speak json")
+        self._prefix = f"{self._model.metadata['targetPrefix']}."
+        self._content_type = f"application/x-amz-json-{self._model.metadata['jsonVersion']}"
+
+    def speaks(self, target: str) -> bool:
+        return target.startswith(self._prefix)
+
+    def find(self, target: str) -> OperationModel | None:
+        name = target.removeprefix(self._prefix)
+        return self._model.operation_model(name) if name in self._model.operation_names else None
+
+    def read(self, operation: OperationModel, *, body: bytes) -> dict[str, Any]:
+        """The request by member names. Raises RefusedError that names everything the model forbids."""
+        try:
+            raw = json.loads(body) if body.strip() else {}
+        except ValueError as exc:
+            raise RefusedError("SerializationException", "the body is not JSON") from exc
+        problems: list[str] = []
+        request = _read(operation.input_shape, raw, "", problems) if operation.input_shape else {}
+        if problems:
+            raise RefusedError(_invalid(operation), "; ".join(problems), Reason="FIELD_VALIDATION_FAILED")
+        return request
+
+    def write(self, operation: OperationModel, answer: Mapping[str, Any]) -> Answer:
+        """The answer on the wire. Raises ValueError when the handler made one that the model forbids."""
+        return Answer(200, _answer(operation, answer), {"content-type": self._content_type})
+
+    def refuse(self, operation: OperationModel | None, refused: RefusedError) -> Answer:  # noqa: ARG002
+        """This protocol's errors are 400 where the caller is at fault and 500 where the service is."""
+        body = {"__type": f"com.amazonaws.{self.service}#{refused.code}", "Message": refused.message}
+        status = 500 if refused.code.startswith("Internal") else 400
+        return Answer(status, json.dumps(body | refused.members).encode(), {"content-type": self._content_type})
+
+
 @functools.cache
 def rest_json(service: str) -> RestJson:
     """The service's model, read once: that of `connect` takes a while."""
     return RestJson(service)
+
+
+@functools.cache
+def target_json(service: str) -> TargetJson:
+    return TargetJson(service)
+
+
+def _answer(operation: OperationModel, answer: Mapping[str, Any]) -> bytes:
+    shape = operation.output_shape
+    problems: list[str] = []
+    wire = _write(shape, answer) if shape else {}
+    if shape:
+        _read(shape, wire, "", problems)
+    if problems:
+        raise ValueError(f"{operation.name} would answer what its model forbids: {'; '.join(problems)}")
+    return json.dumps(wire).encode()
 
 
 def _names(shape: Shape) -> set[str]:

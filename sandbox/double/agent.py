@@ -1,0 +1,129 @@
+"""What people and flows do in a chat on the contact centre's side, as POST /_double/agent takes it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sandbox.double.chats import (
+    DELIVERED,
+    JOINED,
+    LEFT,
+    PLAIN,
+    READ,
+    TRANSFERRED,
+    TYPING,
+    Chat,
+    Item,
+    Participant,
+    Role,
+    Visibility,
+    find,
+    new_id,
+)
+from sandbox.double.connect import ContactCentre
+
+EVENTS = {"typing": TYPING, "delivered": DELIVERED, "read": READ}
+
+
+class Action(BaseModel):
+    """`chat` is a contact id, an unambiguous beginning of one, or the customer's number.
+
+    reply: `text` by the agent, who joins if nobody has. say: by another `role` (a flow's goodbye, a bot, a whisper).
+    attach: a file called `text`. event: `text` is typing, delivered or read. copies, delay: of the notifications.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["reply", "say", "attach", "event", "transfer", "leave", "end"]
+    chat: str
+    text: str = ""
+    content_type: str | None = None
+    role: Role = "SYSTEM"
+    visibility: Visibility = "ALL"
+    copies: int = Field(default=1, ge=0)
+    delay: float = Field(default=0, ge=0)
+
+
+def act(centre: ContactCentre, action: Action) -> dict[str, Any]:
+    """Contact ids after it, and the Id of what was said. Raises ValueError when it cannot be done in this chat."""
+    chat = find(centre.chats, action.chat)
+    if not centre.is_active(chat):
+        raise ValueError(f"chat {chat.contact[:8]} has ended")
+    if not chat.connected:
+        raise ValueError(f"chat {chat.contact[:8]} has not begun: its customer is not connected yet")
+    return {
+        "contact": chat.contact,
+        "id": _act(centre, chat, action),
+        "contact_id": chat.contact_id,
+        "source": chat.source,
+    }
+
+
+def _act(centre: ContactCentre, chat: Chat, action: Action) -> str | None:
+    notify: dict[str, Any] = {"copies": action.copies, "delay": action.delay}
+    if action.action in ("reply", "say", "attach"):
+        if not action.text:
+            raise ValueError("text is missing")
+        by = Participant(role=action.role) if action.action == "say" else _agent(centre, chat)
+        return _said(centre, chat, action, by, notify).id
+    if action.action == "event":
+        if action.text not in EVENTS:
+            raise ValueError(f"text of an event must be one of {', '.join(EVENTS)}")
+        agent, last = _agent(centre, chat), next((m for m in chat.messages[::-1] if m["role"] == "CUSTOMER"), None)
+        content = None if action.text == "typing" or last is None else f'{{"messageId": "{last["id"]}"}}'
+        return centre.happen(chat, content_type=EVENTS[action.text], by=agent, content=content, **notify).id
+    centre.note("Agent", chat, type=action.action.upper(), role="AGENT")
+    if chat.agent:
+        centre.happen(chat, content_type=LEFT, by=chat.agent, **notify)
+        chat.agent = None
+    elif action.action == "leave":
+        raise ValueError(f"no agent is in chat {chat.contact[:8]}")
+    if action.action == "transfer":
+        chat.contacts.append(new_id())
+        centre.happen(chat, content_type=TRANSFERRED, **notify)
+        _agent(centre, chat)
+    elif action.action == "end":
+        centre.end(chat, **notify)
+    return None
+
+
+def _said(centre: ContactCentre, chat: Chat, action: Action, by: Participant, notify: dict[str, Any]) -> Item:
+    attached = action.action == "attach"
+    content_type = action.content_type or ("application/octet-stream" if attached else PLAIN)
+    kind: Literal["ATTACHMENT", "MESSAGE"] = "ATTACHMENT" if attached else "MESSAGE"
+    entry = centre.note(
+        "Agent",
+        chat,
+        type=kind,
+        content_type=content_type,
+        content=action.text,
+        display_name=by.name,
+    )
+    attachment = {
+        "AttachmentId": new_id(),
+        "AttachmentName": action.text,
+        "ContentType": content_type,
+        "Status": "APPROVED",
+    }
+    item = Item(
+        type=kind,
+        content_type=content_type,
+        content=None if attached else action.text,
+        contact_id=chat.contact_id,
+        at=entry["at"],
+        by=by,
+        visibility=action.visibility,
+        attachments=(attachment,) if attached else (),
+    )
+    return centre.say(chat, entry, item, **notify)
+
+
+def _agent(centre: ContactCentre, chat: Chat) -> Participant:
+    """Who serves the chat: after one has left, the next."""
+    if chat.agent is None:
+        chat.agents += 1
+        chat.agent = Participant(role="AGENT", name=f"Agent {chat.agents}")
+        centre.happen(chat, content_type=JOINED, by=chat.agent)
+    return chat.agent

@@ -1,0 +1,308 @@
+"""The public chat APIs: StartChatContact and StartContactStreaming of `connect`, and `connectparticipant`.
+
+Where AWS publishes no word on a behaviour, the line is marked (?): the bridge must be right either way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import regex
+
+from sandbox.double.chats import (
+    ACKNOWLEDGED,
+    CONTENT_TYPES,
+    DELIVERED,
+    INTERACTIVE,
+    LEFT,
+    PLAIN,
+    READ,
+    TYPING,
+    Chat,
+    Item,
+    Participant,
+    iso,
+    new_id,
+)
+from sandbox.double.connect import ContactCentre, check_details, customer_and_ours, invalid
+from sandbox.double.model import RefusedError
+
+Request = dict[str, Any]
+
+CONTENT_BYTES = 16384
+SENDABLE = CONTENT_TYPES - {INTERACTIVE}
+TOPICS = 2
+"""Streaming endpoints of one contact."""
+WEBSOCKET_SECONDS = 100
+TOPIC_ARN = regex.compile(r"arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w-]+")
+
+
+def start_chat_contact(centre: ContactCentre, request: Request) -> dict[str, Any]:
+    """A repeated ClientToken answers with the chat that it started, also when that has ended."""
+    key = ("StartChatContact", request.get("ClientToken", ""))
+    if key[1] and key in centre.started:
+        centre.repeated += 1
+        return centre.started[key]
+    check_details(request)
+    content_types = frozenset(request.get("SupportedMessagingContentTypes", [PLAIN]))
+    first = request.get("InitialMessage")
+    if first:
+        _check_content(first["ContentType"], first["Content"], content_types, invalid)
+    topic = request.get("ChatStreamingConfiguration", {}).get("StreamingEndpointArn")
+    if topic:
+        _check_topic(topic)
+    if centre.active_chats() >= centre.settings.chat_limit:
+        raise centre.chat_limit_reached("StartChatContact")
+    name, minutes = request["ParticipantDetails"]["DisplayName"], request.get("ChatDurationInMinutes")
+    source, ours = customer_and_ours(request)
+    chat = Chat(
+        contact=new_id(),
+        source=source,
+        destination=next((number.arn for number in centre.numbers.values() if number.number == ours), ours),
+        subtype="connect:Chat",
+        started_at=centre.now(),
+        seconds=minutes and minutes * 60.0,
+        display_name=name,
+        attributes=request.get("Attributes", {}),
+        streaming=[topic] if topic else [],
+        content_types=content_types,
+        by_integration=False,
+        connected=False,
+        initial_message=(first["ContentType"], first["Content"]) if first else None,
+        customer=Participant(role="CUSTOMER", name=name),
+    )
+    centre.open(chat)
+    token = f"participant-{new_id()}"
+    centre.participants[token] = chat
+    entry = centre.note(
+        "StartChatContact",
+        chat,
+        new_chat=True,
+        type="MESSAGE" if first else None,
+        content_type=first and first["ContentType"],
+        content=first and first["Content"],
+        role="CUSTOMER",
+        display_name=name,
+        attributes=chat.attributes,
+        streaming_topic_arn=topic,
+    )
+    if first:
+        chat.answers["StartChatContact", ""] = entry  # said once the flow begins
+    answer = {"ContactId": chat.contact, "ParticipantId": chat.customer.id, "ParticipantToken": token}
+    if topic:
+        answer["StreamingId"] = new_id()
+    if key[1]:
+        centre.started[key] = answer
+    return answer
+
+
+def start_contact_streaming(centre: ContactCentre, request: Request) -> dict[str, Any]:
+    key = ("StartContactStreaming", request.get("ClientToken", ""))
+    if key[1] and key in centre.started:
+        centre.repeated += 1
+        return centre.started[key]
+    centre.active_chats()
+    chat = next((c for c in centre.chats if request["ContactId"] in c.contacts and c.ended_at is None), None)
+    if chat is None:
+        raise RefusedError("ResourceNotFoundException", "There is no such contact")
+    topic = request["ChatStreamingConfiguration"]["StreamingEndpointArn"]
+    _check_topic(topic)
+    if len(chat.streaming) >= TOPICS:
+        raise RefusedError("LimitExceededException", f"A contact has at most {TOPICS} streaming endpoints")
+    chat.streaming.append(topic)
+    centre.note("StartContactStreaming", chat, streaming_topic_arn=topic)
+    answer = {"StreamingId": new_id()}
+    if key[1]:
+        centre.started[key] = answer
+    return answer
+
+
+def create_participant_connection(centre: ContactCentre, request: Request) -> dict[str, Any]:
+    """The flow starts with the first connection: a WebSocket's, or ConnectParticipant of a chat that is streamed."""
+    chat = centre.participants.get(request["ParticipantToken"])
+    if chat is None or not centre.is_active(chat):  # a chat that was not connected to in time has ended
+        raise _denied()
+    kinds, now = request.get("Type", []), centre.now()
+    if "WEBRTC_CONNECTION" in kinds:
+        raise _broken("WEBRTC_CONNECTION is not for chats")
+    answer: dict[str, Any] = {}
+    if "CONNECTION_CREDENTIALS" in kinds:
+        token, expiry = f"connection-{new_id()}", now + centre.settings.connection_token_seconds
+        centre.connections[token] = (chat, expiry)  # (?) the tokens before it live on
+        answer["ConnectionCredentials"] = {"ConnectionToken": token, "Expiry": iso(expiry)}
+    if "WEBSOCKET" in kinds:
+        url = f"wss://participant.connect.invalid/{new_id()}"
+        answer["Websocket"] = {"Url": url, "ConnectionExpiry": iso(now + WEBSOCKET_SECONDS)}
+    centre.note("CreateParticipantConnection", chat, role="CUSTOMER")
+    if not chat.connected and ("WEBSOCKET" in kinds or (request.get("ConnectParticipant") and chat.streaming)):
+        centre.begin(chat)
+        if chat.initial_message:
+            said = centre.said(chat, *chat.initial_message, at=now)
+            centre.say(chat, chat.answers["StartChatContact", ""], said)
+    return answer
+
+
+def send_message(centre: ContactCentre, request: Request) -> dict[str, Any]:
+    chat = _chat(centre, request)
+    _check_content(request["ContentType"], request["Content"], chat.content_types, _broken)
+    if (before := _repeated(centre, chat, "SendMessage", request)) is not None:
+        return before
+    entry = centre.note(
+        "SendMessage", chat, type="MESSAGE", content_type=request["ContentType"], content=request["Content"]
+    )
+    said = centre.said(chat, request["ContentType"], request["Content"], at=entry["at"])
+    centre.say(chat, entry, said)
+    return _remember(chat, "SendMessage", request, {"Id": said.id, "AbsoluteTime": iso(said.at)})
+
+
+def send_event(centre: ContactCentre, request: Request) -> dict[str, Any]:
+    chat = _chat(centre, request)
+    content_type, content = request["ContentType"], request.get("Content")
+    if content_type not in (TYPING, ACKNOWLEDGED, DELIVERED, READ):
+        raise _broken(f"ContentType {content_type} is not an event that a participant sends")
+    if content_type in (DELIVERED, READ) and not _names_a_message(content):
+        raise _broken('Content must be a JSON object with a "messageId"')
+    if (before := _repeated(centre, chat, "SendEvent", request)) is not None:
+        return before
+    centre.note("SendEvent", chat, type="EVENT", content_type=content_type, content=content, role="CUSTOMER")
+    item = centre.happen(chat, content_type=content_type, content=content, by=chat.customer)
+    return _remember(chat, "SendEvent", request, {"Id": item.id, "AbsoluteTime": iso(item.at)})
+
+
+def disconnect_participant(centre: ContactCentre, request: Request) -> dict[str, Any]:
+    """(?) The customer's leaving ends the chat, whoever else is in it."""
+    chat = _chat(centre, request)
+    entry = centre.note("DisconnectParticipant", chat, type="DISCONNECT", role="CUSTOMER")
+    centre.happen(chat, content_type=LEFT, by=chat.customer)
+    centre.end(chat, entry["at"])
+    return {}
+
+
+def get_transcript(centre: ContactCentre, request: Request) -> dict[str, Any]:
+    """What the customer may see, a page at a time, by default the last 15 from the last backward."""
+    chat = _chat(centre, request)
+    items = [item for item in chat.transcript if item.for_customer]
+    forward = request.get("ScanDirection", "BACKWARD") == "FORWARD"
+    size = request.get("MaxResults") or 15
+    at = _position(items, request, forward=forward)
+    low, high = (at, at + size) if forward else (max(0, at - size), at)
+    page = items[low:high]
+    if request.get("SortOrder", "DESCENDING") == "DESCENDING":
+        page = page[::-1]
+    centre.note("GetTranscript", chat)
+    answer = {"InitialContactId": chat.contact, "Transcript": [_transcribed(item) for item in page]}
+    more = high < len(items) if forward else low > 0
+    return answer | ({"NextToken": str(high if forward else low)} if more else {})
+
+
+def get_attachment(centre: ContactCentre, request: Request) -> dict[str, Any]:
+    chat, seconds = _chat(centre, request), request.get("UrlExpiryInSeconds", 300)
+    for item in chat.transcript:
+        for attachment in item.attachments:
+            if attachment["AttachmentId"] == request["AttachmentId"]:
+                centre.note("GetAttachment", chat)
+                name = attachment["AttachmentName"].replace(" ", "%20")
+                url = f"https://attachments.connect.invalid/{attachment['AttachmentId']}/{name}"
+                return {"Url": url, "UrlExpiry": iso(centre.now() + seconds), "AttachmentSizeInBytes": 1024}
+    raise _broken("there is no such attachment in this chat")
+
+
+CONNECT_HANDLERS: dict[str, Callable[[ContactCentre, Request], dict[str, Any]]] = {
+    "StartChatContact": start_chat_contact,
+    "StartContactStreaming": start_contact_streaming,
+}
+PARTICIPANT_HANDLERS: dict[str, Callable[[ContactCentre, Request], dict[str, Any]]] = {
+    "CreateParticipantConnection": create_participant_connection,
+    "SendMessage": send_message,
+    "SendEvent": send_event,
+    "DisconnectParticipant": disconnect_participant,
+    "GetTranscript": get_transcript,
+    "GetAttachment": get_attachment,
+}
+"""The operations that the double plays, by service."""
+
+
+def _chat(centre: ContactCentre, request: Request) -> Chat:
+    """A chat that has ended, a token that has expired and one that never was look the same."""
+    chat, expiry = centre.connections.get(request["ConnectionToken"], (None, 0.0))
+    # (?) who has a token but was never connected is presumed to be refused likewise
+    if chat is None or centre.now() >= expiry or not centre.is_active(chat) or not chat.connected:
+        raise _denied()
+    return chat
+
+
+def _repeated(centre: ContactCentre, chat: Chat, operation: str, request: Request) -> dict[str, Any] | None:
+    before = chat.answers.get((operation, request.get("ClientToken", "")))
+    if before is not None:
+        centre.repeated += 1
+    return before
+
+
+def _remember(chat: Chat, operation: str, request: Request, answer: dict[str, Any]) -> dict[str, Any]:
+    if token := request.get("ClientToken"):
+        chat.answers[operation, token] = answer
+    return answer
+
+
+def _check_content(
+    content_type: str, content: str, supported: frozenset[str], error: Callable[[str], RefusedError]
+) -> None:
+    if content_type not in SENDABLE or content_type not in supported:
+        raise error(f"ContentType {content_type} is not supported on this contact")
+    if len(content.encode("utf-8", "surrogatepass")) > CONTENT_BYTES:
+        raise error(f"Content is over {CONTENT_BYTES} bytes")
+
+
+def _check_topic(arn: str) -> None:
+    if not TOPIC_ARN.fullmatch(arn):  # the pattern has no room for .fifo
+        raise invalid("StreamingEndpointArn must be the ARN of a standard SNS topic")
+
+
+def _names_a_message(content: str | None) -> bool:
+    try:
+        return isinstance(json.loads(content or "")["messageId"], str)
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
+def _position(items: list[Item], request: Request, *, forward: bool) -> int:
+    """Where in the transcript a page begins: the index after the last item of a backward one."""
+    if token := request.get("NextToken"):
+        if not token.isdecimal():
+            raise _broken("NextToken is not ours")
+        return int(token)
+    start = request.get("StartPosition", {})
+    after = 0 if forward else 1
+    if "Id" in start:
+        return next((n + after for n, item in enumerate(items) if item.id == start["Id"]), 0)
+    if "AbsoluteTime" in start:
+        return sum(iso(item.at) < start["AbsoluteTime"] for item in items)
+    if "MostRecent" in start:
+        return max(0, len(items) - int(start["MostRecent"]))
+    return 0 if forward else len(items)
+
+
+def _transcribed(item: Item) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "AbsoluteTime": iso(item.at),
+        "Content": item.content,
+        "ContentType": item.content_type,
+        "Id": item.id,
+        "Type": item.type,
+        "ContactId": item.contact_id,
+    }
+    if item.by:
+        said |= {"ParticipantId": item.by.id, "ParticipantRole": item.by.role, "DisplayName": item.by.name}
+    if item.attachments:
+        said["Attachments"] = list(item.attachments)
+    return said
+
+
+def _denied() -> RefusedError:
+    return RefusedError("AccessDeniedException", "Access denied")
+
+
+def _broken(message: str) -> RefusedError:
+    return RefusedError("ValidationException", message)
