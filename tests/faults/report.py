@@ -18,8 +18,8 @@ def heading(plan: Plan) -> str:
         f"seed {plan.seed}: {plan.texts:,} texts in {plan.conversations:,} conversations, {plan.rate:g} a second;\n"
         f"Lambda's pauses between asynchronous tries are {plan.shorter:g} times shorter than AWS's,\n"
         f"the queue forgets deduplication ids after {plan.window:g} s instead of 300 s;\n"
-        f"the bridge has {plan.intakes} + {plan.forwards} processes, the naive one {plan.naives}: what finds none free waits\n"
-        "in Lambda's queue, which spares it much of an outage"
+        f"the bridge has {plan.intakes} + {plan.forwards} processes, the naive one {plan.naives}: "
+        "what finds none\nfree waits in Lambda's queue, which spares it much of an outage"
     )
 
 
