@@ -1,0 +1,106 @@
+"""The reply-intake function: puts what is for the phone, and the end of a chat, on that chat's group of the replies
+queue. It knows no phones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from bridge import reporting, sdk
+from bridge.errors import BridgeError, MalformedNotificationError
+from bridge.known import Facts
+from bridge.ledger import Ledger
+from bridge.notification import Notification
+from bridge.queues import Conversations, Failed
+from bridge.settings import ReplyIntakeSettings
+from bridge.streamed import Streamed, unread_key
+
+STAGE = "reply-intake"
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+class ReplyIntake:
+    """Takes notifications in. Raises LedgerError or QueueError: Lambda then hands the same event in again."""
+
+    def __init__(self, *, replies: Conversations, failed: Failed, ledger: Ledger) -> None:
+        self._replies, self._failed, self._ledger = replies, failed, ledger
+
+    def take(self, notification: Notification) -> None:
+        """Everything ends somewhere: on its chat, counted as nothing for the phone, or in failed with its reason."""
+        try:
+            streamed = Streamed.from_notification(notification)
+        except MalformedNotificationError as exc:
+            self._fail(notification, exc)
+            return
+        if streamed.kind == "nothing":
+            reporting.count({"RepliesIgnored": 1})
+            return
+        self._replies.put(
+            notification.to_entry(), conversation=streamed.initial_contact_id, text_key=streamed.message_id
+        )
+
+    def _fail(self, notification: Notification, error: BridgeError) -> None:
+        text_key = unread_key(notification.message_id)
+        self._failed.put(
+            notification.to_entry(),
+            error,
+            conversation=text_key,  # it belongs to none
+            deduplication_id=text_key,
+            text_key=text_key,
+        )
+        self._ledger.failed(text_key, Facts(sns_message_id=notification.message_id), error, stage=STAGE)
+        reporting.text_failed(text_key, error, what="reply")
+        reporting.count({"RepliesFailed": 1})
+
+
+def reply_intake(event: Mapping[str, Any], *, taker: ReplyIntake) -> None:
+    """In the order in which they were said; all are tried before the first error is raised.
+
+    An event that is not from SNS raises MalformedNotificationError; Lambda then puts it, whole, on undelivered.
+    """
+    records = event.get("Records")
+    if not isinstance(records, list) or not records:
+        raise MalformedNotificationError("the event is not from SNS: it has no Records")
+    notifications, trouble = [], list[BridgeError]()
+    for record in records:
+        try:
+            notifications.append(Notification.from_record(record))
+        except MalformedNotificationError as exc:
+            trouble.append(exc)
+    for notification in sorted(notifications, key=_said_at):
+        try:
+            taker.take(notification)
+        except BridgeError as exc:
+            trouble.append(exc)
+    if trouble:
+        raise trouble[0]
+
+
+def _said_at(notification: Notification) -> datetime:
+    try:
+        return Streamed.from_notification(notification).sent_at or _LAST
+    except MalformedNotificationError:
+        return _LAST
+
+
+@cache
+def _collaborators() -> ReplyIntake:
+    settings = ReplyIntakeSettings.from_environment(os.environ)
+    sqs = sdk.sqs()
+    return ReplyIntake(
+        replies=Conversations(client=sqs, url=settings.replies_queue_url),
+        failed=Failed(client=sqs, url=settings.failed_queue_url, stage=STAGE),
+        ledger=Ledger(client=sdk.dynamodb(), table=settings.ledger_table, stage=STAGE),
+    )
+
+
+@reporting.metrics.log_metrics(raise_on_empty_metrics=False)
+def handler(event: dict[str, Any], _context: object) -> None:
+    reply_intake(event, taker=_collaborators())
+
+
+if "LAMBDA_TASK_ROOT" in os.environ:  # in Lambda: a cold start has a whole processor before the first event
+    _collaborators()
