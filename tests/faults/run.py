@@ -65,7 +65,7 @@ class Plan:
     """By how much Lambda's pauses between asynchronous tries are shortened, for both bridges alike."""
     visibility: float = 42.0
     """Of the conversations queue: six times function_timeout, as the stack has it; more than it at the least."""
-    drain: float = 300.0
+    drain: float = 900.0
 
 
 @dataclass(slots=True, kw_only=True)
