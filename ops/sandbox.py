@@ -1,4 +1,4 @@
-"""`bridge sandbox up|down|status`: the whole bridge on this machine."""
+"""`bridge sandbox up|down|status`, and what is played in it by hand: the whole bridge on this machine."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
+from ops import chats
 from sandbox import local
 from sandbox.local import Sandbox
 
@@ -151,3 +152,6 @@ def _taken(sandbox: Sandbox) -> str:
 def _short(path: Path) -> str:
     """The path as seen from here, where that is shorter."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+chats.register(app)

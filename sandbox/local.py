@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+import tomllib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -33,6 +34,7 @@ REGION = "us-east-1"
 PORT, DOUBLE_PORT = 4566, 4567
 HEALTHY_WITHIN = 60.0
 
+_DOUBLE_PLAYS = ("connect", "connectparticipant", "pinpoint-sms-voice-v2")
 _CDK_ADDS = "Subprocess exited with error"  # after what our app has said already
 _NO_USER_SETTINGS: dict[str, Any] = {
     "profile": (None, None, None, None),
@@ -139,11 +141,11 @@ class Sandbox:
         return Double(self.double_url)
 
     def client(self, service: str, config: ClientConfig | None = None) -> Any:
-        """A boto3 client of the local AWS; `connect` is the double's."""
+        """A boto3 client of the local AWS; the contact centre's and SMS's are the double's."""
         session: Any = boto3.session.Session(botocore_session=BotocoreSession(_NO_USER_SETTINGS), region_name=REGION)
         return session.client(
             service,
-            endpoint_url=self.double_url if service == "connect" else self.endpoint_url,
+            endpoint_url=self.double_url if service in _DOUBLE_PLAYS else self.endpoint_url,
             aws_access_key_id=ACCOUNT,  # MiniStack takes the account from it
             aws_secret_access_key="sandbox",  # noqa: S106
             config=ClientConfig(max_pool_connections=32, proxies={}).merge(config or ClientConfig()),
@@ -174,7 +176,8 @@ class Sandbox:
         for part in ("logs", "tmp", "home"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         on_step(f"start local AWS (port {self.port}) and contact centre (port {self.double_port})")
-        self._launch("double", [sys.executable, "-m", "sandbox.double", "--port", str(self.double_port)])
+        ports = ["--port", str(self.double_port), "--aws", self.endpoint_url]
+        self._launch("double", [sys.executable, "-m", "sandbox.double", *ports])
         self._launch("ministack", [ROOT / ".venv-ministack/bin/python", "-m", "ministack"])
         with self._cdk("synth", *self._synth(config)) as synth:
             self._healthy("double", f"{self.double_url}/_double/status")
@@ -210,6 +213,9 @@ class Sandbox:
         on_step("check the queue's event source mapping")
         self._mapping_enabled()
         shutil.copyfile(config, self.folder / "bridge.toml")
+        with self.double() as double:
+            numbers = tomllib.loads(config.read_text(encoding="utf-8"))["numbers"]  # synth found them well-formed
+            double.know([{"number": number["number"], "arn": number["arn"]} for number in numbers])
         self.config = str(config)
         self._save()
 
@@ -246,6 +252,8 @@ class Sandbox:
                 "S3_DATA_DIR": str(self.folder / "tmp/s3"),
                 "STATE_DIR": str(self.folder / "tmp/state"),
                 "AWS_ENDPOINT_URL_CONNECT": self.double_url,
+                "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": self.double_url,
+                "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": self.double_url,
                 # Lambda's pause before an asynchronous second try is a minute; here a test waits for it.
                 "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.5",
                 # Listeners on fixed ports and a look for containers to clean up: none of them ours.

@@ -76,8 +76,8 @@ class Chat:
     by_integration: bool = True
     connected: bool = True
     """Whether the customer's first connection was made. Until then the flow has not begun."""
-    initial_message: tuple[str, str] | None = None
-    """Content type and content; it is said once the flow begins."""
+    initial_message: dict[str, Any] | None = None
+    """The journal's line of it; it is said once the flow begins."""
     messages: list[dict[str, Any]] = field(default_factory=list)
     transcript: list[Item] = field(default_factory=list)
     ended_at: float | None = None

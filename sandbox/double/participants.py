@@ -70,7 +70,6 @@ def start_chat_contact(centre: ContactCentre, request: Request) -> dict[str, Any
         content_types=content_types,
         by_integration=False,
         connected=False,
-        initial_message=(first["ContentType"], first["Content"]) if first else None,
         customer=Participant(role="CUSTOMER", name=name),
     )
     centre.open(chat)
@@ -88,8 +87,7 @@ def start_chat_contact(centre: ContactCentre, request: Request) -> dict[str, Any
         attributes=chat.attributes,
         streaming_topic_arn=topic,
     )
-    if first:
-        chat.answers["StartChatContact", ""] = entry  # said once the flow begins
+    chat.initial_message = entry if first else None
     answer = {"ContactId": chat.contact, "ParticipantId": chat.customer.id, "ParticipantToken": token}
     if topic:
         answer["StreamingId"] = new_id()
@@ -138,9 +136,8 @@ def create_participant_connection(centre: ContactCentre, request: Request) -> di
     centre.note("CreateParticipantConnection", chat, role="CUSTOMER")
     if not chat.connected and ("WEBSOCKET" in kinds or (request.get("ConnectParticipant") and chat.streaming)):
         centre.begin(chat)
-        if chat.initial_message:
-            said = centre.said(chat, *chat.initial_message, at=now)
-            centre.say(chat, chat.answers["StartChatContact", ""], said)
+        if entry := chat.initial_message:
+            centre.say(chat, entry, centre.said(chat, entry["content_type"], entry["content"], at=now))
     return answer
 
 

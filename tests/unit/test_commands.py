@@ -25,7 +25,8 @@ def named() -> set[str]:
 
 def test_the_readme_names_every_command() -> None:
     assert named() == {
-        "sandbox up", "sandbox down", "sandbox status", "replay", "failed redrive", "demo",
+        "sandbox up", "sandbox down", "sandbox status", "sandbox text", "sandbox reply", "sandbox transfer",
+        "sandbox end", "sandbox chats", "replay", "failed redrive", "demo",
     }  # fmt: skip
 
 
@@ -41,6 +42,8 @@ def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixtur
         ("nothing", "No such command 'nothing'"),
         ("replay", "Missing argument 'PATH...'"),
         ("replay x.json --direct --to +12125550101", "leave out --to and --from"),
+        ("sandbox text 555 hello", "555 is no number such as +14255550182"),
+        ("sandbox reply 1a2b hello --name none-is-up", "no sandbox named none-is-up is up"),
         ("failed redrive --sandbox none-is-up", "no sandbox named none-is-up is up"),
     ],
 )
