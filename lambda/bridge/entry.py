@@ -85,19 +85,22 @@ def conversations(event: Mapping[str, Any]) -> tuple[list[list[Entry]], int]:
 def by_conversation(event: Mapping[str, Any], kind: type[E]) -> tuple[list[list[E]], int]:
     """A batch's entries by message group, each in order, and how many had arrived out of order.
 
-    SNS promises no order, so what is received together is sorted by the time at which it was published.
+    SNS promises no order, so what is received together for the first time is sorted by the time at which it was
+    published. What has been received before stays ahead: some of its parts may be shown already.
     """
     by_group: dict[str, list[E]] = {}
     for record in event["Records"]:
         entry = kind.from_record(record)
         by_group.setdefault(entry.group, []).append(entry)
     out_of_order = sum(_overtaken(entries) for entries in by_group.values())
-    return [sorted(entries, key=lambda entry: entry.order) for entries in by_group.values()], out_of_order
+    return [
+        sorted(entries, key=lambda entry: (-entry.receive_count, entry.order)) for entries in by_group.values()
+    ], out_of_order
 
 
 def _overtaken(entries: Sequence[Entry]) -> int:
     latest, count = float("-inf"), 0
     for entry in entries:
-        count += entry.order < latest
+        count += entry.order < latest and entry.receive_count == 1
         latest = max(latest, entry.order)
     return count

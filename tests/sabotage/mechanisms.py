@@ -76,7 +76,16 @@ _GROUPS = (
     _lambda(
         "order/no-sort-by-timestamp",
         "test_entry.py::test_texts_of_a_batch_are_sorted_by_the_time_at_which_they_were_sent_and_the_overtaken_are_counted",
-        Edit("lambda/bridge/entry.py", "[sorted(entries, key=lambda entry: entry.order) for", "[list(entries) for"),
+        Edit(
+            "lambda/bridge/entry.py",
+            "[sorted(entries, key=lambda entry: (-entry.receive_count, entry.order)) for",
+            "[list(entries) for",
+        ),
+    ),
+    _lambda(
+        "order/before-what-was-tried",
+        "test_entry.py::test_nothing_is_sorted_ahead_of_a_text_that_was_received_before",
+        Edit("lambda/bridge/entry.py", "(-entry.receive_count, entry.order)", "entry.order"),
     ),
 )
 

@@ -43,3 +43,17 @@ def test_what_is_no_notification_keeps_its_place_by_the_time_it_was_queued() -> 
     ((first, second),), _ = conversations({"Records": records})
     assert (first.notification, second.inbound_sms().body) == (None, "hi")
     assert first.text_key == first.entry_id
+
+
+def test_nothing_is_sorted_ahead_of_a_text_that_was_received_before() -> None:
+    """Its first parts may be shown already: another text must not stand between them and the others."""
+    earlier = NOON - timedelta(seconds=1)
+    records = [
+        sqs_record(payload("long"), sent_at=NOON, receive_count=3),
+        sqs_record(payload("second"), sent_at=earlier, receive_count=2),
+        sqs_record(payload("fourth"), sent_at=NOON, receive_count=1),
+        sqs_record(payload("third"), sent_at=earlier, receive_count=1),
+    ]
+    (texts,), out_of_order = conversations({"Records": records})
+    assert [text.inbound_sms().body for text in texts] == ["long", "second", "third", "fourth"]
+    assert out_of_order == 1, "counted at the first receive only"
