@@ -28,7 +28,6 @@ from constructs import IConstruct
 from bridge.backoff import receives_possible
 from bridge.config import CONNECT_TIMEOUT, STORE_TIMEOUT
 from infra.config import Limits
-from infra.pinned import CONVERSATIONS
 
 
 def attach(app: App, *, limits: Limits) -> None:
@@ -53,11 +52,14 @@ class Finding:
 def findings(template: Mapping[str, Any], *, limits: Limits) -> Iterator[Finding]:
     """Where the times of a synthesised stack do not fit one another. infra.config says it earlier of bridge.toml."""
     resources = template["Resources"]
-    queue = resources[CONVERSATIONS]["Properties"]
-    (mapping,) = (r["Properties"] for r in resources.values() if r["Type"] == "AWS::Lambda::EventSourceMapping")
-    forward = mapping["FunctionName"]["Ref"]
-    timeout = resources[forward]["Properties"]["Timeout"]
+    for mapping in (r["Properties"] for r in resources.values() if r["Type"] == "AWS::Lambda::EventSourceMapping"):
+        queue_id, function_id = mapping["EventSourceArn"]["Fn::GetAtt"][0], mapping["FunctionName"]["Ref"]
+        yield from _of_mapping(resources, queue_id, function_id, limits)
 
+
+def _of_mapping(resources: Mapping[str, Any], queue_id: str, function_id: str, limits: Limits) -> Iterator[Finding]:
+    queue = resources[queue_id]["Properties"]
+    timeout = resources[function_id]["Properties"]["Timeout"]
     receives = queue["RedrivePolicy"]["maxReceiveCount"]
     possible = receives_possible(
         retry_first=limits.retry_first,
@@ -68,21 +70,22 @@ def findings(template: Mapping[str, Any], *, limits: Limits) -> Iterator[Finding
     if receives <= 2 * possible:
         yield Finding(
             "Receives",
-            CONVERSATIONS,
-            f"SQS would give up a text after {receives} receives, forward itself may need {possible}: "
+            queue_id,
+            f"SQS would give up a text after {receives} receives, the bridge itself may need {possible}: "
             "leave more than twice as many",
         )
     if queue["VisibilityTimeout"] < 6 * timeout:
         yield Finding(
             "Visibility",
-            CONVERSATIONS,
-            f"visible again after {queue['VisibilityTimeout']} s, less than 6 times forward's time-out of {timeout} s",
+            queue_id,
+            f"visible again after {queue['VisibilityTimeout']} s, less than 6 times the function's time-out of "
+            f"{timeout} s",
         )
     call = CONNECT_TIMEOUT + limits.call_timeout + STORE_TIMEOUT
     if limits.batch_deadline + call >= timeout:
         yield Finding(
             "Deadline",
-            forward,
+            function_id,
             f"times out after {timeout} s, when a call and its note in the ledger ({call:g} s), begun just before the "
             f"batch deadline of {limits.batch_deadline:g} s, may be under way",
         )

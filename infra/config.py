@@ -25,11 +25,14 @@ from infra.places import Loc, line_numbers, place, syntax_mistake
 from infra.values import (
     ARN,
     EXAMPLE_ARN,
+    EXAMPLE_INSTANCE,
     REGION,
     Attributes,
+    ContactFlowId,
     ContentType,
     DisplayName,
     Flag,
+    InstanceArn,
     Keyword,
     duration,
     length,
@@ -88,6 +91,8 @@ class ConfigError(Exception):
         )
 
 
+Delivery = Annotated[str, one_of("integration-event", "start-chat")]
+
 # --- the settings: README.md says what each does ---------------------------------------------------------
 
 
@@ -114,6 +119,7 @@ class Limits(_Section):
     """Rates in calls per second, durations in seconds, lengths in UTF-16 code units."""
 
     connect_rate: Annotated[float, BeforeValidator(rate)] = 14.0
+    sms_rate: Annotated[float, BeforeValidator(rate)] = 1.0
     max_concurrency: Annotated[int, whole_number(2, 1000)] = 4
     part_length: Annotated[int, whole_number(64, 1024)] = 1024
     mark_late_after: Annotated[float, duration("0s", "14d")] = 15 * 60.0
@@ -134,8 +140,17 @@ class Operation(_Section):
     log_level: Annotated[str, one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")] = "INFO"
 
 
+class StartChat(_Section):
+    """How chats are started where delivery is start-chat."""
+
+    instance_arn: InstanceArn | None = None
+    contact_flow_id: ContactFlowId | None = None
+    chat_duration: Annotated[float, duration("1h", "7d")] = 25 * HOUR
+    first_text: Annotated[str, one_of("message", "initial-message")] = "message"
+
+
 class Number(_Section):
-    """One of our numbers; `display_name` and `attributes` go over those for every number."""
+    """One of our numbers; `display_name`, `attributes` and so on go over those for every number."""
 
     number: Annotated[
         str,
@@ -145,6 +160,9 @@ class Number(_Section):
     display_name: DisplayName | None = None
     attributes: Attributes
     streaming_topic_arn: Annotated[str, BeforeValidator(topic_arn)] | None = None
+    delivery: Delivery | None = None
+    instance_arn: InstanceArn | None = None
+    contact_flow_id: ContactFlowId | None = None
 
 
 class BridgeConfig(_Section):
@@ -159,6 +177,8 @@ class BridgeConfig(_Section):
         ),
     ] = "SmsToConnect"
     runtime: Annotated[str, one_of("python3.11", "python3.12", "python3.13", "python3.14")] = "python3.13"
+    delivery: Delivery = "integration-event"
+    start_chat: StartChat = StartChat()
     chat: Chat = Chat()
     limits: Limits = Limits()
     operation: Operation = Operation()
@@ -175,13 +195,44 @@ class BridgeConfig(_Section):
                 "display_name": number.display_name or self.chat.display_name,
                 "attributes": {**self.attributes, **number.attributes},
                 "streaming_topic_arn": number.streaming_topic_arn,
+                "start_chat": self._start_chat(number),
             }
             for number in self.numbers
         }
         return json.dumps({"chat": chat, "limits": limits, "routes": routes}, sort_keys=True, indent=1) + "\n"
 
+    def starts_chats(self, number: Number) -> bool:
+        """Whether this number's texts go through the public chat APIs."""
+        return (number.delivery or self.delivery) == "start-chat"
+
+    def contact_flow(self, number: Number) -> tuple[str | None, str | None]:
+        """ARN of the instance and id of the flow in which this number's chats start."""
+        start = self.start_chat
+        return number.instance_arn or start.instance_arn, number.contact_flow_id or start.contact_flow_id
+
+    def contact_flows(self) -> Mapping[str, tuple[str, ...]]:
+        """ARN of each instance in which chats are started, with those of the contact flows used there."""
+        flows: dict[str, set[str]] = {}
+        for number in self.numbers:
+            instance_arn, contact_flow_id = self.contact_flow(number)
+            if self.starts_chats(number) and instance_arn:
+                flows.setdefault(instance_arn, set()).add(f"{instance_arn}/contact-flow/{contact_flow_id}")
+        return {instance: tuple(sorted(arns)) for instance, arns in sorted(flows.items())}
+
+    def _start_chat(self, number: Number) -> Mapping[str, Any] | None:
+        if not self.starts_chats(number):
+            return None
+        instance_arn, contact_flow_id = self.contact_flow(number)
+        return {
+            "instance_id": (instance_arn or "").rpartition("/")[2],
+            "contact_flow_id": contact_flow_id,
+            "chat_minutes": int(self.start_chat.chat_duration // 60),
+            "first_text": self.start_chat.first_text,
+        }
+
 
 _SECTIONS: dict[str, type[_Section]] = {
+    "start_chat": StartChat,
     "chat": Chat,
     "limits": Limits,
     "operation": Operation,
@@ -273,6 +324,7 @@ def _mistakes_between_settings(raw: Mapping[str, Any], faulty: set[Loc]) -> Iter
     yield from _limits_mistakes(raw, faulty)
     yield from _chat_mistakes(raw, faulty)
     yield from _numbers_mistakes(raw)
+    yield from _start_chat_mistakes(raw, faulty)
     yield from _attributes_mistakes(raw, faulty)
 
 
@@ -392,8 +444,41 @@ def _numbers_mistakes(raw: Mapping[str, Any]) -> Iterator[_Found]:
             )
 
 
+def _start_chat_mistakes(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_Found]:
+    """A number whose chats the bridge starts needs to know where."""
+    general = raw.get("start_chat") if isinstance(raw.get("start_chat"), dict) else {}
+    for index, entry in enumerate(raw["numbers"] if isinstance(raw.get("numbers"), list) else []):
+        if not isinstance(entry, dict) or entry.get("delivery", raw.get("delivery")) != "start-chat":
+            continue
+        for name, example in (
+            ("instance_arn", EXAMPLE_INSTANCE),
+            ("contact_flow_id", "12345678-1234-1234-1234-123456789012"),
+        ):
+            places: tuple[Loc, Loc] = (("numbers", index, name), ("start_chat", name))
+            if name not in entry and name not in (general or {}) and not faulty.intersection(places):
+                yield (
+                    ("numbers", index),
+                    f"start-chat delivery needs {name}",
+                    f'{name} = "{example}" here, or in [start_chat] for all numbers',
+                )
+    instances = [(("start_chat", "instance_arn"), (general or {}).get("instance_arn"))]
+    numbers = raw["numbers"] if isinstance(raw.get("numbers"), list) else []
+    regions = {_region(entry.get("arn")) for entry in numbers if isinstance(entry, dict)} - {None}
+    for index, entry in enumerate(numbers):
+        if isinstance(entry, dict):
+            instances.append((("numbers", index, "instance_arn"), entry.get("instance_arn")))  # type: ignore[arg-type]
+    for loc, arn in instances:
+        region = _region(arn)
+        if region and regions and region not in regions:
+            yield loc, f"is in {region}, the numbers are not", "an instance in the numbers' Region"
+
+
 def _region(arn: object) -> str | None:
-    found = re.fullmatch(f"{ARN}:(?:sms-voice|sns):({REGION}):[0-9]{{12}}:.+", arn) if isinstance(arn, str) else None
+    found = (
+        re.fullmatch(f"{ARN}:(?:sms-voice|sns|connect):({REGION}):[0-9]{{12}}:.+", arn)
+        if isinstance(arn, str)
+        else None
+    )
     return found[1] if found else None
 
 

@@ -83,6 +83,11 @@ class BridgeFunction(Construct):
             "xray:PutTraceSegments", "xray:PutTelemetryRecords", reason="X-Ray knows no resources for writing traces."
         )
 
+    @property
+    def sid(self) -> str:
+        """Its name as statement ids spell it."""
+        return self.name.title().replace("_", "")
+
     def may(self, *actions: str, on: str) -> None:
         """Let the function call these, on this resource only."""
         self.policy.add_statements(iam.PolicyStatement(actions=[*actions], resources=[on]))

@@ -43,6 +43,11 @@ class BridgeKey(Construct):
         topics = f"arn:{Aws.PARTITION}:sns:{Aws.REGION}:{Aws.ACCOUNT_ID}:*"
         self._admit(f"SnsTo{to}", sns, MESSAGES, {"ArnLike": {"aws:SourceArn": topics}})
 
+    def admit_connect(self, instances: Sequence[str]) -> None:
+        """Connect itself, for what it streams of chats in these instances."""
+        connect = iam.ServicePrincipal("connect.amazonaws.com")
+        self._admit("ConnectToStreaming", connect, MESSAGES, {"ArnEquals": {"aws:SourceArn": list(instances)}})
+
     def admit_logs(self) -> None:
         """CloudWatch Logs, for the log groups that CloudFormation names after this stack."""
         logs = iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")
@@ -68,7 +73,7 @@ class BridgeKey(Construct):
         sid: str,
         principal: iam.IPrincipal,
         actions: Sequence[str],
-        conditions: Mapping[str, Mapping[str, str]] | None = None,
+        conditions: Mapping[str, Mapping[str, str | list[str]]] | None = None,
     ) -> None:
         self.key.add_to_resource_policy(
             iam.PolicyStatement(

@@ -23,7 +23,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 ROOT = Path(__file__).parent.parent
-SERVICES = ("connect", "dynamodb", "sqs")
+SERVICES = ("connect", "connectparticipant", "dynamodb", "pinpoint-sms-voice-v2", "sqs")
 """Those that the functions call: of all others, botocore's models stay behind."""
 FIXED_TIME = 315532800
 """1980-01-01 UTC, the first day that a zip archive knows."""

@@ -31,20 +31,26 @@ class ConversationsQueue(Construct):
         max_receive_count: int,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.queue = sqs.Queue(
-            self,
-            "Queue",
-            fifo=True,
-            content_based_deduplication=False,
-            deduplication_scope=sqs.DeduplicationScope.MESSAGE_GROUP,
-            fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
-            visibility_timeout=visibility,
-            retention_period=LONGEST,
-            dead_letter_queue=sqs.DeadLetterQueue(queue=failed.queue, max_receive_count=max_receive_count),
-            encryption_master_key=key.key,
-            enforce_ssl=True,
-        )
+        self.queue = _in_groups(self, key, failed, visibility, max_receive_count)
         pin(self.queue, CONVERSATIONS)
+
+
+class RepliesQueue(Construct):
+    """What agents say, on its way to phones: one message group for each chat."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: BridgeKey,
+        failed: FailedQueue,
+        visibility: Duration,
+        max_receive_count: int,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.queue = _in_groups(self, key, failed, visibility, max_receive_count)
+        pin(self.queue, "RepliesQueue")
 
 
 class FailedQueue(Construct):
@@ -83,3 +89,21 @@ class UndeliveredQueue(Construct):
             "It is a dead-letter queue itself: of the subscription and of intake's asynchronous calls, at which the "
             "rule does not look.",
         )
+
+
+def _in_groups(
+    scope: Construct, key: BridgeKey, failed: FailedQueue, visibility: Duration, max_receive_count: int
+) -> sqs.Queue:
+    return sqs.Queue(
+        scope,
+        "Queue",
+        fifo=True,
+        content_based_deduplication=False,
+        deduplication_scope=sqs.DeduplicationScope.MESSAGE_GROUP,
+        fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+        visibility_timeout=visibility,
+        retention_period=LONGEST,
+        dead_letter_queue=sqs.DeadLetterQueue(queue=failed.queue, max_receive_count=max_receive_count),
+        encryption_master_key=key.key,
+        enforce_ssl=True,
+    )

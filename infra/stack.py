@@ -13,12 +13,16 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.channel_role import TwoWayChannelRole
+from infra.chats import Chats
 from infra.config import BridgeConfig
 from infra.forward import Forward
+from infra.function import BridgeFunction
 from infra.intake import Intake
 from infra.key import BridgeKey
 from infra.ledger import Ledger
-from infra.queues import ConversationsQueue, FailedQueue, UndeliveredQueue
+from infra.queues import ConversationsQueue, FailedQueue, RepliesQueue, UndeliveredQueue
+from infra.replies import Reply, ReplyIntake
+from infra.streaming import StreamingTopic
 from infra.topic import InboundTopic
 
 VISIBILITY = 6
@@ -73,11 +77,59 @@ class BridgeStack(Stack):
             "connect:SendChatIntegrationEvent", reason="The action has no resource types and no condition keys in IAM."
         )
 
+        functions: list[BridgeFunction] = [intake, forward]
+        outputs = []
+        if flows := config.contact_flows():  # numbers whose chats the bridge starts, and whose replies it texts
+            chats = Chats(self, "Chats", key=key)
+            streaming = StreamingTopic(self, "Streaming", key=key, instances=[*flows])
+            forward.function.add_environment("CHATS_TABLE", chats.table.table_name)
+            forward.function.add_environment("STREAMING_TOPIC_ARN", streaming.topic.topic_arn)
+            forward.may("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=chats.table.table_arn)
+            for instance, arns in flows.items():
+                for arn in (instance, *arns):
+                    forward.may("connect:StartChatContact", on=arn)
+
+            replies = RepliesQueue(
+                self,
+                "Replies",
+                key=key,
+                failed=failed,
+                visibility=Duration.seconds(VISIBILITY * limits.function_timeout),
+                max_receive_count=limits.max_receive_count,
+            )
+            environment = {
+                "REPLIES_QUEUE_URL": replies.queue.queue_url,
+                "FAILED_QUEUE_URL": failed.queue.queue_url,
+                "LEDGER_TABLE": ledger.table.table_name,
+            }
+            reply_intake = ReplyIntake(self, "ReplyIntake", code=code, config=config, key=key, environment=environment)
+            reply_intake.take_from(streaming, undelivered=undelivered)
+            reply_intake.may("sqs:SendMessage", on=replies.queue.queue_arn)
+            reply_intake.may("sqs:SendMessage", on=failed.queue.queue_arn)
+            reply_intake.may("dynamodb:UpdateItem", on=ledger.table.table_arn)
+
+            environment["CHATS_TABLE"] = chats.table.table_name
+            reply = Reply(self, "Reply", code=code, config=config, key=key, environment=environment)
+            reply.take_from(replies, max_concurrency=limits.max_concurrency)
+            reply.may("sqs:SendMessage", on=failed.queue.queue_arn)
+            reply.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=ledger.table.table_arn)
+            reply.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=chats.table.table_arn)
+            reply.may_text_from([number.arn for number in config.numbers if config.starts_chats(number)])
+            key.admit_connect([*flows])
+            functions += [reply_intake, reply]
+            outputs = [
+                ("StreamingTopicArn", "Where Connect streams chats", streaming.topic.topic_arn),
+                ("RepliesQueueUrl", "Agents' replies on their way, in order", replies.queue.queue_url),
+                ("ChatsTableName", "The open chats", chats.table.table_name),
+                ("ReplyIntakeFunctionName", "Puts replies on their chat", reply_intake.function.function_name),
+                ("ReplyFunctionName", "Texts replies to phones", reply.function.function_name),
+            ]
+
         key.admit_to_topic(channel.role, name="EndUserMessaging")
         key.admit_sns(to="Undelivered")
-        for function in (intake, forward):
-            key.admit_to_queues(function.role, name=function.name.title())
-            key.admit_to_ledger(function.role, name=function.name.title())
+        for function in functions:
+            key.admit_to_queues(function.role, name=function.sid)
+            key.admit_to_ledger(function.role, name=function.sid)
         key.admit_logs()
 
         for name, description, value in (
@@ -89,5 +141,6 @@ class BridgeStack(Stack):
             ("LedgerTableName", "What became of each text", ledger.table.table_name),
             ("IntakeFunctionName", "Puts texts on conversations", intake.function.function_name),
             ("ForwardFunctionName", "Delivers texts to Amazon Connect", forward.function.function_name),
+            *outputs,
         ):
             CfnOutput(self, name, description=description, value=value)

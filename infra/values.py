@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 ARN = "arn:aws[a-z-]*"
 REGION = "[a-z]{2}(?:-[a-z]+)+-[0-9]+"
 EXAMPLE_ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-..."
+EXAMPLE_INSTANCE = "arn:aws:connect:us-east-1:111122223333:instance/..."
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -128,6 +129,13 @@ def number_arn(value: Any) -> str:
     raise _wrong(f"{shown(arn)} is not the ARN of a phone number", f"as End User Messaging shows it: {EXAMPLE_ARN}")
 
 
+def instance_arn(value: Any) -> str:
+    arn = text(value)
+    if not re.fullmatch(f"{ARN}:connect:{REGION}:[0-9]{{12}}:instance/[A-Za-z0-9-]+", arn):
+        raise _wrong(f"{shown(arn)} is not the ARN of a Connect instance", f"as Connect shows it: {EXAMPLE_INSTANCE}")
+    return arn
+
+
 def topic_arn(value: Any) -> str:
     arn = text(value)
     if arn.endswith(".fifo"):
@@ -155,6 +163,15 @@ AttributeValue = Annotated[
 ]
 Attributes = Annotated[dict[AttributeName, AttributeValue], Field(default_factory=dict)]
 DisplayName = Annotated[str, length(256, placeholder="customer")]
+InstanceArn = Annotated[str, BeforeValidator(instance_arn)]
+ContactFlowId = Annotated[
+    str,
+    matches(
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        "the id of a contact flow",
+        "the last part of its ARN: 8-4-4-4-12 hexadecimal digits",
+    ),
+]
 Flag = Annotated[bool, BeforeValidator(flag)]
 Keyword = Annotated[str, length(160), AfterValidator(str.strip)]
 ContentType = Annotated[

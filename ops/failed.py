@@ -11,6 +11,8 @@ from ops.target import SandboxOption, StackOption, Target, aws_errors
 
 app = typer.Typer(no_args_is_help=True, help="What is in the failed queue.")
 
+_HOME = {"reply": "RepliesQueueUrl", "reply-intake": "RepliesQueueUrl"}
+"""The queue that an entry came from, where that is not conversations, by the stage that gave it up."""
 HIDDEN = 300
 """Seconds for which an entry is hidden while it is put back."""
 
@@ -35,16 +37,16 @@ def redrive(target: Target) -> int:
 
 def _redrive(target: Target) -> int:
     sqs = target.client("sqs")
-    failed, conversations = target.outputs["FailedQueueUrl"], target.outputs["ConversationsQueueUrl"]
+    failed = target.outputs["FailedQueueUrl"]
     put_back: set[str] = set()
     failed_again = []
     while messages := _receive(sqs, failed):
         for message in messages:
-            if {message["MessageId"], _entry_id(message)} & put_back:
+            if {message["MessageId"], _said(message, "entry_id")} & put_back:
                 failed_again.append(message["ReceiptHandle"])
                 continue
             answer = sqs.send_message(
-                QueueUrl=conversations,
+                QueueUrl=target.outputs[_HOME.get(_said(message, "stage"), "ConversationsQueueUrl")],
                 MessageBody=message["Body"],
                 MessageGroupId=message["Attributes"]["MessageGroupId"],
                 MessageDeduplicationId=message["MessageId"],
@@ -63,14 +65,15 @@ def _receive(sqs: Any, url: str) -> list[Any]:
         VisibilityTimeout=HIDDEN,
         WaitTimeSeconds=1,
         MessageSystemAttributeNames=["MessageGroupId"],
-        MessageAttributeNames=["entry_id"],
+        MessageAttributeNames=["entry_id", "stage"],
     )
     return list(answer.get("Messages", []))
 
 
-def _entry_id(message: Any) -> str | None:
-    attribute = message.get("MessageAttributes", {}).get("entry_id")
-    return attribute["StringValue"] if attribute else None
+def _said(message: Any, name: str) -> str:
+    """What the bridge said of an entry; nothing where SQS itself moved it."""
+    attribute = message.get("MessageAttributes", {}).get(name)
+    return str(attribute["StringValue"]) if attribute else ""
 
 
 @app.command("redrive")
@@ -78,8 +81,8 @@ def command(
     stack: StackOption = None,
     sandbox: SandboxOption = "default",
 ) -> None:
-    """Put every entry of failed back on its conversation. Parts that were shown are not shown again."""
+    """Put every entry of failed back on its queue. Parts that were shown are not shown again."""
     target = Target.choose(stack=stack, sandbox=sandbox)
     count = redrive(target)
-    said = f"{count} {'entry' if count == 1 else 'entries'} put back on their conversations"
+    said = f"{count} {'entry' if count == 1 else 'entries'} put back on their queues"
     Console(highlight=False).print(said if count else "nothing in failed to put back")

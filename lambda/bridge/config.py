@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 CONNECT_TIMEOUT = 1.0
 """Seconds to reach Connect; its answer may then take `call_timeout`."""
@@ -18,13 +18,24 @@ STORE_TIMEOUT = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartChatRoute:
+    """Where and how this number's chats start, where they are started through the public chat APIs."""
+
+    instance_id: str
+    contact_flow_id: str
+    chat_minutes: int
+    first_text: Literal["message", "initial-message"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What the configuration says of one of our numbers."""
+    """What the configuration says of one of our numbers. Without `start_chat`, texts are chat integration events."""
 
     arn: str
     display_name: str
     attributes: Mapping[str, str]
     streaming_topic_arn: str | None
+    start_chat: StartChatRoute | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +55,7 @@ class Limits:
     """Rates in calls per second, times in seconds, lengths in UTF-16 code units."""
 
     connect_rate: float
+    sms_rate: float
     max_concurrency: int
     part_length: int
     mark_late_after: float
@@ -76,9 +88,14 @@ class Config:
                 }
             ),
             limits=Limits(**raw["limits"]),
-            routes={number: Route(**route) for number, route in raw["routes"].items()},
+            routes={number: _route(route) for number, route in raw["routes"].items()},
         )
 
     @classmethod
     def load(cls) -> Config:
         return cls.from_json(Path(__file__).with_name("config.json").read_text(encoding="utf-8"))
+
+
+def _route(raw: dict[str, Any]) -> Route:
+    start_chat = raw["start_chat"]
+    return Route(**raw | {"start_chat": StartChatRoute(**start_chat) if start_chat else None})

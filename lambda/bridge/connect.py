@@ -1,4 +1,4 @@
-"""The only module that knows Amazon Connect's client: it sends one chat integration event and translates what is said.
+"""Delivery as chat integration events, one call each, for accounts that may make it.
 
 Source: SendChatIntegrationEvent in the Amazon Connect API reference.
 """
@@ -7,39 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError, ParamValidationError
-
+from bridge.answers import translated
 from bridge.compose import Accepted, NewSession, Part
-from bridge.errors import (
-    AccessRefusedError,
-    BridgeError,
-    ChatLimitError,
-    NotFoundError,
-    RejectedError,
-    ThrottledError,
-    UnavailableError,
-)
-from bridge.sdk import TROUBLE, why
+from bridge.sdk import TROUBLE
 
 if TYPE_CHECKING:
     from mypy_boto3_connect import ConnectClient
 
 _SUBTYPE = "connect:sms"
-
-# By code first, then by status. What neither table knows is somebody's configuration until shown otherwise: held, and
-# counted as blocked, rather than given up.
-_BY_CODE: dict[str, type[BridgeError]] = {
-    "InvalidRequestException": RejectedError,
-    "InvalidParameterException": RejectedError,
-    "ValidationException": RejectedError,
-    "ThrottlingException": ThrottledError,
-    "TooManyRequestsException": ThrottledError,
-    "InternalServiceException": UnavailableError,
-    "ResourceNotFoundException": NotFoundError,
-    "LimitExceededException": ChatLimitError,
-    "ServiceQuotaExceededException": ChatLimitError,
-    "AccessDeniedException": AccessRefusedError,
-}
 
 
 class ChatIntegration:
@@ -65,12 +40,8 @@ class ChatIntegration:
             request["NewSessionDetails"] = _new_session_details(session)
         try:
             answer = self._client.send_chat_integration_event(**request)
-        except ClientError as exc:
-            raise _translated(exc) from exc
-        except ParamValidationError as exc:
-            raise RejectedError("the request does not fit the API's model") from exc
         except TROUBLE as exc:
-            raise UnavailableError(f"Connect did not answer ({why(exc)})") from exc
+            raise translated(exc) from exc
         return Accepted(answer.get("InitialContactId"), answer.get("NewChatCreated", False))
 
 
@@ -83,14 +54,3 @@ def _new_session_details(session: NewSession) -> dict[str, Any]:
     if session.streaming_topic_arn:
         details["StreamingConfiguration"] = {"StreamingEndpointArn": session.streaming_topic_arn}
     return details
-
-
-def _translated(exc: ClientError) -> BridgeError:
-    code = exc.response["Error"]["Code"]
-    status = exc.response["ResponseMetadata"]["HTTPStatusCode"]
-    kind = _BY_CODE.get(code)
-    if kind is None:
-        kind = ThrottledError if status == 429 else UnavailableError if status >= 500 else AccessRefusedError
-    # Its message stays out: it may quote what was texted. With the request's id, AWS Support can find it.
-    request_id = exc.response["ResponseMetadata"].get("RequestId", "none")
-    return kind(f"Connect answered {code} ({status}), request {request_id}")

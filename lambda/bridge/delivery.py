@@ -55,6 +55,12 @@ class Connect(Protocol):
     def send(self, part: Part, *, source: str, destination: str, session: NewSession) -> Accepted: ...
 
 
+class StartChats(Protocol):
+    def send(
+        self, part: Part, *, number: int, sms: InboundSms, route: Route, session: NewSession, until: float
+    ) -> Accepted: ...
+
+
 class Memory(Protocol):
     def read(self, text_key: str) -> Known | None: ...
     def part_done(
@@ -203,16 +209,18 @@ class InOrder(ABC):
         *,
         until: float,
         turn: Callable[[float], bool] = lambda _: True,
+        pacer: Pacer | None = None,
     ) -> T:
         """The answer to a call. Tries again while the deadline allows, each time at the pacer's pace.
 
         `turn` waits for a pace beside that one, and is False where its turn would come too late.
         """
+        pacer = pacer or self._pacer
         pause, last = _FIRST_PAUSE, None
         while True:
             if not turn(until):
                 raise last or OutOfTimeError("other texts to the same phone left no room for it in this batch")
-            if not self._pacer.take(until=until):
+            if not pacer.take(until=until):
                 raise last or OutOfTimeError("the rate of calls left no room for it in this batch")
             attempt.called()
             try:
@@ -220,9 +228,9 @@ class InOrder(ABC):
             except TransientError as exc:
                 last = exc
                 if isinstance(exc, ThrottledError):
-                    self._pacer.throttled()
+                    pacer.throttled()
             else:
-                self._pacer.accepted()
+                pacer.accepted()
                 return answer
             wait = pause * (1 + 0.5 * self._spread())
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -309,9 +317,11 @@ class Courier(InOrder):
         ledger: Memory,
         failed: DeadLetters,
         pacer: Pacer,
+        start_chat: tuple[StartChats, Pacer] | None = None,
         clock: Clock | None = None,
         spread: Callable[[], float] = jitter,
     ) -> None:
+        """`start_chat` for routes that have it, with the pace of its messages."""
         super().__init__(
             config=config,
             ledger=ledger,
@@ -321,7 +331,7 @@ class Courier(InOrder):
             clock=clock,
             spread=spread,
         )
-        self._connect = connect
+        self._connect, self._start_chat = connect, start_chat
 
     def _forward(self, attempt: Attempt, *, until: float) -> Report:
         entry = attempt.entry
@@ -341,7 +351,7 @@ class Courier(InOrder):
         session = compose.new_session(sms, route, chat)
         part = known.parts_done if known else 0
         while part < len(parts):
-            accepted = self._send(attempt, parts[part], sms=sms, route=route, session=session, until=until)
+            accepted = self._send(attempt, parts, part, sms=sms, route=route, session=session, until=until)
             attempt.accepted(accepted)
             known = self._ledger.part_done(
                 sms.text_key,
@@ -376,23 +386,28 @@ class Courier(InOrder):
     def _send(
         self,
         attempt: Attempt,
-        part: Part,
+        parts: Sequence[Part],
+        number: int,
         *,
         sms: InboundSms,
         route: Route,
         session: NewSession,
         until: float,
     ) -> Accepted | None:
-        """Connect's answer; None for a DISCONNECT that found no chat.
+        """Connect's answer to part `number`; None for a DISCONNECT that found no chat.
 
         How Connect says that there is no chat to end is not documented for certain: an answer without a contact, by
         the reference of the API; or one of these errors.
         """
+        part = parts[number]
+        start_chat, pacer = (self._start_chat or (None, None)) if route.start_chat else (None, None)
 
         def send() -> Accepted | None:
             try:
-                accepted = self._connect.send(
-                    part, source=sms.origination_number, destination=route.arn, session=session
+                accepted = (
+                    start_chat.send(part, number=number, sms=sms, route=route, session=session, until=until)
+                    if start_chat
+                    else self._connect.send(part, source=sms.origination_number, destination=route.arn, session=session)
                 )
             except (RejectedError, NotFoundError):
                 if part.type == "DISCONNECT":
@@ -400,7 +415,7 @@ class Courier(InOrder):
                 raise
             return None if part.type == "DISCONNECT" and accepted.contact is None else accepted
 
-        return self._until_accepted(attempt, send, until=until)
+        return self._until_accepted(attempt, send, until=until, pacer=pacer)
 
     def _age_of_text(self, entry: Entry) -> int | None:
         sent_at = entry.sent_at

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge import entry, reporting, sdk
 from bridge.config import Config
 from bridge.connect import ChatIntegration
-from bridge.delivery import Courier
+from bridge.delivery import Courier, StartChats
 from bridge.hiding import hide
 from bridge.ledger import Ledger
 from bridge.pacing import Pacer
 from bridge.queues import Conversations, Failed
 from bridge.settings import ForwardSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_connect import ConnectClient
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 
 def forward(event: Mapping[str, Any], *, courier: Courier, queue: Conversations) -> dict[str, Any]:
@@ -32,15 +36,40 @@ def forward(event: Mapping[str, Any], *, courier: Courier, queue: Conversations)
 def _collaborators() -> tuple[Courier, Conversations]:
     settings = ForwardSettings.from_environment(os.environ)
     config = Config.load()
-    sqs = sdk.sqs()
+    sqs, dynamodb = sdk.sqs(), sdk.dynamodb()
+    connect = sdk.connect(answer_within=config.limits.call_timeout)
     courier = Courier(
         config=config,
-        connect=ChatIntegration(client=sdk.connect(answer_within=config.limits.call_timeout)),
-        ledger=Ledger(client=sdk.dynamodb(), table=settings.ledger_table),
+        connect=ChatIntegration(client=connect),
+        ledger=Ledger(client=dynamodb, table=settings.ledger_table),
         failed=Failed(client=sqs, url=settings.failed_queue_url, stage="forward"),
-        pacer=Pacer(rate=config.limits.connect_rate, environments=config.limits.max_concurrency),
+        pacer=_pacer(config, config.limits.connect_rate),
+        start_chat=_start_chat(settings, config, connect, dynamodb),
     )
     return courier, Conversations(client=sqs, url=settings.conversations_queue_url)
+
+
+def _start_chat(
+    settings: ForwardSettings, config: Config, connect: ConnectClient, dynamodb: DynamoDBClient
+) -> tuple[StartChats, Pacer] | None:
+    if settings.chats_table is None or settings.streaming_topic_arn is None:
+        return None
+    from bridge import start_chat
+    from bridge.chats import Chats
+
+    channel = start_chat.StartChat(
+        connect=connect,
+        participant=sdk.connectparticipant(answer_within=config.limits.call_timeout),
+        chats=Chats(client=dynamodb, table=settings.chats_table),
+        starting=_pacer(config, start_chat.START_RATE),
+        connecting=_pacer(config, start_chat.CONNECT_RATE),
+        streaming_topic_arn=settings.streaming_topic_arn,
+    )
+    return channel, _pacer(config, start_chat.SEND_RATE)
+
+
+def _pacer(config: Config, rate: float) -> Pacer:
+    return Pacer(rate=rate, environments=config.limits.max_concurrency)
 
 
 @reporting.metrics.log_metrics(raise_on_empty_metrics=False)

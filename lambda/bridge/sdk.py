@@ -35,6 +35,11 @@ def connect(*, answer_within: float) -> ConnectClient:
     return boto3.client("connect", config=_one_attempt(answer_within))
 
 
+def connectparticipant(*, answer_within: float) -> Any:
+    """The participant service's client: what a customer may do in a chat."""
+    return boto3.client("connectparticipant", config=_one_attempt(answer_within))
+
+
 def texting(*, answer_within: float) -> Any:
     """End User Messaging's client."""
     return boto3.client("pinpoint-sms-voice-v2", config=_one_attempt(answer_within))

@@ -72,7 +72,7 @@ def test_synth_fails_when_the_times_do_not_fit(
     config: BridgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(infra.stack, "VISIBILITY", 5)
-    with pytest.raises(RuntimeError, match="visible again after 150 s, less than 6 times forward's time-out of 30 s"):
+    with pytest.raises(RuntimeError, match="visible again after 150 s, less than 6 times the function's time-out"):
         build_app(config, tmp_path).synth()
 
 

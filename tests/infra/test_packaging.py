@@ -24,6 +24,8 @@ from tests.infra.conftest import ROOT
 OURS = f"python{sys.version_info.major}.{sys.version_info.minor}"
 OTHER = "python3.13" if OURS != "python3.13" else "python3.14"
 
+SERVICES = ("connect", "connectparticipant", "dynamodb", "pinpoint-sms-voice-v2", "sqs")
+
 
 @pytest.fixture(scope="session")
 def archive(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -63,10 +65,10 @@ def test_it_holds_pure_python_and_nothing_that_is_not_read(archive: Path) -> Non
 def test_of_botocores_models_it_holds_the_current_ones_of_the_services_that_are_called(archive: Path) -> None:
     data = archive / "botocore/data"
     assert {path.name for path in data.iterdir()} == {
-        *("connect", "dynamodb", "sqs"),
+        *SERVICES,
         *("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"),
     }
-    for service in ("connect", "dynamodb", "sqs"):
+    for service in SERVICES:
         (version,) = (data / service).iterdir()
         assert {path.name for path in version.iterdir()} == {"service-2.json.gz", "endpoint-rule-set-1.json.gz"}
     assert [path.name for path in (data / "dynamodb").iterdir()] == ["2012-08-10"]

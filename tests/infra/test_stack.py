@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
@@ -177,7 +177,7 @@ def test_the_environment_holds_exactly_what_the_settings_require(
     stack: Synthesised, config: BridgeConfig, name: str, settings: Any
 ) -> None:
     environment = stack.get(stack.function(name))["Environment"]["Variables"]
-    required = {field.name.upper() for field in fields(settings)}
+    required = {field.name.upper() for field in fields(settings) if field.default is MISSING}
     powertools = {
         "POWERTOOLS_SERVICE_NAME": name,
         "POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect",

@@ -78,8 +78,8 @@ _GROUPS = (
         "test_entry.py::test_texts_of_a_batch_are_sorted_by_the_time_at_which_they_were_sent_and_the_overtaken_are_counted",
         Edit(
             "lambda/bridge/entry.py",
-            "[sorted(entries, key=lambda entry: (-entry.receive_count, entry.order)) for",
-            "[list(entries) for",
+            "sorted(entries, key=lambda entry: (-entry.receive_count, entry.order)) for",
+            "list(entries) for",
         ),
     ),
     _lambda(
@@ -110,12 +110,12 @@ _LEDGER_AND_ONCE = (
         "test_delivery.py::test_a_long_text_resumes_after_the_part_that_connect_last_accepted",
         Edit(
             _DELIVERY,
-            "            accepted = self._send(attempt, parts[part]",
+            "            accepted = self._send(attempt, parts, part",
             "            self._ledger.part_done(\n"
             "                sms.text_key, entry.facts, plan=plan, part=part, parts=len(parts), attempts=0,\n"
             "                contact=None, new_chat=False,\n"
             "            )\n"
-            "            accepted = self._send(attempt, parts[part]",
+            "            accepted = self._send(attempt, parts, part",
         ),
     ),
     _lambda(
@@ -278,7 +278,7 @@ _TROUBLE = (
         "blocked/unknown-is-permanent",
         "test_connect.py::test_an_answer_is_translated_by_code_and_status[SomethingNew-400-AccessRefusedError]",
         Edit(
-            "lambda/bridge/connect.py",
+            "lambda/bridge/answers.py",
             "UnavailableError if status >= 500 else AccessRefusedError",
             "UnavailableError if status >= 500 else RejectedError",
         ),
@@ -314,13 +314,13 @@ _POLITE = (
     _lambda(
         "pacing/not-told-of-429",
         "test_delivery.py::test_throttling_halves_the_pace",
-        Edit(_DELIVERY, "self._pacer.throttled()", "pass"),
+        Edit(_DELIVERY, "pacer.throttled()", "pass"),
     ),
     _lambda(
         "pacing/no-bucket",
         "test_delivery.py::"
         "test_texts_for_which_there_is_no_turn_wait_a_little_longer_each_few_times_and_are_never_given_up_for_it",
-        Edit(_DELIVERY, "if not self._pacer.take(until=until):", "if self._clock.monotonic() >= until:"),
+        Edit(_DELIVERY, "if not pacer.take(until=until):", "if self._clock.monotonic() >= until:"),
     ),
     _lambda(
         "pacing/no-waiting",
@@ -336,7 +336,7 @@ _POLITE = (
         "pacing/never-raises",
         "test_pacing_and_backoff.py::"
         "test_the_rate_raises_by_a_tenth_of_the_whole_a_second_while_calls_succeed_and_never_above_it",
-        Edit(_DELIVERY, "                self._pacer.accepted()\n", ""),
+        Edit(_DELIVERY, "                pacer.accepted()\n", ""),
         Edit("lambda/bridge/pacing.py", "self._rate + self._most / _WHOLE_AFTER / self._rate", "self._rate"),
     ),
 )
@@ -391,7 +391,7 @@ _PRIVATE = (
     _lambda(
         "redaction/vendors-words",
         "test_connect.py::test_a_message_of_the_vendor_decides_nothing_and_is_told_to_nobody",
-        Edit("lambda/bridge/connect.py", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
+        Edit("lambda/bridge/answers.py", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
     ),
     _lambda(
         "redaction/unknown-number",
@@ -449,13 +449,13 @@ _STACK = (
     ),
     _key(
         "functions-to-queues",
-        "key.admit_to_queues(function.role, name=function.name.title())",
+        "key.admit_to_queues(function.role, name=function.sid)",
         "IntakeToQueues-intake-actions2-condition2",
         "ForwardToQueues-forward-actions4-condition4",
     ),
     _key(
         "functions-to-ledger",
-        "key.admit_to_ledger(function.role, name=function.name.title())",
+        "key.admit_to_ledger(function.role, name=function.sid)",
         "IntakeToLedger-intake-actions3-condition3",
         "ForwardToLedger-forward-actions5-condition5",
     ),

@@ -33,6 +33,7 @@ CONFIG = Config(
     ),
     limits=Limits(
         connect_rate=1000,
+        sms_rate=100,
         max_concurrency=2,
         part_length=1024,
         mark_late_after=900,

@@ -15,14 +15,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from bridge.config import Config
-from infra.config import BridgeConfig, Chat, ConfigError, Limits, Mistake, Number, Operation, load
+from bridge.config import Config, StartChatRoute
+from infra.config import BridgeConfig, Chat, ConfigError, Limits, Mistake, Number, Operation, StartChat, load
 from infra.places import line_numbers
 
 ROOT = Path(__file__).parents[2]
 ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-1"
+INSTANCE = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
+FLOW = "abcdef01-1234-1234-1234-123456789012"
 GOOD = f'[[numbers]]\nnumber = "+12125550101"\narn = "{ARN}"\n'
-SECTIONS: dict[str, type[BaseModel]] = {"chat": Chat, "limits": Limits, "operation": Operation}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "start_chat": StartChat,
+    "chat": Chat,
+    "limits": Limits,
+    "operation": Operation,
+}
+NEEDED = {"instance_arn", "contact_flow_id"}  # for start-chat only, and then without a default
 
 
 def mistakes(path: Path, text: str | bytes) -> list[Mistake]:
@@ -43,7 +51,7 @@ def test_the_sample_shows_every_optional_setting_with_its_default() -> None:
     shown = tomllib.loads(re.sub(r"(?m)^# (?=[a-z_]+ = )", "", text))
     for section, model in SECTIONS.items():
         assert set(shown[section]) == set(model.model_fields)
-        assert model.model_validate(shown[section]) == model()
+        assert model.model_validate({k: v for k, v in shown[section].items() if k not in NEEDED}) == model()
     assert set(shown) == set(BridgeConfig.model_fields)
     assert set(shown["numbers"][0]) == set(Number.model_fields)
 
@@ -73,6 +81,39 @@ def test_the_functions_read_what_was_configured(tmp_path: Path) -> None:
     assert (route.arn, route.display_name) == (ARN, "SMS {customer}")
     assert route.attributes == {"queue": "sales", "language": "en"}
     assert route.streaming_topic_arn == "arn:aws:sns:us-east-1:111122223333:agents"
+    assert route.start_chat is None
+
+
+def test_a_number_whose_chats_the_bridge_starts_knows_where(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.toml"
+    path.write_text(
+        f'delivery = "start-chat"\n[start_chat]\ninstance_arn = "{INSTANCE}"\nchat_duration = "2h"\n'
+        f'{GOOD}contact_flow_id = "{FLOW}"\n'
+        f'[[numbers]]\nnumber = "+12125550102"\narn = "{ARN}0"\ndelivery = "integration-event"\n'
+    )
+    config = load(path)
+    started, sent = Config.from_json(config.runtime_json()).routes.values()
+    assert started.start_chat == StartChatRoute(
+        instance_id="12345678-1234-1234-1234-123456789012",
+        contact_flow_id=FLOW,
+        chat_minutes=120,
+        first_text="message",
+    )
+    assert sent.start_chat is None
+    assert config.contact_flows() == {INSTANCE: (f"{INSTANCE}/contact-flow/{FLOW}",)}
+
+
+def test_start_chat_delivery_without_an_instance_and_a_flow_is_a_mistake_of_that_number(tmp_path: Path) -> None:
+    found = mistakes(tmp_path / "bridge.toml", f'{GOOD}delivery = "start-chat"\n')
+    assert [(mistake.line, mistake.place) for mistake in found] == [(1, "numbers[1]"), (1, "numbers[1]")]
+    assert "instance_arn" in found[0].problem + found[1].problem
+    assert "contact_flow_id" in found[0].problem + found[1].problem
+
+
+def test_an_instance_in_another_region_is_a_mistake(tmp_path: Path) -> None:
+    elsewhere = INSTANCE.replace("us-east-1", "eu-west-2")
+    (mistake,) = mistakes(tmp_path / "bridge.toml", f'[start_chat]\ninstance_arn = "{elsewhere}"\n{GOOD}')
+    assert (mistake.line, mistake.place) == (2, "start_chat.instance_arn")
 
 
 def test_the_runtime_json_has_just_what_the_functions_know() -> None:
@@ -130,6 +171,10 @@ BAD: dict[str, tuple[str, int | None, str, str]] = {
     "waits": (f'[limits]\nretry_first = "10m"\n{GOOD}', 2, "limits.retry_first", "shorter than retry_first"),
     "receives": (f"[limits]\nmax_receive_count = 100\n{GOOD}", 2, "limits.max_receive_count", "453 or more"),
     "give-up and receives": (f'[limits]\ngive_up_after = "1d"\n{GOOD}', 2, "limits.give_up_after", "sooner"),
+    "delivery": (f'delivery = "email"\n{GOOD}', 1, "delivery", '"start-chat"'),
+    "instance": (f'[start_chat]\ninstance_arn = "{FLOW}"\n{GOOD}', 2, "start_chat.instance_arn", "instance/..."),
+    "flow": (f'[start_chat]\ncontact_flow_id = "Inbound"\n{GOOD}', 2, "start_chat.contact_flow_id", "8-4-4-4-12"),
+    "chat duration": (f'[start_chat]\nchat_duration = "30m"\n{GOOD}', 2, "start_chat.chat_duration", '"1h" to "7d"'),
     "rate": (f"[limits]\nconnect_rate = 0\n{GOOD}", 2, "limits.connect_rate", "more than 0"),
     "infinite rate": (f"[limits]\nconnect_rate = inf\n{GOOD}", 2, "limits.connect_rate", "more than 0"),
     "concurrency": (f"[limits]\nmax_concurrency = 1\n{GOOD}", 2, "limits.max_concurrency", "from 2 to 1000"),

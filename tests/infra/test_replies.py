@@ -1,0 +1,169 @@
+"""What a number with start-chat delivery adds to the stack: the open chats, and the way from the agent to the phone."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.settings import ForwardSettings, ReplyIntakeSettings, ReplySettings
+from bridge.streamed import FILTER_POLICY
+from infra.config import BridgeConfig, load
+from tests.infra.conftest import BRIDGE_TOML, Synthesised, build_app, refers_to
+
+INSTANCE = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
+FLOW = "abcdef01-1234-1234-1234-123456789012"
+NUMBER = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef"
+SETTINGS = {"forward": ForwardSettings, "reply_intake": ReplyIntakeSettings, "reply": ReplySettings}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[BridgeConfig, Path]:
+    """One number of each delivery."""
+    folder = tmp_path_factory.mktemp("replies")
+    (folder / "bridge.toml").write_text(
+        f'[start_chat]\ninstance_arn = "{INSTANCE}"\ncontact_flow_id = "{FLOW}"\n{BRIDGE_TOML}delivery = "start-chat"\n'
+        + BRIDGE_TOML.replace("0101", "0102").replace("cdef", "cdee")
+    )
+    config = load(folder / "bridge.toml")
+    assembly = build_app(config, folder / "out").synth()
+    return config, Path(assembly.get_stack_by_name(config.stack).template_full_path)
+
+
+@pytest.fixture(scope="module")
+def stack(both: tuple[BridgeConfig, Path]) -> Synthesised:
+    return Synthesised(json.loads(both[1].read_text()))
+
+
+def test_without_such_a_number_nothing_of_it_is_there(stack: Synthesised) -> None:
+    assert len(stack.all("Lambda::Function")) == 4
+    assert {"StreamingTopic", "RepliesQueue", "Chats"} <= stack.template["Resources"].keys()
+    snapshot = next((Path(__file__).parent / "__snapshots__").rglob("*.json")).read_text()
+    assert not re.search("StreamingTopic|RepliesQueue|ChatsTable|connect.amazonaws.com", snapshot)
+
+
+@pytest.mark.parametrize("logical_id", ["StreamingTopic", "RepliesQueue", "Chats"])
+def test_what_holds_replies_and_chats_is_kept(stack: Synthesised, logical_id: str) -> None:
+    resource = stack.template["Resources"][logical_id]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_no_fifo_endpoint_stands_on_a_standard_topic(stack: Synthesised) -> None:
+    """SNS refuses that; an emulator may let it through."""
+    assert not [topic for topic in stack.all("SNS::Topic").values() if topic.get("FifoTopic")]
+    subscriptions = stack.all("SNS::Subscription").values()
+    assert len(subscriptions) == 2
+    assert {subscription["Protocol"] for subscription in subscriptions} == {"lambda"}
+
+
+def test_connect_may_publish_for_this_very_instance_and_nobody_else_by_policy(stack: Synthesised) -> None:
+    (policy,) = (
+        p for p in stack.all("SNS::TopicPolicy").values() if [refers_to(t) for t in p["Topics"]] == ["StreamingTopic"]
+    )
+    (allowed,) = (s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow")
+    assert allowed["Principal"] == {"Service": "connect.amazonaws.com"}
+    assert (allowed["Action"], refers_to(allowed["Resource"])) == ("sns:Publish", "StreamingTopic")
+    assert allowed["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnEquals": {"aws:SourceArn": [INSTANCE]},
+    }
+    (denied,) = (s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_key_admits_connect_for_the_streaming_topic(stack: Synthesised) -> None:
+    statements = {s["Sid"]: s for s in stack.get("BridgeKey")["KeyPolicy"]["Statement"]}
+    statement = statements["ConnectToStreaming"]
+    assert statement["Principal"] == {"Service": "connect.amazonaws.com"}
+    assert set(statement["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey*"}
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": [INSTANCE]}}
+    assert {"ReplyToQueues", "ReplyIntakeToQueues", "ReplyToLedger", "ReplyIntakeToLedger"} <= statements.keys()
+
+
+def test_only_what_is_for_the_phone_and_the_end_of_a_chat_reach_reply_intake_and_what_cannot_be_handed_over_is_kept(
+    stack: Synthesised,
+) -> None:
+    (subscription,) = (
+        s for s in stack.all("SNS::Subscription").values() if refers_to(s["TopicArn"]) == "StreamingTopic"
+    )
+    assert refers_to(subscription["Endpoint"]) == stack.function("reply_intake")
+    assert subscription["FilterPolicy"] == json.loads(json.dumps(FILTER_POLICY))
+    assert subscription.get("FilterPolicyScope", "MessageAttributes") == "MessageAttributes"
+    assert refers_to(subscription["RedrivePolicy"]["deadLetterTargetArn"]) == "UndeliveredQueue"
+    (config,) = (
+        one for one in stack.all("Lambda::EventInvokeConfig").values()
+        if refers_to(one["FunctionName"]) == stack.function("reply_intake")
+    )  # fmt: skip
+    assert refers_to(config["DestinationConfig"]["OnFailure"]["Destination"]) == "UndeliveredQueue"
+
+
+def test_replies_are_taken_in_batches_whose_failures_are_told_apart_from_a_queue_like_that_of_conversations(
+    stack: Synthesised,
+) -> None:
+    replies, conversations = stack.get("RepliesQueue"), stack.get("ConversationsQueue")
+    assert replies == conversations
+    assert refers_to(replies["RedrivePolicy"]["deadLetterTargetArn"]) == "FailedQueue"
+    (mapping,) = (
+        one for one in stack.all("Lambda::EventSourceMapping").values()
+        if refers_to(one["EventSourceArn"]) == "RepliesQueue"
+    )  # fmt: skip
+    assert refers_to(mapping["FunctionName"]) == stack.function("reply")
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert (mapping["BatchSize"], "MaximumBatchingWindowInSeconds" in mapping) == (10, False)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_environment_holds_exactly_what_the_settings_require(stack: Synthesised, name: str) -> None:
+    environment = stack.get(stack.function(name))["Environment"]["Variables"]
+    ours = {key for key in environment if not key.startswith("POWERTOOLS_")}
+    assert ours == {field.name.upper() for field in fields(SETTINGS[name])}
+
+
+def test_each_role_may_do_exactly_what_its_function_does(stack: Synthesised) -> None:
+    def of(name: str) -> set[tuple[str, str]]:
+        ignored = ("logs:", "xray:")
+        return {(a, r) for a, r in stack.allowed(stack.role(name)) if not a.startswith(ignored)}
+
+    receive = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility")
+    assert of("reply_intake") == {
+        ("sqs:SendMessage", "RepliesQueue"),
+        ("sqs:SendMessage", "FailedQueue"),
+        ("sqs:SendMessage", "UndeliveredQueue"),
+        ("dynamodb:UpdateItem", "Ledger"),
+    }
+    assert of("reply") == {
+        *((action, "RepliesQueue") for action in receive),
+        ("sqs:SendMessage", "FailedQueue"),
+        *((f"dynamodb:{action}", table) for action in ("GetItem", "UpdateItem") for table in ("Ledger", "Chats")),
+        ("sms-voice:SendTextMessage", NUMBER),
+    }
+    assert {(a, r) for a, r in of("forward") if r == "Chats" or "StartChat" in a} == {
+        *((f"dynamodb:{action}", "Chats") for action in ("GetItem", "PutItem", "UpdateItem")),
+        ("connect:StartChatContact", INSTANCE),
+        ("connect:StartChatContact", f"{INSTANCE}/contact-flow/{FLOW}"),
+    }
+
+
+def test_open_chats_are_encrypted_with_the_stacks_key_and_forgotten_by_a_number(stack: Synthesised) -> None:
+    table = stack.get("Chats")
+    assert refers_to(table["SSESpecification"]["KMSMasterKeyId"]) == "BridgeKey"
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+def test_cfn_lint_finds_no_error(both: tuple[BridgeConfig, Path]) -> None:
+    lint = [str(Path(sys.executable).with_name("cfn-lint")), "--non-zero-exit-code", "error", str(both[1])]
+    done = subprocess.run(lint, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_new_functions_have_log_groups_that_are_kept_as_long_and_encrypted(stack: Synthesised) -> None:
+    groups: Any = stack.all("Logs::LogGroup").values()
+    assert len(groups) == 4
+    assert {refers_to(group["KmsKeyId"]) for group in groups} == {"BridgeKey"}
+    assert {group["RetentionInDays"] for group in groups} == {30}
