@@ -438,10 +438,7 @@ class Bridge(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_broken(self) -> None:
-        for message in self.conversations.messages():
-            self.entries.setdefault(message.message_id, message)
-        for message in self.failed.messages():
-            self.failures.setdefault(message.message_id, message)
+        self._remember()
         assert self.broken == []
 
     @invariant()
@@ -602,6 +599,7 @@ class Bridge(RuleBasedStateMachine):
         if started + 60 < held.until and (other := self._receive(10)):
             self._work(other)
         self.elsewhere += self.clock.time - started
+        self.centre.until += self.clock.time - started  # it may have been about to call
 
     def _check_reports(self, reports: Sequence[Report], *, held: Held, started: float, returned: set[str]) -> None:
         assert {report.entry.entry_id for report in reports} == {message.message_id for message in held.messages}
@@ -647,6 +645,12 @@ class Bridge(RuleBasedStateMachine):
         self.what_is_in_failed_was_meant_to_fail_and_says_why()
         self.no_queue_takes_the_same_thing_twice_within_five_minutes()
 
+    def _remember(self) -> None:
+        for message in self.conversations.messages():
+            self.entries.setdefault(message.message_id, message)
+        for message in self.failed.messages():
+            self.failures.setdefault(message.message_id, message)
+
     def _on_part(self, showing: Showing, source: str, destination: str) -> None:
         """Nothing is shown before everything is done that comes before it: on the queue, and by time in its batch."""
         text = self.texts[showing.key]
@@ -654,7 +658,7 @@ class Bridge(RuleBasedStateMachine):
             self.broken.append(f"{text.key} was shown to another customer's chat")
         if any(earlier.loose for earlier in self.centre.of(text.key)):
             self.broken.append(f"a part of {text.key} was shown before the one before it was noted")
-        self.nothing_is_broken()
+        self._remember()
         together = {message.message_id: message for message in self.batch}
         entry = min((message for message in self.batch if self._key(message) == text.key), key=self._order)
         for message in self.conversations.messages():
