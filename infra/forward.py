@@ -1,4 +1,4 @@
-"""Forward: from conversations into Amazon Connect."""
+"""Forward: from a queue to where its texts are to go."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.config import BridgeConfig
 from infra.function import BridgeFunction
 from infra.key import BridgeKey
-from infra.queues import ConversationsQueue
 
 BATCH = 10
 """The most that SQS gives of a FIFO queue."""
@@ -25,6 +25,8 @@ class Forward(BridgeFunction):
         scope: Construct,
         construct_id: str,
         *,
+        name: str,
+        description: str,
         code: lambda_.Code,
         config: BridgeConfig,
         key: BridgeKey,
@@ -33,8 +35,8 @@ class Forward(BridgeFunction):
         super().__init__(
             scope,
             construct_id,
-            name="forward",
-            description="Delivers each conversation's texts in order as chat messages",
+            name=name,
+            description=description,
             code=code,
             config=config,
             key=key,
@@ -42,20 +44,20 @@ class Forward(BridgeFunction):
             environment=environment,
         )
 
-    def take_from(self, conversations: ConversationsQueue, *, max_concurrency: int) -> None:
+    def take_from(self, queue: sqs.Queue, *, max_concurrency: int) -> None:
         """Be called with batches of the queue, in at most so many environments at once."""
         self.may(
             "sqs:ReceiveMessage",
             "sqs:DeleteMessage",
             "sqs:GetQueueAttributes",
             "sqs:ChangeMessageVisibility",
-            on=conversations.queue.queue_arn,
+            on=queue.queue_arn,
         )
         lambda_.EventSourceMapping(
             self,
             "Batches",
             target=self.function,
-            event_source_arn=conversations.queue.queue_arn,
+            event_source_arn=queue.queue_arn,
             batch_size=BATCH,
             report_batch_item_failures=True,
             max_concurrency=max_concurrency,

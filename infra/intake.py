@@ -1,12 +1,15 @@
-"""Intake: from the topic onto conversations."""
+"""Intake: from a topic onto the queue that keeps the order."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any, cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
@@ -14,7 +17,6 @@ from infra.config import BridgeConfig
 from infra.function import BridgeFunction
 from infra.key import BridgeKey
 from infra.queues import UndeliveredQueue
-from infra.topic import InboundTopic
 
 TIMEOUT = Duration.seconds(30)
 """Intake makes one or two short calls; this is for a bad day."""
@@ -28,6 +30,8 @@ class Intake(BridgeFunction):
         scope: Construct,
         construct_id: str,
         *,
+        name: str,
+        description: str,
         code: lambda_.Code,
         config: BridgeConfig,
         key: BridgeKey,
@@ -36,8 +40,8 @@ class Intake(BridgeFunction):
         super().__init__(
             scope,
             construct_id,
-            name="intake",
-            description="Puts each inbound text on its conversation",
+            name=name,
+            description=description,
             code=code,
             config=config,
             key=key,
@@ -45,14 +49,18 @@ class Intake(BridgeFunction):
             environment=environment,
         )
 
-    def take_from(self, topic: InboundTopic, *, undelivered: UndeliveredQueue) -> None:
-        """Be called for each notification of the topic."""
+    def take_from(
+        self, topic: sns.Topic, *, undelivered: UndeliveredQueue, only: Mapping[str, Any] | None = None
+    ) -> None:
+        """Be called for each notification of the topic; `only` is a filter policy over message attributes."""
         self.function.configure_async_invoke(
             retry_attempts=2,
             max_event_age=Duration.hours(6),
             on_failure=destinations.SqsDestination(undelivered.queue),
         )
         self.may("sqs:SendMessage", on=undelivered.queue.queue_arn)
-        topic.topic.add_subscription(
+        subscription = topic.add_subscription(
             subscriptions.LambdaSubscription(self.function, dead_letter_queue=undelivered.queue)
         )
+        if only:  # the construct has no word for "$or"
+            cast(sns.CfnSubscription, subscription.node.default_child).filter_policy = json.loads(json.dumps(only))

@@ -7,8 +7,6 @@ from typing import cast
 from aws_cdk import CfnResource, RemovalPolicies
 from constructs import Construct
 
-CONVERSATIONS = "ConversationsQueue"
-
 
 def pin(construct: Construct, logical_id: str) -> None:
     """Give it a logical id that no refactoring changes, and keep it and all that hangs on it when deleted.

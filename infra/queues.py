@@ -8,14 +8,14 @@ from constructs import Construct
 
 from infra import checks
 from infra.key import BridgeKey
-from infra.pinned import CONVERSATIONS, pin
+from infra.pinned import pin
 
 LONGEST = Duration.days(14)
 """The most that SQS allows: time for people to mend what is wrong."""
 
 
-class ConversationsQueue(Construct):
-    """One message group for each conversation: the lock that keeps its texts in order.
+class OrderedQueue(Construct):
+    """One message group for each conversation or chat: the lock that keeps its texts in order.
 
     Deduplication ids are the sender's business: equal bodies are not the same text.
     """
@@ -31,26 +31,20 @@ class ConversationsQueue(Construct):
         max_receive_count: int,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.queue = _in_groups(self, key, failed, visibility, max_receive_count)
-        pin(self.queue, CONVERSATIONS)
-
-
-class RepliesQueue(Construct):
-    """What agents say, on its way to phones: one message group for each chat."""
-
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        key: BridgeKey,
-        failed: FailedQueue,
-        visibility: Duration,
-        max_receive_count: int,
-    ) -> None:
-        super().__init__(scope, construct_id)
-        self.queue = _in_groups(self, key, failed, visibility, max_receive_count)
-        pin(self.queue, "RepliesQueue")
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            fifo=True,
+            content_based_deduplication=False,
+            deduplication_scope=sqs.DeduplicationScope.MESSAGE_GROUP,
+            fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+            visibility_timeout=visibility,
+            retention_period=LONGEST,
+            dead_letter_queue=sqs.DeadLetterQueue(queue=failed.queue, max_receive_count=max_receive_count),
+            encryption_master_key=key.key,
+            enforce_ssl=True,
+        )
+        pin(self.queue, f"{construct_id}Queue")
 
 
 class FailedQueue(Construct):
@@ -89,21 +83,3 @@ class UndeliveredQueue(Construct):
             "It is a dead-letter queue itself: of the subscription and of intake's asynchronous calls, at which the "
             "rule does not look.",
         )
-
-
-def _in_groups(
-    scope: Construct, key: BridgeKey, failed: FailedQueue, visibility: Duration, max_receive_count: int
-) -> sqs.Queue:
-    return sqs.Queue(
-        scope,
-        "Queue",
-        fifo=True,
-        content_based_deduplication=False,
-        deduplication_scope=sqs.DeduplicationScope.MESSAGE_GROUP,
-        fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
-        visibility_timeout=visibility,
-        retention_period=LONGEST,
-        dead_letter_queue=sqs.DeadLetterQueue(queue=failed.queue, max_receive_count=max_receive_count),
-        encryption_master_key=key.key,
-        enforce_ssl=True,
-    )

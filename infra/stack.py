@@ -12,17 +12,16 @@ from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from bridge.streamed import FILTER_POLICY
 from infra.channel_role import TwoWayChannelRole
-from infra.chats import Chats
 from infra.config import BridgeConfig
 from infra.forward import Forward
 from infra.function import BridgeFunction
 from infra.intake import Intake
 from infra.key import BridgeKey
-from infra.ledger import Ledger
-from infra.queues import ConversationsQueue, FailedQueue, RepliesQueue, UndeliveredQueue
-from infra.replies import Reply, ReplyIntake
+from infra.queues import FailedQueue, OrderedQueue, UndeliveredQueue
 from infra.streaming import StreamingTopic
+from infra.table import Remembered
 from infra.topic import InboundTopic
 
 VISIBILITY = 6
@@ -48,7 +47,7 @@ class BridgeStack(Stack):
         channel = TwoWayChannelRole(self, "Channel", topic_arn=topic.topic.topic_arn)
         undelivered = UndeliveredQueue(self, "Undelivered", key=key)
         failed = FailedQueue(self, "Failed", key=key)
-        conversations = ConversationsQueue(
+        conversations = OrderedQueue(
             self,
             "Conversations",
             key=key,
@@ -56,21 +55,39 @@ class BridgeStack(Stack):
             visibility=Duration.seconds(VISIBILITY * limits.function_timeout),
             max_receive_count=limits.max_receive_count,
         )
-        ledger = Ledger(self, "Ledger", key=key)
+        ledger = Remembered(self, "Ledger", key=key, by="text_key")
 
         environment = {
             "CONVERSATIONS_QUEUE_URL": conversations.queue.queue_url,
             "FAILED_QUEUE_URL": failed.queue.queue_url,
             "LEDGER_TABLE": ledger.table.table_name,
         }
-        intake = Intake(self, "Intake", code=code, config=config, key=key, environment=environment)
-        intake.take_from(topic, undelivered=undelivered)
+        intake = Intake(
+            self,
+            "Intake",
+            name="intake",
+            description="Puts each inbound text on its conversation",
+            code=code,
+            config=config,
+            key=key,
+            environment=environment,
+        )
+        intake.take_from(topic.topic, undelivered=undelivered)
         intake.may("sqs:SendMessage", on=conversations.queue.queue_arn)
         intake.may("sqs:SendMessage", on=failed.queue.queue_arn)
         intake.may("dynamodb:UpdateItem", on=ledger.table.table_arn)
 
-        forward = Forward(self, "Forward", code=code, config=config, key=key, environment=environment)
-        forward.take_from(conversations, max_concurrency=limits.max_concurrency)
+        forward = Forward(
+            self,
+            "Forward",
+            name="forward",
+            description="Delivers each conversation's texts in order as chat messages",
+            code=code,
+            config=config,
+            key=key,
+            environment=environment,
+        )
+        forward.take_from(conversations.queue, max_concurrency=limits.max_concurrency)
         forward.may("sqs:SendMessage", on=failed.queue.queue_arn)
         forward.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=ledger.table.table_arn)
         forward.may_anywhere(
@@ -80,7 +97,7 @@ class BridgeStack(Stack):
         functions: list[BridgeFunction] = [intake, forward]
         outputs = []
         if flows := config.contact_flows():  # numbers whose chats the bridge starts, and whose replies it texts
-            chats = Chats(self, "Chats", key=key)
+            chats = Remembered(self, "Chats", key=key, by="chat_key")
             streaming = StreamingTopic(self, "Streaming", key=key, instances=[*flows])
             forward.function.add_environment("CHATS_TABLE", chats.table.table_name)
             forward.function.add_environment("STREAMING_TOPIC_ARN", streaming.topic.topic_arn)
@@ -89,7 +106,7 @@ class BridgeStack(Stack):
                 for arn in (instance, *arns):
                     forward.may("connect:StartChatContact", on=arn)
 
-            replies = RepliesQueue(
+            replies = OrderedQueue(
                 self,
                 "Replies",
                 key=key,
@@ -102,19 +119,38 @@ class BridgeStack(Stack):
                 "FAILED_QUEUE_URL": failed.queue.queue_url,
                 "LEDGER_TABLE": ledger.table.table_name,
             }
-            reply_intake = ReplyIntake(self, "ReplyIntake", code=code, config=config, key=key, environment=environment)
-            reply_intake.take_from(streaming, undelivered=undelivered)
+            reply_intake = Intake(
+                self,
+                "ReplyIntake",
+                name="reply_intake",
+                description="Puts each reply of an agent on its chat",
+                code=code,
+                config=config,
+                key=key,
+                environment=environment,
+            )
+            reply_intake.take_from(streaming.topic, undelivered=undelivered, only=FILTER_POLICY)
             reply_intake.may("sqs:SendMessage", on=replies.queue.queue_arn)
             reply_intake.may("sqs:SendMessage", on=failed.queue.queue_arn)
             reply_intake.may("dynamodb:UpdateItem", on=ledger.table.table_arn)
 
             environment["CHATS_TABLE"] = chats.table.table_name
-            reply = Reply(self, "Reply", code=code, config=config, key=key, environment=environment)
-            reply.take_from(replies, max_concurrency=limits.max_concurrency)
+            reply = Forward(
+                self,
+                "Reply",
+                name="reply",
+                description="Texts agents' replies to phones, each chat's in order",
+                code=code,
+                config=config,
+                key=key,
+                environment=environment,
+            )
+            reply.take_from(replies.queue, max_concurrency=limits.max_concurrency)
             reply.may("sqs:SendMessage", on=failed.queue.queue_arn)
             reply.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=ledger.table.table_arn)
             reply.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=chats.table.table_arn)
-            reply.may_text_from([number.arn for number in config.numbers if config.starts_chats(number)])
+            for number in filter(config.starts_chats, config.numbers):
+                reply.may("sms-voice:SendTextMessage", on=number.arn)
             key.admit_connect([*flows])
             functions += [reply_intake, reply]
             outputs = [

@@ -1,4 +1,4 @@
-"""The open chats, where the bridge starts them itself."""
+"""What is remembered, for a time: the ledger, and the open chats."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from infra.key import BridgeKey
 from infra.pinned import pin
 
 
-class Chats(Construct):
-    """An item for each conversation and for each chat, forgotten when `expires_at` (seconds since 1970) has passed."""
+class Remembered(Construct):
+    """A table whose items are forgotten when `expires_at` (seconds since 1970) has passed."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: BridgeKey) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, key: BridgeKey, by: str) -> None:
         super().__init__(scope, construct_id)
         self.table = dynamodb.Table(
             self,
             "Table",
-            partition_key=dynamodb.Attribute(name="chat_key", type=dynamodb.AttributeType.STRING),
+            partition_key=dynamodb.Attribute(name=by, type=dynamodb.AttributeType.STRING),
             time_to_live_attribute="expires_at",
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
@@ -27,4 +27,4 @@ class Chats(Construct):
             ),
             deletion_protection=True,
         )
-        pin(self.table, "Chats")
+        pin(self.table, construct_id)
