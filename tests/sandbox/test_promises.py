@@ -14,13 +14,9 @@ import pytest
 
 from ops.failed import redrive
 from ops.target import Target
-from tests.sandbox.texts import OURS, Phones, Text, until
+from tests.sandbox.texts import OURS, OURS_TOO, Phones, Text, customer, until
 
 VISIBILITY = 30  # seconds: six times function_timeout in tests/sandbox/bridge.toml
-
-
-def customer(number: int) -> str:
-    return f"+1425555{number:04}"
 
 
 def assert_each_shown_once_in_the_order_of_the_queue(phones: Phones, texts: Sequence[Text]) -> None:
@@ -192,7 +188,7 @@ def test_a_long_text_that_is_interrupted_between_two_parts_is_whole_in_the_end(p
 
 
 def test_texts_to_both_of_our_numbers_are_two_chats(phones: Phones) -> None:
-    texts = [Text(customer=customer(6100), body=ours, ours=ours) for ours in (OURS, "+12125550102")]
+    texts = [Text(customer=customer(6100), body=ours, ours=ours) for ours in (OURS, OURS_TOO)]
     phones.send(texts)
     until(lambda: forwarded(phones, texts), seconds=20, what="forwarded")
     entries = [entry for entry in phones.shown() if entry["source"] == customer(6100)]
@@ -222,12 +218,13 @@ def test_no_log_line_of_a_function_holds_a_body_a_number_or_a_hash_of_one(phones
         Text(customer=customer(7001), body="confidential words", ours="+12125550199"),
     ]
     phones.send(texts)
-    phones.publish("confidential words from +14255557002")
+    phones.publish(f"confidential words from {customer(7002)}")
     until(lambda: len(phones.failed()) == 2 and forwarded(phones, texts[:1]), seconds=20, what="all done")
     conversations = [phones.item(text.key)["conversation"] for text in texts]
     until(lambda: "text forwarded" in logged(phones) and "text failed" in logged(phones), seconds=20, what="logged")
     log = logged(phones)
-    for secret in ("confidential", "5557000", "5557001", "5557002", "2125550101", "2125550199", *conversations):
+    numbers = [customer(7000), customer(7001), customer(7002), OURS, "+12125550199"]
+    for secret in ("confidential", *(number.removeprefix("+") for number in numbers), *conversations):
         assert secret not in log
     assert '"TextsForwarded"' in log and '"TextsFailed"' in log
     phones.empty("FailedQueueUrl")

@@ -10,14 +10,10 @@ import pytest
 from ops.failed import redrive
 from ops.target import Target
 from tests.sandbox.test_promises import assert_each_shown_once_in_the_order_of_the_queue
-from tests.sandbox.texts import Phones, Text, until
+from tests.sandbox.texts import Phones, Text, customer, until
 
 OURS = "+12125550103"
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
-
-
-def customer(number: int) -> str:
-    return f"+1425556{number:04}"
 
 
 def text(phones: Phones, who: str, body: str) -> Text:
@@ -41,7 +37,7 @@ def said(chat: dict[str, Any], role: str = "CUSTOMER") -> list[str]:
 
 
 def test_a_text_reaches_the_agent_the_reply_the_phone_and_the_next_text_the_same_chat(phones: Phones) -> None:
-    who = customer(1)
+    who = customer(9001)
     first = text(phones, who, "hello")
     phones.double.reply(who, "Good morning, how can I help?")
     (received,) = until(lambda: phones.double.phone(who), seconds=40, what="the reply on the phone")
@@ -57,7 +53,7 @@ def test_a_text_reaches_the_agent_the_reply_the_phone_and_the_next_text_the_same
 def test_a_chat_that_the_agent_ended_is_followed_by_a_new_one_which_a_late_notice_of_the_old_end_leaves_alone(
     phones: Phones,
 ) -> None:
-    who = customer(2)
+    who = customer(9002)
     text(phones, who, "hello")
     phones.double.end(who, copies=0)  # the notice comes late
     text(phones, who, "are you there?")
@@ -73,7 +69,7 @@ def test_a_chat_that_the_agent_ended_is_followed_by_a_new_one_which_a_late_notic
 
 
 def test_replies_reach_the_phone_after_a_transfer_and_a_goodbye_after_the_agent_has_left(phones: Phones) -> None:
-    who = customer(3)
+    who = customer(9003)
     text(phones, who, "hello")
     phones.double.transfer(who)
     phones.double.reply(who, "I am the other agent")
@@ -88,7 +84,7 @@ def test_replies_reach_the_phone_after_a_transfer_and_a_goodbye_after_the_agent_
 
 
 def test_replies_that_are_streamed_twice_reach_the_phone_once(phones: Phones) -> None:
-    who = customer(4)
+    who = customer(9004)
     text(phones, who, "hello")
     replies = [f"line {n}" for n in range(3)]
     for number, line in enumerate(replies, 1):
@@ -99,7 +95,7 @@ def test_replies_that_are_streamed_twice_reach_the_phone_once(phones: Phones) ->
 
 
 def test_a_long_reply_arrives_whole_in_parts_that_sms_carries(phones: Phones) -> None:
-    who = customer(5)
+    who = customer(9005)
     text(phones, who, "hello")
     reply = " ".join(f"word{n}" for n in range(400))
     phones.double.reply(who, reply)
@@ -108,7 +104,7 @@ def test_a_long_reply_arrives_whole_in_parts_that_sms_carries(phones: Phones) ->
 
 
 def test_a_number_that_is_texted_back_is_the_option_that_was_offered(phones: Phones) -> None:
-    who = customer(6)
+    who = customer(9006)
     text(phones, who, "hello")
     picker = {
         "templateType": "ListPicker",
@@ -123,7 +119,7 @@ def test_a_number_that_is_texted_back_is_the_option_that_was_offered(phones: Pho
 
 
 def test_a_reply_to_somebody_who_opted_out_is_in_failed_with_that_reason_and_the_agent_is_told(phones: Phones) -> None:
-    who = customer(7)
+    who = customer(9007)
     text(phones, who, "hello")
     phones.double.settings(opted_out=[who])
     phones.double.reply(who, "You will not read this")
@@ -141,7 +137,7 @@ def test_a_reply_to_somebody_who_opted_out_is_in_failed_with_that_reason_and_the
 
 @pytest.mark.parametrize("operation", ["StartChatContact", "CreateParticipantConnection", "SendMessage"])
 def test_a_lost_answer_shows_nothing_twice_and_opens_no_second_chat(phones: Phones, operation: str) -> None:
-    who = customer(8)
+    who = customer(9008)
     phones.double.fault("reset-after", times=1, operation=operation)
     text(phones, who, "once")
     (chat,) = chats_of(phones, who)
@@ -149,7 +145,7 @@ def test_a_lost_answer_shows_nothing_twice_and_opens_no_second_chat(phones: Phon
 
 
 def test_a_disconnect_keyword_ends_the_chat(phones: Phones) -> None:
-    who = customer(9)
+    who = customer(9009)
     text(phones, who, "hello")
     text(phones, who, "stop")
     (chat,) = chats_of(phones, who)
@@ -158,11 +154,11 @@ def test_a_disconnect_keyword_ends_the_chat(phones: Phones) -> None:
 
 def test_texts_through_throttling_and_server_errors_are_each_shown_once_and_in_order(phones: Phones) -> None:
     phones.double.settings(rates={"*": [1000, 1000]})
-    texts = [Text(customer=customer(100 + c), body=f"{c}: {n}", ours=OURS) for n in range(3) for c in range(20)]
+    texts = [Text(customer=customer(9100 + c), body=f"{c}: {n}", ours=OURS) for n in range(3) for c in range(20)]
     phones.double.fault("throttle", share=0.3, seed=1)
     phones.double.fault("error", share=0.1, seed=2)
     phones.send(texts, per_second=15)
     until(lambda: all(phones.outcome(t) == "forwarded" for t in texts), seconds=120, what="all forwarded")
     phones.double.clear_faults()
     assert_each_shown_once_in_the_order_of_the_queue(phones, texts)
-    assert all(len(chats_of(phones, customer(100 + c))) == 1 for c in range(20))
+    assert all(len(chats_of(phones, customer(9100 + c))) == 1 for c in range(20))

@@ -16,6 +16,11 @@ from sandbox.local import Sandbox
 OURS, OURS_TOO = "+12125550101", "+12125550102"
 
 
+def customer(number: int) -> str:
+    """One of many thousand phones, all of them in the ranges kept for fiction."""
+    return f"+1{301 + number // 100}55501{number % 100:02}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """One text to be published."""
