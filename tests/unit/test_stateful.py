@@ -180,6 +180,7 @@ class ContactCentre:
         assert self._clock.time <= self.until, "Connect is called after the batch deadline"
         key = session.attributes["inboundMessageId"]
         trouble = self.script.pop() if self.script else self.outage
+        trouble = None if trouble == "none" else trouble
         self._clock.time += 5 if trouble == "hang" else 0.1
         if trouble == "invalid":
             self.rejected.add(key)
@@ -295,7 +296,7 @@ intake_deaths = moments("send_message", "failed")
 operator_deaths = moments("receive_message", "send_message", "delete_message")
 runs = st.builds(
     Run,
-    trouble=st.lists(st.sampled_from([*sorted(TROUBLE), "invalid", "lost"]), max_size=4),
+    trouble=st.lists(st.sampled_from(["none", "refuse", *sorted(TROUBLE), "invalid", "lost", "none"]), max_size=5),
     moment=moments(
         *("send", "part_done", "send_message", "failed"),
         *("send", "part_done", "read", "given_back", "change_message_visibility_batch", "answer"),
@@ -303,7 +304,7 @@ runs = st.builds(
     overlapped=st.booleans(),
 )
 sizes = st.sampled_from([1, 2, 10, 10, 10])
-waits = st.none() | st.sampled_from([0.0, 1.0, 6.0, 130.0, VISIBILITY, 301.0, 1000.0, 3600.0, 7 * 3600.0])
+waits = st.none() | st.sampled_from([0.0, 1.0, 6.0, 130.0, VISIBILITY, 301.0, 1000.0, 7 * 3600.0, 7 * 3600.0])
 picks = st.integers(0, 1000)
 
 
