@@ -219,8 +219,9 @@ class FakeLedger:
     def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int) -> None:
         self._maybe("given_back")
         noted = self._noted(text_key, facts, attempts)
-        noted.known = replace(noted.known, retries=noted.known.retries + 1)
-        noted.reason, noted.error = str(error), error.code
+        if not noted.known.finished:
+            noted.known = replace(noted.known, outcome="pending", retries=noted.known.retries + 1)
+            noted.reason, noted.error = str(error), error.code
 
     def failed(self, text_key: str, facts: Facts, error: BridgeError, *, stage: str, attempts: int = 0) -> None:
         self._maybe("failed")
