@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionClosedError
 
 from ops.cli import run
 from sandbox.local import Sandbox
-from tests.sandbox.texts import OURS, OURS_TOO, Phones, until
+from tests.sandbox.texts import OURS, OURS_TOO, START_CHAT, Phones, until
 
 CUSTOMER = "+14255550121"
 FLOW = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012/contact-flow/flow-1"
@@ -126,7 +126,7 @@ def test_an_answer_that_is_lost_leaves_a_message_that_is_shown_once(
 def test_the_double_knows_the_numbers_of_the_configuration(sandbox: Sandbox, phones: Phones) -> None:
     with closing(sandbox.client("pinpoint-sms-voice-v2")) as sms:
         found = {number["PhoneNumber"]: number for number in sms.describe_phone_numbers()["PhoneNumbers"]}
-        assert found.keys() == {OURS, OURS_TOO}
+        assert found.keys() == {OURS, OURS_TOO, START_CHAT}
         sms.send_text_message(
             DestinationPhoneNumber=CUSTOMER, OriginationIdentity=found[OURS_TOO]["PhoneNumberArn"], MessageBody="hi"
         )
@@ -160,7 +160,10 @@ def test_what_cannot_be_played_is_one_line(
 ) -> None:
     for arguments, said in (
         (["end", "nonsense"], "there is no chat nonsense; see: bridge sandbox chats"),
-        (["text", CUSTOMER, "hi", "--to", "+12125550199"], f"+12125550199 is none of our numbers: {OURS}, {OURS_TOO}"),
+        (
+            ["text", CUSTOMER, "hi", "--to", "+12125550199"],
+            f"+12125550199 is none of our numbers: {OURS}, {OURS_TOO}, {START_CHAT}",
+        ),
     ):
         assert run(["sandbox", *arguments, "--name", sandbox.name]) == 2
         assert capsys.readouterr().err == f"bridge: {said}\n"

@@ -10,15 +10,14 @@ import pytest
 from ops.failed import redrive
 from ops.target import Target
 from tests.sandbox.test_promises import assert_each_shown_once_in_the_order_of_the_queue
-from tests.sandbox.texts import Phones, Text, customer, until
+from tests.sandbox.texts import START_CHAT, Phones, Text, customer, until
 
-OURS = "+12125550103"
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
 
 
 def text(phones: Phones, who: str, body: str) -> Text:
     """Sent, and shown to the agent."""
-    sent = Text(customer=who, body=body, ours=OURS)
+    sent = Text(customer=who, body=body, ours=START_CHAT)
     phones.send([sent])
     until(lambda: phones.outcome(sent) == "forwarded", seconds=40, what=f"{body!r} forwarded")
     return sent
@@ -42,7 +41,7 @@ def test_a_text_reaches_the_agent_the_reply_the_phone_and_the_next_text_the_same
     phones.double.reply(who, "Good morning, how can I help?")
     (received,) = until(lambda: phones.double.phone(who), seconds=40, what="the reply on the phone")
     assert received["body"] == "Good morning, how can I help?"
-    assert received["by"] == "SendTextMessage" and received["from"] == OURS
+    assert received["by"] == "SendTextMessage" and received["from"] == START_CHAT
     text(phones, who, "My bell is broken")
     (chat,) = chats_of(phones, who)
     assert said(chat) == ["hello", "My bell is broken"]
@@ -154,7 +153,7 @@ def test_a_disconnect_keyword_ends_the_chat(phones: Phones) -> None:
 
 def test_texts_through_throttling_and_server_errors_are_each_shown_once_and_in_order(phones: Phones) -> None:
     phones.double.settings(rates={"*": [1000, 1000]})
-    texts = [Text(customer=customer(9100 + c), body=f"{c}: {n}", ours=OURS) for n in range(3) for c in range(20)]
+    texts = [Text(customer=customer(9100 + c), body=f"{c}: {n}", ours=START_CHAT) for n in range(3) for c in range(20)]
     phones.double.fault("throttle", share=0.3, seed=1)
     phones.double.fault("error", share=0.1, seed=2)
     phones.send(texts, per_second=15)

@@ -14,6 +14,8 @@ from typing import Any
 from sandbox.local import Sandbox
 
 OURS, OURS_TOO = "+12125550101", "+12125550102"
+START_CHAT = "+12125550103"
+"""The one whose chats the bridge starts itself."""
 
 
 def customer(number: int) -> str:
