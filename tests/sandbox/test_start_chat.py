@@ -153,11 +153,11 @@ def test_a_disconnect_keyword_ends_the_chat(phones: Phones) -> None:
 
 def test_texts_through_throttling_and_server_errors_are_each_shown_once_and_in_order(phones: Phones) -> None:
     phones.double.settings(rates={"*": [1000, 1000]})
-    texts = [Text(customer=customer(9100 + c), body=f"{c}: {n}", ours=START_CHAT) for n in range(3) for c in range(20)]
+    texts = [Text(customer=customer(9100 + c), body=f"{c}: {n}", ours=START_CHAT) for n in range(3) for c in range(6)]
     phones.double.fault("throttle", share=0.3, seed=1)
     phones.double.fault("error", share=0.1, seed=2)
     phones.send(texts, per_second=15)
     until(lambda: all(phones.outcome(t) == "forwarded" for t in texts), seconds=120, what="all forwarded")
     phones.double.clear_faults()
     assert_each_shown_once_in_the_order_of_the_queue(phones, texts)
-    assert all(len(chats_of(phones, customer(9100 + c))) == 1 for c in range(20))
+    assert all(len(chats_of(phones, customer(9100 + c))) == 1 for c in range(6))
