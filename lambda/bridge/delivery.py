@@ -400,7 +400,11 @@ class Courier(InOrder):
         the reference of the API; or one of these errors.
         """
         part = parts[number]
-        start_chat, pacer = (self._start_chat or (None, None)) if route.start_chat else (None, None)
+        start_chat, pacer = self._start_chat if route.start_chat and self._start_chat else (None, None)
+        if route.start_chat and start_chat is None:  # never by the other API, which the account may not call
+            raise UnexpectedError(
+                "a number has start-chat delivery, and the function's environment lacks what it needs"
+            )
 
         def send() -> Accepted | None:
             try:

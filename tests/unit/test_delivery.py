@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from bridge.compose import Accepted, Part
+from bridge.config import Config, StartChatRoute
 from bridge.errors import (
     AccessRefusedError,
     ChatLimitError,
@@ -19,7 +21,7 @@ from bridge.errors import (
     UnexpectedError,
     UnknownNumberError,
 )
-from tests.unit.fakes import CONFIG, CUSTOMER, NOON, Stage, entry, payload, with_chat, with_limits
+from tests.unit.fakes import CONFIG, CUSTOMER, NOON, OURS, Stage, entry, payload, with_chat, with_limits
 
 
 def test_texts_of_a_conversation_are_shown_in_their_order() -> None:
@@ -352,3 +354,36 @@ def test_the_customer_is_the_source_and_new_chats_carry_the_facts() -> None:
         "messageKeyword": "KEYWORD_111122223333",
         "previousPublishedMessageId": "prev",
     }
+
+
+class Started:
+    """A channel that keeps what it was handed."""
+
+    def __init__(self) -> None:
+        self.contents: list[tuple[int, str]] = []
+
+    def send(self, part: Part, *, number: int, **_: object) -> Accepted:
+        self.contents.append((number, part.content))
+        return Accepted("contact", number == 0)
+
+
+def starting_chats() -> Config:
+    how = StartChatRoute(instance_id="i", contact_flow_id="f", chat_minutes=1500, first_text="message")
+    return replace(CONFIG, routes={OURS: replace(CONFIG.routes[OURS], start_chat=how)})
+
+
+def test_a_number_with_start_chat_delivery_is_delivered_that_way_and_no_other_way() -> None:
+    stage, started = Stage(starting_chats()), Started()
+    stage.courier._start_chat = started, stage.pacer
+    (report,) = stage.courier.deliver([[entry(payload("word " * 500, inboundMessageId="long"))]])
+    assert (report.result, stage.ledger.outcome("long")) == ("forwarded", "forwarded")
+    assert [number for number, _ in started.contents] == [0, 1, 2]
+    assert "".join(content for _, content in started.contents) == "word " * 500
+    assert stage.connect.calls == []
+
+
+def test_a_number_with_start_chat_delivery_is_held_where_the_function_cannot_start_chats() -> None:
+    stage = Stage(starting_chats())
+    (report,) = stage.courier.deliver([[entry(payload("hi"))]])
+    assert report.result == "given back" and isinstance(report.error, UnexpectedError)
+    assert stage.connect.calls == []
