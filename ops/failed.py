@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from ops.target import SandboxOption, StackOption, Target, aws_errors
+from ops.target import ProfileOption, RegionOption, SandboxOption, StackOption, Target, aws_errors
 
 app = typer.Typer(no_args_is_help=True, help="What is in the failed queue.")
 
@@ -79,10 +79,12 @@ def _said(message: Any, name: str) -> str:
 @app.command("redrive")
 def command(
     stack: StackOption = None,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
     sandbox: SandboxOption = "default",
 ) -> None:
     """Put every entry of failed back on its queue. Parts that were shown are not shown again."""
-    target = Target.choose(stack=stack, sandbox=sandbox)
+    target = Target.choose(stack=stack, sandbox=sandbox, profile=profile, region=region)
     count = redrive(target)
     said = f"{count} {'entry' if count == 1 else 'entries'} put back on their queues"
     Console(highlight=False).print(said if count else "nothing in failed to put back")

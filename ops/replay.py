@@ -18,8 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.outcomes import Entry, Result, Sent, decide, undelivered_reasons
+from ops.output import JsonOption
 from ops.samples import Sample, SampleFile, addressed, fresh_ids, publish_attributes, read
-from ops.target import SandboxOption, StackOption, Target, TargetError, aws_errors
+from ops.target import ProfileOption, RegionOption, SandboxOption, StackOption, Target, TargetError, aws_errors
 
 SEEN_SECONDS = 30.0
 """The longest that publishing waits for what was published before to be worked on."""
@@ -253,6 +254,8 @@ def command(
         typer.Argument(metavar="PATH...", help="Files with an SNS event as Lambda receives it, or folders of them."),
     ],
     stack: StackOption = None,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
     sandbox: SandboxOption = "default",
     to: Annotated[
         str | None, typer.Option("--to", metavar="NUMBER", help="Text this number of yours, whatever the files say.")
@@ -264,7 +267,7 @@ def command(
     direct: Annotated[
         bool, typer.Option("--direct", help="Hand the files' events, unchanged, to intake instead of publishing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: JsonOption = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the outcomes.", min=0)] = 60,
 ) -> None:
     """Publish the notifications of sample events, and show what became of each.
@@ -273,7 +276,7 @@ def command(
     """
     if direct and (to or sender):
         raise typer.BadParameter("--direct hands files over unchanged; leave out --to and --from")
-    target = Target.choose(stack=stack, sandbox=sandbox)
+    target = Target.choose(stack=stack, sandbox=sandbox, profile=profile, region=region)
     with progress() as on_progress:
         results = replay(
             target,

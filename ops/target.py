@@ -22,9 +22,19 @@ from sandbox.local import Sandbox
 
 StackOption = Annotated[
     str | None,
-    typer.Option("--stack", help="A stack in AWS (usual profile and Region) instead of the sandbox.", metavar="NAME"),
+    typer.Option("--stack", help="A stack in AWS instead of the sandbox.", metavar="NAME"),
 ]
 SandboxOption = Annotated[str, typer.Option("--sandbox", help="Which sandbox.", metavar="NAME")]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", help="AWS profile of the stack.", metavar="NAME", show_default="AWS_PROFILE or the default one"
+    ),
+]
+RegionOption = Annotated[
+    str | None,
+    typer.Option("--region", help="Region of the stack.", metavar="REGION", show_default="the profile's"),
+]
 
 
 class TargetError(Exception):
@@ -41,9 +51,15 @@ class Target:
     sandbox: Sandbox | None = None
 
     @classmethod
-    def choose(cls, *, stack: str | None, sandbox: str = "default") -> Target:
-        """What a command's --stack and --sandbox options mean. Raises TargetError or SandboxError."""
-        return cls.in_aws(stack) if stack else cls.in_sandbox(sandbox)
+    def choose(
+        cls, *, stack: str | None, sandbox: str = "default", profile: str | None = None, region: str | None = None
+    ) -> Target:
+        """What a command's options mean. Raises TargetError or SandboxError."""
+        if stack:
+            return cls.in_aws(stack, profile=profile, region=region)
+        if profile or region:
+            raise TargetError("--profile and --region go with --stack NAME; the sandbox has neither")
+        return cls.in_sandbox(sandbox)
 
     @classmethod
     def in_sandbox(cls, name: str = "default") -> Target:
@@ -51,16 +67,18 @@ class Target:
         return cls(where=f"sandbox {name}", outputs=local.outputs, session=None, sandbox=local)
 
     @classmethod
-    def in_aws(cls, stack: str) -> Target:
+    def in_aws(cls, stack: str, *, profile: str | None = None, region: str | None = None) -> Target:
         try:
-            session = boto3.session.Session()
+            session = boto3.session.Session(profile_name=profile, region_name=region)
             stacks = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         except ProfileNotFound as exc:
             raise TargetError(f"{exc}; see: aws configure list-profiles") from exc
         except NoRegionError as exc:
-            raise TargetError("no AWS Region; set AWS_DEFAULT_REGION or a profile that has one") from exc
+            raise TargetError("no AWS Region; set AWS_DEFAULT_REGION, --region, or a profile that has one") from exc
         except (NoCredentialsError, PartialCredentialsError) as exc:
-            raise TargetError("no AWS credentials; set AWS_PROFILE, or sign in with: aws sso login") from exc
+            raise TargetError(
+                "no AWS credentials; set AWS_PROFILE or --profile, or sign in with: aws sso login"
+            ) from exc
         except ClientError as exc:
             code = exc.response["Error"]["Code"]
             if code == "ValidationError":  # what DescribeStacks answers for a stack that it does not know

@@ -35,6 +35,17 @@ def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         Target.choose(stack="SmsToConnect")
 
 
+def test_a_profile_that_was_asked_for_and_is_not_there() -> None:
+    with pytest.raises(TargetError, match="somebody"):
+        Target.choose(stack="SmsToConnect", profile="somebody")
+
+
+@pytest.mark.parametrize("option", ["profile", "region"])
+def test_profile_and_region_are_for_a_stack(option: str) -> None:
+    with pytest.raises(TargetError, match="go with --stack NAME"):
+        Target.choose(stack=None, **{option: "x"})
+
+
 def test_no_sandbox_says_how_to_start_one() -> None:
     with pytest.raises(SandboxError, match="start it with: bridge sandbox up --name nobody"):
         Target.choose(stack=None, sandbox="nobody")
