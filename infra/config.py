@@ -119,6 +119,9 @@ class Limits(_Section):
     """Rates in calls per second, durations in seconds, lengths in UTF-16 code units."""
 
     connect_rate: Annotated[float, BeforeValidator(rate)] = 14.0
+    start_chat_rate: Annotated[float, BeforeValidator(rate)] = 5.0
+    connection_rate: Annotated[float, BeforeValidator(rate)] = 6.0
+    message_rate: Annotated[float, BeforeValidator(rate)] = 10.0
     sms_rate: Annotated[float, BeforeValidator(rate)] = 1.0
     max_concurrency: Annotated[int, whole_number(2, 1000)] = 4
     part_length: Annotated[int, whole_number(64, 1024)] = 1024

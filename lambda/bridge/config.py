@@ -55,6 +55,9 @@ class Limits:
     """Rates in calls per second, times in seconds, lengths in UTF-16 code units."""
 
     connect_rate: float
+    start_chat_rate: float
+    connection_rate: float
+    message_rate: float
     sms_rate: float
     max_concurrency: int
     part_length: int

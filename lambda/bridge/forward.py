@@ -54,18 +54,19 @@ def _start_chat(
 ) -> tuple[StartChats, Pacer] | None:
     if settings.chats_table is None or settings.streaming_topic_arn is None:
         return None
-    from bridge import start_chat
     from bridge.chats import Chats
+    from bridge.start_chat import StartChat
 
-    channel = start_chat.StartChat(
+    limits = config.limits
+    channel = StartChat(
         connect=connect,
-        participant=sdk.connectparticipant(answer_within=config.limits.call_timeout),
+        participant=sdk.connectparticipant(answer_within=limits.call_timeout),
         chats=Chats(client=dynamodb, table=settings.chats_table),
-        starting=_pacer(config, start_chat.START_RATE),
-        connecting=_pacer(config, start_chat.CONNECT_RATE),
+        starting=_pacer(config, limits.start_chat_rate),
+        connecting=_pacer(config, limits.connection_rate),
         streaming_topic_arn=settings.streaming_topic_arn,
     )
-    return channel, _pacer(config, start_chat.SEND_RATE)
+    return channel, _pacer(config, limits.message_rate)
 
 
 def _pacer(config: Config, rate: float) -> Pacer:

@@ -35,10 +35,6 @@ class _ChatEndedError(Exception):
     """The chat is over, or its token is: the participant service answers both with AccessDenied."""
 
 
-START_RATE, CONNECT_RATE, SEND_RATE = 5.0, 6.0, 10.0
-"""Calls per second that Connect allows: StartChatContact, CreateParticipantConnection, SendMessage."""
-
-
 class StartChat:
     """One chat per conversation, kept open among texts.
 

@@ -33,6 +33,9 @@ CONFIG = Config(
     ),
     limits=Limits(
         connect_rate=1000,
+        start_chat_rate=100,
+        connection_rate=100,
+        message_rate=100,
         sms_rate=100,
         max_concurrency=2,
         part_length=1024,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from bridge import forward
 from bridge.answering import Party
 from bridge.chats import Chat
 from bridge.compose import Accepted, Part, new_session
@@ -23,6 +24,7 @@ from bridge.errors import (
 )
 from bridge.notification import InboundSms, Notification
 from bridge.pacing import Pacer
+from bridge.settings import ForwardSettings
 from bridge.start_chat import ChatAgents, StartChat
 from tests.unit.fakes import ARN, CONFIG, CUSTOMER, OURS, FakeClock, payload, record
 
@@ -334,3 +336,22 @@ def test_the_agent_is_told_in_the_open_chat_and_nowhere_else() -> None:
 def test_what_is_printed_of_a_chat_holds_no_token() -> None:
     chat = Chat(generation=1, contact="c", participant_token="secret", connection_token="secret")
     assert "secret" not in repr(chat)
+
+
+def test_each_of_connects_apis_has_a_pace_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    settings = ForwardSettings(
+        conversations_queue_url="",
+        failed_queue_url="",
+        ledger_table="",
+        chats_table="chats",
+        streaming_topic_arn=TOPIC,
+    )
+    limits = replace(CONFIG.limits, max_concurrency=4, start_chat_rate=4, connection_rate=8, message_rate=12)
+    nobody: Any = None
+    made = forward._start_chat(settings, replace(CONFIG, limits=limits), nobody, nobody)
+    assert made
+    channel, sending = made
+    assert isinstance(channel, StartChat)
+    assert (channel._starting.rate, channel._connecting.rate, sending.rate) == (1, 2, 3)
