@@ -204,9 +204,13 @@ class BridgeConfig(_Section):
         }
         return json.dumps({"chat": chat, "limits": limits, "routes": routes}, sort_keys=True, indent=1) + "\n"
 
+    def delivery_of(self, number: Number) -> Delivery:
+        """By which way this number's texts reach Connect."""
+        return number.delivery or self.delivery
+
     def starts_chats(self, number: Number) -> bool:
         """Whether this number's texts go through the public chat APIs."""
-        return (number.delivery or self.delivery) == "start-chat"
+        return self.delivery_of(number) == "start-chat"
 
     def contact_flow(self, number: Number) -> tuple[str | None, str | None]:
         """ARN of the instance and id of the flow in which this number's chats start."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,11 +18,13 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from infra.config import load
+from infra.config import Number, load
+from ops import dialogue
+from ops.dialogue import Dialogue
 from ops.outcomes import Result
 from ops.replay import outcomes_table, progress, replay, short_name
 from ops.sandbox import Steps
-from ops.target import Target
+from ops.target import Target, TargetError
 from sandbox.local import ROOT, Sandbox, names
 
 NAME = "demo"
@@ -30,6 +33,14 @@ WIDTH = 80
 TIMEOUT = 120.0
 LONG_MESSAGE = 200
 """Characters of one message that are shown."""
+ONE_MORE = """
+[[numbers]]
+number = "+12125550{last}"
+arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-00000000000000000000000000000{last}"
+delivery = "{delivery}"
+instance_arn = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
+contact_flow_id = "12345678-1234-1234-1234-123456789012"
+"""
 
 
 def broken_promises(results: Iterable[Result]) -> list[str]:
@@ -54,16 +65,16 @@ def _promised(folder: str, results: Sequence[Result]) -> list[str]:
     return sorted(["forwarded"] * shown + ["duplicate"] * (len(results) - shown))
 
 
-def chat_panel(chat: Mapping[str, Any], *, number: str) -> Panel:
-    """A chat as an agent reads it: `chat` as the contact centre tells of it, `number` the one that was texted."""
+def chat_panel(chat: Mapping[str, Any], *, number: str, phone: Sequence[Mapping[str, Any]] = ()) -> Panel:
+    """A chat as an agent reads it: `chat` as the contact centre tells of it, `number` the one that was texted.
+
+    `phone` are the texts that the customer got, each shown below what was said before it.
+    """
     lines = Table.grid(padding=(0, 2))
-    for message in chat["messages"]:
-        text = str(message["content"]).strip()
-        rest = len(text) - LONG_MESSAGE
-        said = Text(text if rest <= 0 else text[:LONG_MESSAGE].rstrip())
-        if rest > 0:
-            said.append(f" … and {rest} more characters", style="dim")
-        lines.add_row(Text(time.strftime("%H:%M:%S", time.localtime(message["at"])), style="dim"), said)
+    said = [(message["at"], _said(message)) for message in chat["messages"]]
+    got = [(text["at"], _got(text)) for text in phone]
+    for at, line in sorted(said + got, key=lambda each: each[0]):
+        lines.add_row(Text(time.strftime("%H:%M:%S", time.localtime(at)), style="dim"), line)
     lines.add_row("", Text("the customer ended the chat" if chat["ended"] else "active", style="dim italic"))
     attributes = chat.get("attributes") or {}
     queue = f" · {attributes['queue']}" if "queue" in attributes else ""
@@ -78,17 +89,36 @@ def chat_panel(chat: Mapping[str, Any], *, number: str) -> Panel:
     )
 
 
-def command() -> None:
-    """Start a sandbox, deploy, replay events/, show each outcome and each chat, stop the sandbox.
+def _said(message: Mapping[str, Any]) -> Text:
+    role = str(message.get("role", "CUSTOMER")).lower()
+    line = Text("" if role == "customer" else f"{role}: ", style="bold")
+    text = str(message["content"]).strip()
+    rest = len(text) - LONG_MESSAGE
+    line.append(text if rest <= 0 else text[:LONG_MESSAGE].rstrip(), style="not bold")
+    if rest > 0:
+        line.append(f" … and {rest} more characters", style="dim not bold")
+    return line
 
-    Exit code 1 when an event did not end as its folder promises.
+
+def _got(text: Mapping[str, Any]) -> Text:
+    by = "the bridge" if text["by"] == "SendTextMessage" else "Connect"
+    return Text(f"↳ on the phone, sent by {by} from {text['from']}", style="cyan")
+
+
+def command() -> None:
+    """Start a sandbox, deploy, replay events/, show each outcome and each chat, and a conversation both ways.
+
+    Exit code 1 when an event did not end as its folder promises, or an answer did not reach the phone.
     """
     console = Console(highlight=False)
     console.width = min(WIDTH, console.width)
     began = time.monotonic()
     _heading(console, "a sandbox on this machine: local AWS, contact centre, cdk deploy")
-    with Steps(console) as steps:
-        sandbox = Sandbox.up(_free_name(), port=0, double_port=0, on_step=steps)
+    with Steps(console) as steps, tempfile.TemporaryDirectory() as folder:
+        config = with_both_deliveries(ROOT / "bridge.toml", Path(folder))
+        ours = dialogue.numbers(load(config))
+        numbers = {number.arn: number.number for number in load(config).numbers}
+        sandbox = Sandbox.up(_free_name(), port=0, double_port=0, config=config, on_step=steps)
     try:
         _heading(console, "events/, published to the topic")
         with progress() as on_progress:
@@ -97,9 +127,14 @@ def command() -> None:
         console.print(outcomes_table(results))
         _heading(console, "the chats, as an agent reads them")
         chats = _chats(sandbox)
-        numbers = {number.arn: number.number for number in load(ROOT / "bridge.toml").numbers}
         for chat in chats:
             console.print(chat_panel(chat, number=numbers.get(chat["destination"], "?")))
+        _heading(console, "both ways: what the agent answers, and where the phone gets it from")
+        dialogues = _dialogues(target, ours)
+        for one in dialogues:
+            console.print(f"delivery = {one.delivery}", style="bold")
+            if one.chat:
+                console.print(chat_panel(one.chat, number=one.ours, phone=one.phone))
         _heading(console, "in the failed queue, untouched, each with its reason")
         for result in results:
             if result.outcome == "failed":
@@ -110,11 +145,39 @@ def command() -> None:
     counts = Counter(result.outcome for result in results)
     said = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
     console.print(f"{len(results)} notifications: {said}; {len(chats)} chats; {time.monotonic() - began:.0f} s")
-    if broken := broken_promises(results):
+    if broken := broken_promises(results) + [one.broken for one in dialogues if one.broken]:
         for line in broken:
             console.print(Text(f"not as promised: {line}", style="red"))
         raise typer.Exit(1)
-    console.print("each event ended as its folder promises; the sandbox is stopped")
+    console.print("each event ended as its folder promises, each answer on its phone; sandbox stopped")
+
+
+def with_both_deliveries(config: Path, folder: Path) -> Path:
+    """The configuration, in a file in `folder`, with a number more for the delivery that none of its numbers has."""
+    missing = {"integration-event", "start-chat"} - dialogue.numbers(load(config)).keys()
+    text = config.read_text(encoding="utf-8")
+    for last, delivery in enumerate(sorted(missing), 198):
+        text += ONE_MORE.format(last=last, delivery=delivery)
+    shown = folder / config.name
+    shown.write_text(text, encoding="utf-8")
+    return shown
+
+
+def _dialogues(target: Target, ours: Mapping[str, Number]) -> list[Dialogue]:
+    if target.sandbox is None:
+        raise TargetError("only a sandbox can be played by hand")
+    with target.sandbox.double() as double:
+        return [
+            dialogue.play(
+                target,
+                double,
+                delivery=delivery,
+                ours=number.number,
+                customer=f"+142555501{last}",
+                timeout=TIMEOUT,
+            )
+            for last, (delivery, number) in enumerate(sorted(ours.items()), 70)
+        ]
 
 
 def _heading(console: Console, text: str) -> None:

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from bridge import sms
+
 UNREADABLE = "[A message that cannot be shown as text]"
 _DEEPEST = 8
 _READABLE = ("title", "subtitle", "text", "label", "description", "message")
 _NUMBER = re.compile(r"\s*0*([1-9][0-9]{0,2})[.)]?\s*")
 _LONGEST_NAME = 200
-_LONGEST_LINE = 600
-"""A file's line stays within one text message, whatever its alphabet: a link in two pieces is none."""
+LINK_SECONDS = 300
+"""For how long Connect lets a link to a file live, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,13 @@ def choice(answer: str, options: Sequence[str]) -> str | None:
 
 
 def attachment_line(name: str, *, content_type: str | None = None, link: str | None = None) -> str:
-    """One line that says which file was sent, with a link where there is one short enough to be sent whole."""
+    """One line that says which file was sent, with a link where it fits into the same text message."""
     what = " ".join(name.split())[:_LONGEST_NAME] or " ".join((content_type or "").split())[:_LONGEST_NAME]
     line = f"[File: {what}]" if what else "[A file]"
-    whole = f"{line} {link.strip()}" if link and link.strip() else line
-    return whole if len(whole) <= _LONGEST_LINE else line
+    if not link or not link.strip():
+        return line
+    whole = f"{line} {link.strip()} (for {LINK_SECONDS // 60} minutes)"
+    return whole if len(sms.messages(whole)) == 1 else line
 
 
 def _json(content: str) -> object:

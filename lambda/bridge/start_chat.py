@@ -207,21 +207,36 @@ class ChatAgents:
 
     def tell_agent(self, initial_contact_id: str, line: str) -> None:
         """A line in the chat itself. It can only be said as the customer, so it has to say that it is not theirs."""
-        conversation = self._chats.conversation(initial_contact_id)
-        chat = self._chats.latest(conversation) if conversation else None
-        if chat is None or chat.ended or chat.contact != initial_contact_id or not chat.connection_token:
-            return
-        try:
-            self._participant.send_message(
-                ContentType="text/plain", Content=line, ConnectionToken=chat.connection_token
+        if token := self._token(initial_contact_id):
+            self._call(
+                lambda: self._participant.send_message(ContentType="text/plain", Content=line, ConnectionToken=token)
             )
-        except TROUBLE as exc:
-            raise translated(exc) from exc
 
     def attachment_link(self, initial_contact_id: str, attachment_id: str) -> str | None:
-        """Where the phone can fetch a file. Connect's own links are for participants and last minutes, so: nowhere."""
-        del initial_contact_id, attachment_id
-        return None
+        """Where the phone can fetch a file for interactive.LINK_SECONDS; None once the chat is over."""
+        token = self._token(initial_contact_id)
+        if token is None:
+            return None
+        answer = self._call(
+            lambda: self._participant.get_attachment(
+                AttachmentId=attachment_id, ConnectionToken=token, UrlExpiryInSeconds=interactive.LINK_SECONDS
+            )
+        )
+        return str(answer["Url"])
+
+    def _token(self, initial_contact_id: str) -> str | None:
+        """The connection token of this very chat while it is open."""
+        conversation = self._chats.conversation(initial_contact_id)
+        chat = self._chats.latest(conversation) if conversation else None
+        if chat is None or chat.ended or chat.contact != initial_contact_id:
+            return None
+        return chat.connection_token
+
+    def _call(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except TROUBLE as exc:
+            raise translated(exc) from exc
 
 
 @dataclass(frozen=True, slots=True)

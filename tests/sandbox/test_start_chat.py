@@ -102,6 +102,15 @@ def test_a_long_reply_arrives_whole_in_parts_that_sms_carries(phones: Phones) ->
     assert all(len(part) <= 1530 for part in on_phone(phones, who)) and len(on_phone(phones, who)) == 3
 
 
+def test_a_file_of_the_agents_is_one_line_with_a_link(phones: Phones) -> None:
+    who = customer(9010)
+    text(phones, who, "hello")
+    phones.double.attach(who, "bill.pdf")
+    (line,) = until(lambda: on_phone(phones, who), seconds=40, what="the file's line")
+    assert line.startswith("[File: bill.pdf] https://") and "X-Amz-Expires=300" in line
+    assert line.endswith(" (for 5 minutes)")
+
+
 def test_a_number_that_is_texted_back_is_the_option_that_was_offered(phones: Phones) -> None:
     who = customer(9006)
     text(phones, who, "hello")

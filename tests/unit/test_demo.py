@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
-from ops.demo import broken_promises, chat_panel
+from infra.config import load
+from ops import dialogue
+from ops.demo import broken_promises, chat_panel, with_both_deliveries
+from ops.dialogue import ANSWER, QUESTION, THANKS, Dialogue
 from ops.outcomes import Outcome, Result
 
 
@@ -38,9 +43,9 @@ def test_each_broken_promise_is_one_line() -> None:
     ]
 
 
-def shown(chat: dict[str, Any]) -> str:
+def shown(chat: dict[str, Any], *phone: dict[str, Any]) -> str:
     out = io.StringIO()
-    Console(file=out, width=80).print(chat_panel(chat, number="+12125550101"))
+    Console(file=out, width=80).print(chat_panel(chat, number="+12125550101", phone=phone))
     assert all(len(line) <= 80 for line in out.getvalue().splitlines())
     return out.getvalue()
 
@@ -52,3 +57,44 @@ def test_a_chat_shows_who_what_where_and_whether_it_has_ended() -> None:
     for piece in ("Ann", "[bold]Hi[/bold]", "… and 50 more characters", "the customer ended the chat", "sales"):
         assert piece in text
     assert "active" in shown(chat | {"ended": False, "attributes": None})
+
+
+def test_an_answer_stands_in_the_chat_and_below_it_how_the_phone_got_it() -> None:
+    messages = [{"at": 0, "content": "Hi", "role": "CUSTOMER"}, {"at": 1, "content": "Hello", "role": "AGENT"}]
+    chat = {"source": "+14255550182", "display_name": None, "ended": False, "messages": messages}
+    lines = shown(chat, {"at": 2, "by": "SendTextMessage", "from": "+12125550101", "body": "Hello"}).splitlines()
+    assert [line.split(maxsplit=1)[1].strip() for line in lines[1:4]] == [
+        "Hi",
+        "agent: Hello",
+        "↳ on the phone, sent by the bridge from +12125550101",
+    ]
+
+
+SAID = [("CUSTOMER", QUESTION), ("AGENT", ANSWER), ("CUSTOMER", THANKS)]
+
+
+@pytest.mark.parametrize(
+    ("said", "got", "broken"),
+    [
+        (SAID, [ANSWER], None),
+        (SAID[:2], [ANSWER], "start-chat: the agent's chat has 2 of 3 messages, or others"),
+        (SAID, [], "start-chat: the phone got 0 texts, not the agent's answer alone"),
+        (SAID, [ANSWER, ANSWER], "start-chat: the phone got 2 texts, not the agent's answer alone"),
+    ],
+)
+def test_a_dialogue_is_whole_or_says_what_is_missing(
+    said: list[tuple[str, str]], got: list[str], broken: str | None
+) -> None:
+    chat = {"messages": [{"role": role, "content": content} for role, content in said]}
+    phone = [{"body": body} for body in got]
+    one = Dialogue(delivery="start-chat", ours="+12125550198", customer="+14255550191", chat=chat, phone=phone)
+    assert one.broken == broken
+
+
+def test_the_demo_has_a_number_of_each_delivery(tmp_path: Path) -> None:
+    ours = dialogue.numbers(load(with_both_deliveries(Path("bridge.toml"), tmp_path)))
+    assert sorted(ours) == ["integration-event", "start-chat"]
+    again = tmp_path / "again"
+    again.mkdir()
+    complete = with_both_deliveries(tmp_path / "bridge.toml", again)
+    assert complete.read_text() == (tmp_path / "bridge.toml").read_text()

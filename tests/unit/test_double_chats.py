@@ -585,7 +585,7 @@ def test_agents_send_interactive_messages_files_and_events(world: Chats) -> None
     assert (typing["ContentType"], "Content" in typing) == (f"{EVENT}typing", False)
     assert json.loads(read["Content"]) == {"messageId": world.chats()[0]["messages"][0]["id"]}
     link = world.participant.get_attachment(ConnectionToken=token, AttachmentId=file["AttachmentId"])["Url"]
-    assert link.startswith("https://") and link.endswith("/bill.pdf")
+    assert link.startswith("https://") and "/bill.pdf?" in link
 
 
 def test_a_notification_can_come_twice_and_late(world: Chats) -> None:

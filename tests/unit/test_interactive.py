@@ -124,13 +124,19 @@ def test_without_options_a_number_is_a_number() -> None:
     assert choice("1", ()) is None
 
 
+LONG_LINK = "https://example.com/" + "x" * 1400
+"""As long as signed links are; a text message carries it only where the alphabet is SMS's own."""
+
+
 @pytest.mark.parametrize(
     ("name", "content_type", "link", "line"),
     [
         ("bill.pdf", "application/pdf", None, "[File: bill.pdf]"),
         ("", "image/png", None, "[File: image/png]"),
         ("", None, None, "[A file]"),
-        ("bill.pdf", None, "https://example.com/1", "[File: bill.pdf] https://example.com/1"),
+        ("bill.pdf", None, "https://example.com/1", "[File: bill.pdf] https://example.com/1 (for 5 minutes)"),
+        ("bill.pdf", None, LONG_LINK, f"[File: bill.pdf] {LONG_LINK} (for 5 minutes)"),
+        ("Rechnung für 🚲.pdf", None, LONG_LINK, "[File: Rechnung für 🚲.pdf]"),
         ("bill.pdf", None, "https://example.com/" + "x" * 2000, "[File: bill.pdf]"),
         ("two\nlines.txt", None, " ", "[File: two lines.txt]"),
     ],

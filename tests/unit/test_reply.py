@@ -423,7 +423,7 @@ def test_a_file_is_a_line_with_a_link_where_there_is_one_and_each_is_a_text_of_i
     stage = Stage()
     stage.agents.links["bill.pdf"] = "https://example.com/1"
     stage.run(queued(files("bill.pdf", "photo.png")))
-    assert stage.phones.bodies == ["[File: bill.pdf] https://example.com/1", "[File: photo.png]"]
+    assert stage.phones.bodies == ["[File: bill.pdf] https://example.com/1 (for 5 minutes)", "[File: photo.png]"]
 
 
 def test_a_link_that_cannot_be_had_is_left_out() -> None:

@@ -76,6 +76,11 @@ class Connect:
             }
         }
 
+    def get_attachment(self, **request: Any) -> dict[str, Any]:
+        self._call("attachment", request)
+        self._open(request["ConnectionToken"].split("/")[1])
+        return {"Url": f"https://example.com/{request['AttachmentId']}?for={request['UrlExpiryInSeconds']}"}
+
     def send_message(self, **request: Any) -> dict[str, Any]:
         self._call("send", request)
         contact = request["ConnectionToken"].split("/")[1]
@@ -331,6 +336,18 @@ def test_the_agent_is_told_in_the_open_chat_and_nowhere_else() -> None:
     desk.agents.tell_agent("contact-1", "[not delivered]")
     desk.agents.tell_agent("unknown", "[not delivered]")
     assert desk.contents == [("contact-1", "hello"), ("contact-1", "[not delivered]")]
+
+
+def test_a_file_has_a_link_while_its_chat_is_open() -> None:
+    desk = Desk()
+    desk.send("hello", key="one")
+    assert desk.agents.attachment_link("contact-1", "a1") == "https://example.com/a1?for=300"
+    assert desk.agents.attachment_link("unknown", "a1") is None
+    desk.connect.trouble["attachment"] = [refusal("AccessDeniedException", 403)]
+    with pytest.raises(AccessRefusedError):
+        desk.agents.attachment_link("contact-1", "a1")
+    desk.memory.ended(text("one").conversation, "contact-1")
+    assert desk.agents.attachment_link("contact-1", "a1") is None
 
 
 def test_what_is_printed_of_a_chat_holds_no_token() -> None:
