@@ -9,7 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults import report, run
+from tests.faults import report
+from tests.faults.bridge import bridge
+from tests.faults.naive import naive
+from tests.faults.plan import Plan
 
 
 def main() -> int:
@@ -25,7 +28,7 @@ def main() -> int:
     parser.add_argument("--no-naive", action="store_true", help="only the bridge")
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
-    plan = run.Plan(
+    plan = Plan(
         seed=seed,
         texts=options.texts,
         conversations=min(options.conversations, options.texts),
@@ -38,7 +41,7 @@ def main() -> int:
     )
     _print(report.heading(plan))
     results = []
-    for name, play in (("bridge", run.bridge), ("naive", run.naive)):
+    for name, play in (("bridge", bridge), ("naive", naive)):
         if name == "naive" and options.no_naive:
             continue
         with tempfile.TemporaryDirectory(prefix=f"faults-{name}-") as folder:

@@ -69,3 +69,9 @@ class Record:
     """Invocations that failed, by function and error."""
     faults: Counter[str] = field(default_factory=Counter)
     """What was made to go wrong."""
+
+    def ended(self, invocation: Invocation) -> None:
+        """Told of every invocation's end."""
+        if invocation.fate != "answered":
+            error = f"{invocation.fate} {invocation.error.partition(':')[0]}".strip()
+            self.errors[f"{invocation.function}: {error}"] += 1

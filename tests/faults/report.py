@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.faults.accounting import KILLED, LOST_ANSWER, UNEXPLAINED, UNWRITTEN
-from tests.faults.run import Plan, Result
+from tests.faults.plan import Plan
+from tests.faults.run import Result
 
 _HISTORIES = 3
 

@@ -229,6 +229,10 @@ class Function:
     async def close(self) -> None:
         await asyncio.gather(*(environment.close() for environment in self.environments))
 
+    @property
+    def busy(self) -> bool:
+        return any(environment.busy for environment in self.environments)
+
     def deploy(self, folder: Path) -> None:
         """From now on environments run what is in this folder; what is under way is finished."""
         self.folder = folder

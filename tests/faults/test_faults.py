@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import report, run
+from tests.faults import report
+from tests.faults.bridge import bridge
+from tests.faults.plan import Plan
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the runtime interface client, which runs the functions, is for Linux"
 )
 
-SHORT = run.Plan(
+SHORT = Plan(
     seed=1,
     texts=320,
     conversations=60,
@@ -35,7 +37,7 @@ SHORT = run.Plan(
 
 def test_concurrent_processes_that_are_killed_and_refused_at_random_keep_every_promise(tmp_path: Path) -> None:
     said: list[str] = []
-    result = asyncio.run(run.bridge(SHORT, tmp_path, said.append))
+    result = asyncio.run(bridge(SHORT, tmp_path, said.append))
     assert report.broken(result) == "", "\n".join([report.heading(SHORT), *said])
     verdict = result.verdict
     assert verdict.shown + verdict.failed + len(verdict.undelivered) == SHORT.texts

@@ -1,0 +1,47 @@
+"""The naive bridge on a stage: one function behind the topic. It finds boto3 in the bridge's archive."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from tests.faults.bridge import QUOTA, packaged
+from tests.faults.plan import Plan
+from tests.faults.record import Record
+from tests.faults.run import Result, Say, Stage, play
+from tests.faults.runtime import Function
+from tests.faults.services import PYTHON, ROOT, contact_centre
+from tests.faults.sns import Topic
+from tests.faults.timeline import broken_archive
+
+
+async def naive(plan: Plan, folder: Path, say: Say) -> Result:
+    """The same load as the bridge's."""
+    settings, archive = packaged(plan, folder)
+    record = Record()
+    async with contextlib.AsyncExitStack() as stack:
+        double, double_url = await stack.enter_async_context(contact_centre(folder, QUOTA))
+        function = Function(
+            name="naive",
+            handler="handler.handler",
+            folder=ROOT / "bench/naive",
+            python=PYTHON,
+            variables={"AWS_ENDPOINT_URL_CONNECT": double_url, "PYTHONPATH": str(archive)},
+            timeout=settings.limits.function_timeout,
+            environments=plan.naives,
+            logs=folder,
+            record=record.ended,
+        )
+        say("starting the naive bridge's processes")
+        await function.open()
+        stack.push_async_callback(function.close)
+        stage = Stage(
+            name="naive",
+            double=double,
+            functions=(function,),
+            topic=Topic(function, record, shorter=plan.shorter),
+            record=record,
+            good=ROOT / "bench/naive",
+            broken=broken_archive(folder / "broken", ("handler.py",)),
+        )
+        return await play(plan, stage, say)

@@ -1,0 +1,134 @@
+"""What goes wrong when, all by the plan and its seed: background faults, outages, a bad deploy, kills."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.double.client import Double
+from tests.faults.plan import Plan
+from tests.faults.record import Kill, Record
+from tests.faults.runtime import Function
+from tests.faults.trouble import Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class _Phase:
+    name: str
+    begins: float
+    lasts: float
+    on: Callable[[], Any]
+    off: Callable[[], Any]
+
+
+class Timeline:
+    """`good` and `broken` are the archives that are deployed in turn. `now` says what goes on."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        double: Double,
+        functions: Sequence[Function],
+        stores: Mapping[str, Trouble],
+        good: Path,
+        broken: Path,
+        record: Record,
+    ) -> None:
+        self._plan, self._double, self._functions, self._stores = plan, double, functions, stores
+        self._good, self._broken, self._record = good, broken, record
+        self._seeds = random.Random(f"{plan.seed} connect")
+        self.now = "background faults" if plan.faults else "no faults"
+        self.ended: dict[str, float] = {}
+        """When each phase was over, by its name."""
+
+    async def background(self) -> None:
+        await self._connect(
+            ("throttle", {"share": 0.02}),
+            ("error", {"share": 0.01}),
+            ("reset-before", {"share": 0.01}),
+            ("reset-after", {"share": 0.005}),
+            ("hang", {"share": 0.002, "seconds": 30}),
+        )
+
+    async def phases(self) -> None:
+        plan = self._plan
+        length = plan.texts / plan.rate
+        phases = [
+            _Phase("Connect is out", 0.12 * length, plan.outage, self._connect_out, self.background),
+            _Phase("Connect refuses", 0.5 * length, plan.refusal, self._connect_refuses, self.background),
+            _Phase("a bad deploy", 0.85 * length, plan.bad_deploy, self._bad_deploy, self._roll_back),
+        ]
+        if "DynamoDB" in self._stores:
+            phases += [self._store_out("DynamoDB", 0.04 * length, plan.ledger_outage)]
+            phases += [self._store_out("SQS", 0.45 * length, plan.queue_outage)]
+        began = time.monotonic()
+        moments = [(p.begins, p, True) for p in phases] + [(p.begins + p.lasts, p, False) for p in phases]
+        standing: list[str] = []
+        for at, phase, begins in sorted(moments, key=lambda moment: moment[0]):
+            await asyncio.sleep(max(0.0, began + at - time.monotonic()))
+            await (phase.on if begins else phase.off)()
+            if begins:
+                standing.append(phase.name)
+            else:
+                standing.remove(phase.name)
+                self.ended[phase.name] = time.time()
+            self.now = ", ".join(standing) or "background faults"
+
+    async def kills(self) -> None:
+        """At random instants, any one of the processes, whatever it is at."""
+        rng = random.Random(f"{self._plan.seed} kills")
+        environments = [environment for function in self._functions for environment in function.environments]
+        while True:
+            await asyncio.sleep(rng.expovariate(1 / self._plan.kill_every))
+            number = rng.random()
+            running = [environment for environment in environments if environment.running]
+            if running:
+                victim = running[int(number * len(running))]
+                at = time.time()
+                invocation = victim.kill()
+                self._record.kills.append(
+                    Kill(at=at, environment=victim.name, began_at=invocation.began_at if invocation else None)
+                )
+
+    def _store_out(self, name: str, begins: float, lasts: float) -> _Phase:
+        async def switch(out: bool) -> None:
+            self._stores[name].outage = out
+
+        return _Phase(f"{name} is out", begins, lasts, lambda: switch(True), lambda: switch(False))
+
+    async def _connect_out(self) -> None:
+        await self._connect(("error", {"share": 0.5}), ("reset-before", {}))
+
+    async def _connect_refuses(self) -> None:
+        await self._connect(("refuse", {}))
+
+    async def _connect(self, *faults: tuple[str, dict[str, Any]]) -> None:
+        def switch() -> None:
+            self._double.clear_faults()
+            for kind, how in faults:
+                self._double.fault(kind, **how | ({"seed": self._seeds.getrandbits(32)} if how else {}))
+
+        await asyncio.to_thread(switch)
+
+    async def _bad_deploy(self) -> None:
+        for function in self._functions:
+            function.deploy(self._broken)
+
+    async def _roll_back(self) -> None:
+        for function in self._functions:
+            function.deploy(self._good)
+
+
+def broken_archive(folder: Path, modules: Sequence[str]) -> Path:
+    """An archive of which something was left out."""
+    for module in modules:
+        path = folder / module
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("import a_module_that_was_not_packaged\n", encoding="utf-8")
+    return folder
