@@ -1,0 +1,42 @@
+"""Two days on call, played through with the commands that docs/operations.md names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ops.cli import run
+from sandbox.local import Sandbox
+from tests.sandbox.test_promises import assert_each_shown_once_in_the_order_of_the_queue, forwarded
+from tests.sandbox.texts import Phones, Text, customer, until
+
+FORGOTTEN = "+12125550104"
+BLOCK = f"""
+[[numbers]]
+number = "{FORGOTTEN}"
+arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-44444444444444444444444444444444"
+"""
+
+
+def test_a_number_that_was_forgotten_in_bridge_toml_is_added_and_its_texts_are_redriven(
+    phones: Phones, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [
+        Text(customer=customer(9500 + c), body=f"{c}: {n}", ours=FORGOTTEN, key=f"forgotten-{c}-{n}")
+        for n in range(4)
+        for c in range(5)
+    ]
+    phones.send(texts)
+    until(lambda: all(phones.outcome(text) == "failed" for text in texts), seconds=60, what="all in failed")
+    reasons = {item["reason"] for item in phones.items(texts).values()}
+    assert reasons == {"bridge.toml has no number …0104: add a [[numbers]] block, deploy, redrive"}
+    assert phones.shown() == []
+
+    config = tmp_path / "bridge.toml"
+    config.write_text(Path(sandbox.config).read_text(encoding="utf-8") + BLOCK, encoding="utf-8")
+    sandbox.deploy(config)
+    assert run(["failed", "redrive", "--sandbox", sandbox.name]) == 0
+    until(lambda: forwarded(phones, texts), seconds=60, what="all forwarded")
+    assert_each_shown_once_in_the_order_of_the_queue(phones, texts)
+    assert phones.count("FailedQueueUrl") == 0
