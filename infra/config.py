@@ -122,6 +122,7 @@ class Limits(_Section):
     start_chat_rate: Annotated[float, BeforeValidator(rate)] = 5.0
     connection_rate: Annotated[float, BeforeValidator(rate)] = 6.0
     message_rate: Annotated[float, BeforeValidator(rate)] = 10.0
+    disconnect_rate: Annotated[float, BeforeValidator(rate)] = 3.0
     sms_rate: Annotated[float, BeforeValidator(rate)] = 1.0
     max_concurrency: Annotated[int, whole_number(2, 1000)] = 4
     part_length: Annotated[int, whole_number(64, 1024)] = 1024

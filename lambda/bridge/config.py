@@ -58,6 +58,7 @@ class Limits:
     start_chat_rate: float
     connection_rate: float
     message_rate: float
+    disconnect_rate: float
     sms_rate: float
     max_concurrency: int
     part_length: int

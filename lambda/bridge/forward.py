@@ -64,6 +64,7 @@ def _start_chat(
         chats=Chats(client=dynamodb, table=settings.chats_table),
         starting=_pacer(config, limits.start_chat_rate),
         connecting=_pacer(config, limits.connection_rate),
+        ending=_pacer(config, limits.disconnect_rate),
         streaming_topic_arn=settings.streaming_topic_arn,
     )
     return channel, _pacer(config, limits.message_rate)

@@ -50,11 +50,12 @@ class StartChat:
         chats: Chats,
         starting: Pacer,
         connecting: Pacer,
+        ending: Pacer,
         streaming_topic_arn: str,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._connect, self._participant, self._chats = connect, participant, chats
-        self._starting, self._connecting = starting, connecting
+        self._starting, self._connecting, self._ending = starting, connecting, ending
         self._topic, self._now = streaming_topic_arn, now
 
     def send(
@@ -152,6 +153,7 @@ class StartChat:
                     ClientToken=text.client_token, ConnectionToken=open_chat.connection_token or ""
                 ),
                 text,
+                pace=self._ending,
             )
         except _ChatEndedError:
             self._chats.ended(text.sms.conversation, chat.contact)

@@ -36,6 +36,7 @@ CONFIG = Config(
         start_chat_rate=100,
         connection_rate=100,
         message_rate=100,
+        disconnect_rate=100,
         sms_rate=100,
         max_concurrency=2,
         part_length=1024,

@@ -155,6 +155,7 @@ class Desk:
             chats=memory,
             starting=pacer,
             connecting=pacer,
+            ending=pacer,
             streaming_topic_arn=TOPIC,
             now=self.clock.now,
         )
@@ -328,6 +329,14 @@ def test_no_chat_is_started_after_the_deadline() -> None:
     assert desk.connect.calls == []
 
 
+def test_no_chat_is_ended_after_the_deadline() -> None:
+    desk = Desk()
+    desk.send("hello", key="one")
+    with pytest.raises(OutOfTimeError):
+        desk.send(Part("DISCONNECT"), key="two", until=desk.clock.time)
+    assert desk.send(Part("DISCONNECT"), key="two") == Accepted("contact-1", False)
+
+
 def test_the_agent_is_told_in_the_open_chat_and_nowhere_else() -> None:
     desk = Desk()
     desk.send("hello", key="one")
@@ -365,10 +374,18 @@ def test_each_of_connects_apis_has_a_pace_of_its_own(monkeypatch: pytest.MonkeyP
         chats_table="chats",
         streaming_topic_arn=TOPIC,
     )
-    limits = replace(CONFIG.limits, max_concurrency=4, start_chat_rate=4, connection_rate=8, message_rate=12)
+    limits = replace(
+        CONFIG.limits,
+        max_concurrency=4,
+        start_chat_rate=4,
+        connection_rate=8,
+        message_rate=12,
+        disconnect_rate=16,
+    )
     nobody: Any = None
     made = forward._start_chat(settings, replace(CONFIG, limits=limits), nobody, nobody)
     assert made
     channel, sending = made
     assert isinstance(channel, StartChat)
-    assert (channel._starting.rate, channel._connecting.rate, sending.rate) == (1, 2, 3)
+    paces = (channel._starting, channel._connecting, sending, channel._ending)
+    assert [pace.rate for pace in paces] == [1, 2, 3, 4]
