@@ -67,7 +67,7 @@ class BridgeFunction(Construct):
             environment={
                 **environment,
                 "POWERTOOLS_SERVICE_NAME": name,
-                "POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect",
+                "POWERTOOLS_METRICS_NAMESPACE": config.stack,  # two bridges of an account do not add up
                 "POWERTOOLS_LOG_LEVEL": config.operation.log_level,
             },
         )

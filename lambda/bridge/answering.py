@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -18,7 +18,6 @@ from bridge.config import Config
 from bridge.delivery import Attempt, Clock, DeadLetters, InOrder, Memory, Report, jitter
 from bridge.entry import Entry
 from bridge.errors import (
-    BlockedError,
     BridgeError,
     ChatNotKnownYetError,
     MalformedNotificationError,
@@ -147,6 +146,7 @@ class Answers(InOrder):
             parts=attempt.parts,
             attempts=attempt.attempts,
             contact=contact,
+            milliseconds=self._milliseconds_since_sent(entry),
         )
 
     def _party(self, streamed: Streamed, entry: Entry) -> Party:
@@ -238,23 +238,6 @@ def not_delivered(error: BridgeError, *, gave_up: bool) -> str:
     reason = error.reason if isinstance(error, NotDeliverableError) else ""
     because = _BECAUSE.get(reason) or ("it could not be sent in time" if gave_up else "it was refused")
     return f"[The text to the customer was not delivered: {because}.]"
-
-
-def metrics_of(reports: Sequence[Report]) -> dict[str, int]:
-    """Counts of a batch by metric name. Blocked, Retries and GaveUp are the same trouble as the other way."""
-
-    def count(condition: Callable[[Report], bool]) -> int:
-        return sum(map(condition, reports))
-
-    return {
-        "RepliesSent": count(lambda r: r.result == "forwarded"),
-        "RepliesFailed": count(lambda r: r.result == "failed"),
-        "RepliesIgnored": count(lambda r: r.result == "ignored"),
-        "DuplicatesSuppressed": count(lambda r: r.result == "duplicate"),
-        "Retries": count(lambda r: r.result == "given back" and isinstance(r.error, TransientError)),
-        "Blocked": count(lambda r: isinstance(r.error, BlockedError)),
-        "GaveUp": count(lambda r: r.gave_up),
-    }
 
 
 def _streamed(entry: Entry) -> Streamed:

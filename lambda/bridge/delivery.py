@@ -11,6 +11,7 @@ import random
 import time
 import traceback
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -38,6 +39,7 @@ from bridge.errors import (
     ending,
 )
 from bridge.known import Facts, Known
+from bridge.measures import TEXT, Kind, failed_by
 from bridge.notification import InboundSms
 from bridge.pacing import Pacer
 
@@ -109,14 +111,15 @@ class Report:
     """What became of one text in this batch.
 
     `wait` is the seconds for which a text that was given back stays hidden. `error` says why it failed or was given
-    back; followers of a text that was given back have none. `parts` counts those that were accepted now. "ended"
-    is an entry that says that a chat ended.
+    back; followers of a text that was given back have none. `waited` is the seconds that a text that was given back
+    has been on its queue. `parts` counts those that were accepted now. "ended" is an entry that says that a chat ended.
     """
 
     entry: Entry
     result: Literal["forwarded", "failed", "ignored", "duplicate", "given back", "ended"]
     error: BridgeError | None = None
     wait: int = 0
+    waited: int = 0
     parts: int = 0
     attempts: int = 0
     contact: str | None = None
@@ -238,6 +241,10 @@ class InOrder(ABC):
                 raise last
             self._clock.sleep(wait)
 
+    def _milliseconds_since_sent(self, entry: Entry) -> int | None:
+        sent_at = entry.sent_at
+        return max(0, int((self._clock.now() - sent_at.timestamp()) * 1000)) if sent_at else None
+
     def _duplicate(self, entry: Entry) -> Report:
         with suppress(LedgerError):  # it is only counted there
             self._ledger.duplicate(entry.text_key)
@@ -300,6 +307,7 @@ class InOrder(ABC):
             result="given back",
             error=error,
             wait=wait,
+            waited=max(0, int(self._clock.now() - attempt.entry.queued_at)),
             parts=attempt.parts,
             attempts=attempt.attempts,
             new_chat=attempt.new_chat,
@@ -372,7 +380,7 @@ class Courier(InOrder):
             attempts=attempt.attempts,
             contact=known.contact if known else None,
             new_chat=attempt.new_chat,
-            milliseconds=self._age_of_text(entry),
+            milliseconds=self._milliseconds_since_sent(entry),
         )
 
     def _route(self, sms: InboundSms) -> Route:
@@ -420,10 +428,6 @@ class Courier(InOrder):
             return None if part.type == "DISCONNECT" and accepted.contact is None else accepted
 
         return self._until_accepted(attempt, send, until=until, pacer=pacer)
-
-    def _age_of_text(self, entry: Entry) -> int | None:
-        sent_at = entry.sent_at
-        return max(0, int((self._clock.now() - sent_at.timestamp()) * 1000)) if sent_at else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -473,19 +477,22 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
 
 
-def metrics_of(reports: Sequence[Report]) -> dict[str, int]:
+def metrics_of(reports: Sequence[Report], kind: Kind = TEXT) -> dict[str, int]:
     """Counts of a batch by metric name."""
 
     def count(condition: Callable[[Report], bool]) -> int:
         return sum(map(condition, reports))
 
+    errors = [report.error for report in reports if report.result == "failed" and report.error]
     return {
-        "TextsForwarded": count(lambda r: r.result == "forwarded"),
-        "TextsFailed": count(lambda r: r.result == "failed"),
-        "TextsIgnored": count(lambda r: r.result == "ignored"),
-        "DuplicatesSuppressed": count(lambda r: r.result == "duplicate"),
-        "PartsForwarded": sum(report.parts for report in reports),
+        kind.done: count(lambda r: r.result == "forwarded"),
+        kind.parts: sum(report.parts for report in reports),
+        kind.ignored: count(lambda r: r.result == "ignored"),
+        kind.failed: len(errors),
+        **Counter(map(failed_by, errors)),
         "NewChats": count(lambda r: r.new_chat),
+        "ChatsEnded": count(lambda r: r.result == "ended"),
+        "DuplicatesSuppressed": count(lambda r: r.result == "duplicate"),
         "Retries": count(lambda r: r.result == "given back" and isinstance(r.error, TransientError)),
         "Blocked": count(lambda r: isinstance(r.error, BlockedError)),
         "GaveUp": count(lambda r: r.gave_up),

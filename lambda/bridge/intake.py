@@ -11,6 +11,7 @@ from bridge import reporting, sdk
 from bridge.errors import BridgeError, MalformedNotificationError
 from bridge.known import Facts
 from bridge.ledger import Ledger
+from bridge.measures import TEXT
 from bridge.notification import Notification
 from bridge.queues import Conversations, Failed
 from bridge.settings import IntakeSettings
@@ -24,6 +25,13 @@ class Intake:
 
     def take(self, notification: Notification) -> None:
         """Everything ends somewhere: on a conversation, noted as nothing to show, or in failed with its reason."""
+        try:
+            self._take(notification)
+        except BridgeError as exc:
+            reporting.not_taken(notification.text_key, exc)
+            raise
+
+    def _take(self, notification: Notification) -> None:
         if notification.is_notice:
             self._ignore(notification)
             return
@@ -33,6 +41,7 @@ class Intake:
             self._fail(notification, exc)
         else:
             self._conversations.put(notification.to_entry(), conversation=conversation, text_key=notification.text_key)
+            reporting.queued(notification.text_key)
 
     def _ignore(self, notification: Notification) -> None:
         self._ledger.ignored(
@@ -41,7 +50,7 @@ class Intake:
             "AWS said that it connected the topic",
             stage="intake",
         )
-        reporting.count({"TextsIgnored": 1})
+        reporting.ignored(notification.text_key)
 
     def _fail(self, notification: Notification, error: BridgeError) -> None:
         text_key = notification.text_key
@@ -53,8 +62,7 @@ class Intake:
             text_key=text_key,
         )
         self._ledger.failed(text_key, _facts(notification), error, stage="intake")
-        reporting.text_failed(text_key, error)
-        reporting.count({"TextsFailed": 1})
+        reporting.malformed(text_key, error)
 
 
 def intake(event: Mapping[str, Any], *, taker: Intake) -> None:
@@ -65,7 +73,7 @@ def intake(event: Mapping[str, Any], *, taker: Intake) -> None:
     records = event.get("Records")
     if not isinstance(records, list) or not records:
         raise MalformedNotificationError("the event is not from SNS: it has no Records")
-    reporting.count({"TextsReceived": len(records)})
+    reporting.count({TEXT.received: len(records)})
     trouble: list[BridgeError] = []
     for record in records:
         try:

@@ -8,12 +8,13 @@ from functools import cache
 from typing import Any
 
 from bridge import reporting, sdk
-from bridge.answering import Answers, metrics_of
+from bridge.answering import Answers
 from bridge.chats import Chats
 from bridge.config import Config
 from bridge.entry import by_conversation
 from bridge.hiding import hide
 from bridge.ledger import Ledger
+from bridge.measures import REPLY
 from bridge.pacing import Pacer
 from bridge.queues import Conversations, Failed
 from bridge.settings import ReplySettings
@@ -27,9 +28,8 @@ def reply(event: Mapping[str, Any], *, answers: Answers, queue: Conversations) -
     chats, out_of_order = by_conversation(event, StreamedEntry)
     reports = answers.deliver(chats)
     given_back = [report for report in reports if report.result == "given back"]
-    hide(given_back, queue=queue)
-    reporting.replies(reports)
-    reporting.count(metrics_of(reports) | {"ArrivedOutOfOrder": out_of_order})
+    hide(given_back, queue=queue, kind=REPLY)
+    reporting.batch(reports, out_of_order=out_of_order, kind=REPLY)
     return {"batchItemFailures": [{"itemIdentifier": report.entry.entry_id} for report in given_back]}
 
 

@@ -13,6 +13,7 @@ from bridge import reporting, sdk
 from bridge.errors import BridgeError, MalformedNotificationError
 from bridge.known import Facts
 from bridge.ledger import Ledger
+from bridge.measures import REPLY
 from bridge.notification import Notification
 from bridge.queues import Conversations, Failed
 from bridge.settings import ReplyIntakeSettings
@@ -31,16 +32,24 @@ class ReplyIntake:
     def take(self, notification: Notification) -> None:
         """Everything ends somewhere: on its chat, counted as nothing for the phone, or in failed with its reason."""
         try:
+            self._take(notification)
+        except BridgeError as exc:
+            reporting.not_taken(_text_key(notification), exc, kind=REPLY)
+            raise
+
+    def _take(self, notification: Notification) -> None:
+        try:
             streamed = Streamed.from_notification(notification)
         except MalformedNotificationError as exc:
             self._fail(notification, exc)
             return
         if streamed.kind == "nothing":
-            reporting.count({"RepliesIgnored": 1})
+            reporting.ignored(streamed.text_key, kind=REPLY)
             return
         self._replies.put(
             notification.to_entry(), conversation=streamed.initial_contact_id, text_key=streamed.message_id
         )
+        reporting.queued(streamed.text_key, kind=REPLY)
 
     def _fail(self, notification: Notification, error: BridgeError) -> None:
         text_key = unread_key(notification.message_id)
@@ -52,8 +61,7 @@ class ReplyIntake:
             text_key=text_key,
         )
         self._ledger.failed(text_key, Facts(sns_message_id=notification.message_id), error, stage=STAGE)
-        reporting.text_failed(text_key, error, what="reply")
-        reporting.count({"RepliesFailed": 1})
+        reporting.malformed(text_key, error, kind=REPLY)
 
 
 def reply_intake(event: Mapping[str, Any], *, taker: ReplyIntake) -> None:
@@ -64,6 +72,7 @@ def reply_intake(event: Mapping[str, Any], *, taker: ReplyIntake) -> None:
     records = event.get("Records")
     if not isinstance(records, list) or not records:
         raise MalformedNotificationError("the event is not from SNS: it has no Records")
+    reporting.count({REPLY.received: len(records)})
     notifications, trouble = [], list[BridgeError]()
     for record in records:
         try:
@@ -77,6 +86,13 @@ def reply_intake(event: Mapping[str, Any], *, taker: ReplyIntake) -> None:
             trouble.append(exc)
     if trouble:
         raise trouble[0]
+
+
+def _text_key(notification: Notification) -> str:
+    try:
+        return Streamed.from_notification(notification).text_key
+    except MalformedNotificationError:
+        return unread_key(notification.message_id)
 
 
 def _said_at(notification: Notification) -> datetime:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from bridge.delivery import Report, metrics_of
 from bridge.errors import BlockedError, BridgeError
+from bridge.measures import MILLISECONDS, TEXT, WAITING, Kind, failed_by
 
 logger = Logger()
 metrics = Metrics()
@@ -21,31 +23,46 @@ def count(counts: Mapping[str, int]) -> None:
             metrics.add_metric(name, MetricUnit.Count, value)
 
 
-def text_failed(text_key: str, error: BridgeError, *, attempts: int = 0, what: str = "text") -> None:
-    logger.error(
-        f"{what} failed",
-        extra={"correlation_id": text_key, "error": error.code, "reason": str(error), "attempts": attempts},
-    )
+def queued(text_key: str, *, kind: Kind = TEXT) -> None:
+    logger.info(f"{kind.one} queued", extra=_about(text_key))
 
 
-def batch(reports: Sequence[Report], *, out_of_order: int) -> None:
+def ignored(text_key: str, *, kind: Kind = TEXT) -> None:
+    """Before any queue: there is nothing in it to deliver."""
+    logger.info(f"{kind.one} ignored", extra=_about(text_key))
+    count({kind.ignored: 1})
+
+
+def not_taken(text_key: str, error: BridgeError, *, kind: Kind = TEXT) -> None:
+    """The function fails for it, and Lambda hands the same event in again."""
+    logger.warning(f"{kind.one} not taken", extra=_about(text_key) | _because(error))
+
+
+def malformed(text_key: str, error: BridgeError, *, kind: Kind = TEXT) -> None:
+    _failed(text_key, error, kind=kind)
+    count({kind.failed: 1, failed_by(error): 1})
+
+
+def waits_longer(reports: Sequence[Report], error: BridgeError, *, kind: Kind = TEXT) -> None:
+    """Texts that SQS did not hide for the time that was meant."""
+    for report in reports:
+        logger.warning(f"{kind.one} waits longer", extra=_about(report.entry.text_key) | _because(error))
+
+
+def batch(reports: Sequence[Report], *, out_of_order: int, kind: Kind = TEXT) -> None:
     """One line per text and the metrics of a batch."""
     for report in reports:
-        _text(report)
-    count(metrics_of(reports) | {"ArrivedOutOfOrder": out_of_order})
+        _text(report, kind)
+    count(metrics_of(reports, kind) | {"ArrivedOutOfOrder": out_of_order})
     for report in reports:
         if report.result == "forwarded" and report.milliseconds is not None:
-            metrics.add_metric("EndToEndMilliseconds", MetricUnit.Milliseconds, report.milliseconds)
+            metrics.add_metric(MILLISECONDS, MetricUnit.Milliseconds, report.milliseconds)
+        if report.result == "given back" and report.error:
+            metrics.add_metric(WAITING, MetricUnit.Seconds, report.waited)
 
 
-def replies(reports: Sequence[Report]) -> None:
-    """One line per reply."""
-    for report in reports:
-        _text(report, what="reply")
-
-
-def _text(report: Report, *, what: str = "text") -> None:
-    about = {"correlation_id": report.entry.text_key}
+def _text(report: Report, kind: Kind) -> None:
+    what, about = kind.one, _about(report.entry.text_key)
     match report.result:
         case "forwarded":
             logger.info(
@@ -60,16 +77,16 @@ def _text(report: Report, *, what: str = "text") -> None:
                 },
             )
         case "failed" if report.error:
-            text_failed(report.entry.text_key, report.error, attempts=report.attempts, what=what)
+            _failed(report.entry.text_key, report.error, attempts=report.attempts, kind=kind)
         case "given back" if report.error:
             level = logger.error if isinstance(report.error, BlockedError) or report.defect else logger.warning
             level(
                 f"{what} given back",
                 extra=about
+                | _because(report.error)
                 | {
-                    "error": report.error.code,
-                    "reason": str(report.error),
                     "attempts": report.attempts,
+                    "waited_seconds": report.waited,
                     "again_in_seconds": report.wait,
                 }
                 | ({"where": report.defect} if report.defect else {}),
@@ -80,3 +97,15 @@ def _text(report: Report, *, what: str = "text") -> None:
             logger.info("chat ended", extra=about | {"contact": report.contact})
         case _:
             logger.info(f"{what} {report.result}", extra=about)
+
+
+def _failed(text_key: str, error: BridgeError, *, kind: Kind, attempts: int = 0) -> None:
+    logger.error(f"{kind.one} failed", extra=_about(text_key) | _because(error) | {"attempts": attempts})
+
+
+def _about(text_key: str) -> dict[str, Any]:
+    return {"correlation_id": text_key}
+
+
+def _because(error: BridgeError) -> dict[str, Any]:
+    return {"error": error.code, "reason": str(error)}

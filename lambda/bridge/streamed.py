@@ -74,11 +74,11 @@ class Streamed:
     def from_notification(cls, notification: Notification) -> Streamed:
         """Raises MalformedNotificationError, which says what is missing or wrong."""
         if notification.is_notice:
-            return cls(kind="nothing")
+            return cls(kind="nothing", message_id=notification.message_id)
         item = _item(notification)
         kind = _kind(item)
         if kind == "nothing":
-            return cls(kind=kind)
+            return cls(kind=kind, message_id=_message_id(item, notification))
         contact = item.get("InitialContactId")
         if not isinstance(contact, str) or not _FITS_AS_GROUP.fullmatch(contact):
             raise MalformedNotificationError("InitialContactId is missing, or nothing that a message group can be")

@@ -412,8 +412,8 @@ _PRIVATE = (
         "test_handlers.py::test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted",
         Edit(
             "lambda/bridge/reporting.py",
-            '{"correlation_id": report.entry.text_key}',
-            '{"correlation_id": report.entry.text_key, "conversation": report.entry.group}',
+            "what, about = kind.one, _about(report.entry.text_key)",
+            'what, about = kind.one, _about(report.entry.text_key) | {"conversation": report.entry.group}',
         ),
     ),
     _lambda(

@@ -167,7 +167,7 @@ def test_a_reply_goes_to_the_customer_from_the_very_number_that_was_texted() -> 
     assert stage.phones.sent == [(CUSTOMER, ARN, "How can I help?")]
     noted = stage.ledger.texts["reply-one"]
     assert (noted.known.outcome, noted.known.contact, noted.known.parts_done) == ("forwarded", CHAT, 1)
-    assert counted() == {"RepliesSent": 1}
+    assert counted() == {"RepliesSent": 1, "PartsSent": 1}
 
 
 def test_replies_are_sent_in_the_order_in_which_they_were_said() -> None:
@@ -183,7 +183,7 @@ def test_a_reply_that_came_again_is_not_sent_twice() -> None:
     stage.run(queued(said))
     stage.run(queued(said))
     assert stage.phones.bodies == ["hi"]
-    assert counted() == {"RepliesSent": 1, "DuplicatesSuppressed": 1}
+    assert counted() == {"RepliesSent": 1, "PartsSent": 1, "DuplicatesSuppressed": 1}
 
 
 def test_texts_to_one_phone_are_a_second_apart_parts_of_a_reply_included() -> None:
@@ -297,7 +297,7 @@ def test_what_cannot_be_delivered_goes_to_failed_with_its_reason_and_the_agent_r
     assert (stage.ledger.outcome("reply-bad"), stage.ledger.texts["reply-bad"].reason) == ("failed", str(error))
     assert stage.agents.told == [(CHAT, f"[The text to the customer was not delivered: {said}.]")]
     assert stage.phones.bodies == ["good"]
-    assert counted() == {"RepliesFailed": 1, "RepliesSent": 1}
+    assert counted() == {"RepliesFailed": 1, "FailedNotDeliverableError": 1, "RepliesSent": 1, "PartsSent": 1}
 
 
 def test_a_reason_without_words_of_its_own_is_still_told_to_the_agent() -> None:
@@ -319,7 +319,7 @@ def test_a_reply_is_given_up_by_the_age_of_its_queue_entry_and_the_agent_reads_i
     assert stage.run(queued(item("hi", Id="old"), queued_at=NOON - timedelta(hours=6))) == DONE
     assert stage.ledger.outcome("reply-old") == "failed" and "500" in (stage.ledger.texts["reply-old"].reason or "")
     assert stage.agents.told == [(CHAT, "[The text to the customer was not delivered: it could not be sent in time.]")]
-    assert counted() == {"RepliesFailed": 1, "GaveUp": 1}
+    assert counted() == {"RepliesFailed": 1, "FailedUnavailableError": 1, "GaveUp": 1}
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,7 @@ def test_intake_puts_replies_and_the_end_of_a_chat_untouched_on_their_chat() -> 
     desk.take(over)
     assert [(group, key) for _, group, key in desk.queue.texts] == [(CHAT, "one"), (CHAT, "two")]
     assert [json.loads(body) for body, _, _ in desk.queue.texts] == [hi, over]
-    assert counted() == {}
+    assert counted() == {"RepliesReceived": 2}
 
 
 def test_intake_takes_what_comes_together_in_the_order_in_which_it_was_said() -> None:
@@ -481,7 +481,8 @@ def test_intake_takes_what_comes_together_in_the_order_in_which_it_was_said() ->
 def test_intake_drops_and_counts_what_is_not_for_the_phone() -> None:
     desk = Desk()
     desk.take(streamed(item("me", ParticipantRole="CUSTOMER")), streamed(event("participant.left")))
-    assert desk.queue.texts == [] and desk.failed.entries == [] and counted() == {"RepliesIgnored": 2}
+    assert desk.queue.texts == [] and desk.failed.entries == []
+    assert counted() == {"RepliesReceived": 2, "RepliesIgnored": 2}
 
 
 def test_intake_puts_what_is_malformed_into_failed_with_the_same_reason_in_the_ledger() -> None:
@@ -490,7 +491,7 @@ def test_intake_puts_what_is_malformed_into_failed_with_the_same_reason_in_the_l
     (dead,) = desk.failed.entries
     assert json.loads(dead.body) == came
     assert (desk.ledger.outcome("reply-sns-1"), desk.ledger.texts["reply-sns-1"].reason) == ("failed", str(dead.error))
-    assert counted() == {"RepliesFailed": 1}
+    assert counted() == {"RepliesReceived": 1, "RepliesFailed": 1, "FailedMalformedNotificationError": 1}
 
 
 def test_intake_takes_the_other_records_before_it_says_that_one_could_not_be_taken() -> None:

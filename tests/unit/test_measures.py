@@ -1,0 +1,213 @@
+"""Metrics as CloudWatch finds them in the log: which function writes which, under which namespace and dimension."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from bridge import errors, forward, intake, measures, reply, reply_intake, reporting
+from bridge.errors import (
+    AccessRefusedError,
+    BridgeError,
+    ChatLimitError,
+    NotDeliverableError,
+    NotFoundError,
+    PermanentError,
+    RejectedError,
+    ThrottledError,
+    UnavailableError,
+)
+from tests.unit import test_reply
+from tests.unit.fakes import NOON, Stage, payload, record, sqs_record, with_chat, with_limits
+from tests.unit.streams import CHAT, ended, event, item, queued, streamed
+from tests.unit.test_handlers import Desk, FakeQueue, counted, measured, run
+
+OLD = NOON - timedelta(hours=6)
+SECRET = "secret words"
+
+Lines = list[dict[str, Any]]
+Handle = Callable[[object, list[dict[str, Any]]], None]
+"""Calls a handler with these collaborators and an event of these records."""
+
+
+def play_intake(handle: Handle) -> None:
+    desk = Desk()
+    handle(desk.intake, [record(payload(SECRET)), record(f"no JSON, {SECRET}")])
+    handle(desk.intake, [record("Successfully validated SNS topic for Amazon Pinpoint")])
+    desk.queue.broken = 1
+    with pytest.raises(BridgeError):
+        handle(desk.intake, [record(payload(SECRET))])
+
+
+def play_forward(handle: Handle) -> None:
+    def through(stage: Stage, *records: dict[str, Any], queue: FakeQueue | None = None) -> None:
+        handle((stage.courier, queue or FakeQueue()), list(records))
+
+    stage, text = Stage(), sqs_record(payload(SECRET), sent_at=NOON + timedelta(seconds=1))
+    through(stage, text, sqs_record(payload(SECRET)))
+    through(stage, text)
+    through(
+        Stage(with_chat(show_disconnect_keyword=False), answers=[NotFoundError("none")]), sqs_record(payload("stop"))
+    )
+    through(Stage(), sqs_record(payload(SECRET, originationNumber=7)))
+    through(Stage(), sqs_record(payload(SECRET, destinationNumber="+12125550199")))
+    through(Stage(answers=[RejectedError("400")]), sqs_record(payload(SECRET)))
+    waiting = Stage()
+    waiting.connect.always = UnavailableError("500")
+    refused = FakeQueue()
+    refused.broken = 1
+    through(waiting, sqs_record(payload(SECRET)), sqs_record(payload(SECRET)), queue=refused)
+    for error in (
+        ThrottledError("429"),
+        UnavailableError("500"),
+        KeyError(SECRET),
+        AccessRefusedError("403"),
+        NotFoundError("404"),
+        ChatLimitError("full"),
+    ):
+        given_up = Stage()
+        given_up.connect.always = error
+        through(given_up, sqs_record(payload(SECRET), queued_at=OLD))
+    unread = Stage()
+    unread.ledger.broken["read"] = 1
+    through(unread, sqs_record(payload(SECRET), queued_at=OLD))
+
+
+def play_reply_intake(handle: Handle) -> None:
+    desk = test_reply.Desk()
+    handle(desk.intake, [streamed(item(SECRET)), streamed(item(InitialContactId=...)), streamed(ended())])
+    handle(desk.intake, [streamed(event("participant.left"))])
+    desk.queue.broken = 1
+    with pytest.raises(BridgeError):
+        handle(desk.intake, [streamed(item(SECRET))])
+
+
+def play_reply(handle: Handle) -> None:
+    def through(stage: test_reply.Stage, *records: dict[str, Any]) -> None:
+        handle((stage.answers, stage.queue), list(records))
+
+    stage, text = test_reply.Stage(), queued(item(SECRET, AbsoluteTime="2026-11-22T12:00:01.000Z"))
+    through(stage, text, queued(item(SECRET)), queued(ended()))
+    through(stage, text)
+    through(stage, queued(item("  ")))
+    through(stage, queued(item(InitialContactId=...)))
+    del stage.chats.parties[CHAT]
+    through(stage, queued(item(SECRET), queued_at=OLD))
+    through(test_reply.Stage(answers=[RejectedError("400")]), queued(item(SECRET)))
+    through(test_reply.Stage(answers=[NotDeliverableError("opted out")]), queued(item(SECRET)))
+    waiting = test_reply.Stage()
+    waiting.phones.always, waiting.queue.broken = ThrottledError("429"), 1
+    through(waiting, queued(item(SECRET)), queued(item(SECRET)))
+    for error in (
+        ThrottledError("429"),
+        UnavailableError("500"),
+        KeyError(SECRET),
+        AccessRefusedError("403"),
+        NotFoundError("404"),
+    ):
+        given_up = test_reply.Stage()
+        given_up.phones.always = error
+        through(given_up, queued(item(SECRET), queued_at=OLD))
+    unread = test_reply.Stage()
+    unread.ledger.broken["read"] = 1
+    through(unread, queued(item(SECRET), queued_at=OLD))
+    impatient = test_reply.Stage(with_limits(give_up_after=1))
+    impatient.chats.parties.clear()
+    through(impatient, queued(item(SECRET), queued_at=NOON - timedelta(seconds=2)))
+
+
+PLAYS: dict[str, tuple[ModuleType, Callable[[Handle], None]]] = {
+    "intake": (intake, play_intake),
+    "forward": (forward, play_forward),
+    "reply_intake": (reply_intake, play_reply_intake),
+    "reply": (reply, play_reply),
+}
+
+
+@pytest.fixture(params=PLAYS)
+def played(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[tuple[str, Lines]]:
+    """A function's name, and every line that it logs while all that can become of a text does."""
+    name: str = request.param
+    module, play = PLAYS[name]
+    reporting.metrics.clear_metrics()
+    monkeypatch.setattr(reporting.metrics.provider, "service", name)
+    reporting.logger.setLevel("DEBUG")
+    log = io.StringIO()
+    monkeypatch.setattr(reporting.logger.registered_handler, "stream", log)
+
+    def handle(collaborators: object, records: list[dict[str, Any]]) -> None:
+        monkeypatch.setattr(module, "_collaborators", lambda: collaborators)
+        module.handler({"Records": records}, None)
+
+    play(handle)
+    metrics = [line for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    yield name, [json.loads(line) for line in [*metrics, *log.getvalue().splitlines()]]
+    reporting.metrics.clear_metrics()
+
+
+def test_each_function_writes_exactly_the_metrics_that_are_listed_for_it(played: tuple[str, Lines]) -> None:
+    name, lines = played
+    written = set()
+    for line in lines:
+        for of in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert of["Namespace"] == "SmsToConnect"
+            assert (of["Dimensions"], line["service"]) == ([["service"]], name)
+            written |= {(metric["Name"], metric["Unit"]) for metric in of["Metrics"]}
+            assert line.keys() == {"_aws", "service", *(metric["Name"] for metric in of["Metrics"])}
+    units = {measures.MILLISECONDS: "Milliseconds", measures.WAITING: "Seconds"}
+    assert written == {(metric, units.get(metric, "Count")) for metric in measures.BY_FUNCTION[name]}
+
+
+def test_every_log_line_says_which_text_it_is_about(played: tuple[str, Lines]) -> None:
+    _, lines = played
+    logged = [line for line in lines if "_aws" not in line]
+    assert Counter(line["level"] for line in logged).keys() >= {"INFO", "WARNING", "ERROR"}
+    for line in logged:
+        assert line["correlation_id"], line
+        assert line["message"].split()[0] in ("text", "reply", "chat")
+
+
+def test_no_line_of_any_function_holds_what_was_said(played: tuple[str, Lines]) -> None:
+    _, lines = played
+    assert SECRET not in json.dumps(lines)
+
+
+def test_a_function_lists_no_error_that_the_tree_does_not_have() -> None:
+    codes = {f"Failed{name}" for name, kind in vars(errors).items() if isinstance(kind, type)}
+    listed = {metric for metrics in measures.BY_FUNCTION.values() for metric in metrics if metric.startswith("Failed")}
+    assert listed <= codes
+    assert {measures.failed_by(kind) for kind in PermanentError.__subclasses__()} <= listed
+
+
+def test_what_fails_is_counted_in_all_and_by_its_error() -> None:
+    reporting.metrics.clear_metrics()
+    run(Stage(), sqs_record(payload(destinationNumber="+12125550199")), sqs_record(payload(originationNumber=7)))
+    assert counted() == {"TextsFailed": 2, "FailedUnknownNumberError": 1, "FailedMalformedNotificationError": 1}
+
+
+def test_how_long_a_text_has_waited_is_measured_each_time_it_is_given_back_and_not_of_its_followers() -> None:
+    reporting.metrics.clear_metrics()
+    stage = Stage()
+    stage.connect.always = AccessRefusedError("403")
+    run(stage, *(sqs_record(queued_at=NOON - timedelta(minutes=minutes)) for minutes in (20, 10)))
+    run(stage, sqs_record(queued_at=NOON - timedelta(minutes=30)))
+    assert measured("SecondsWaiting") == [20 * 60, 30 * 60]
+
+
+def test_the_time_from_the_notification_to_the_answer_is_measured_of_each_text_that_is_shown() -> None:
+    reporting.metrics.clear_metrics()
+    stage = Stage(call_seconds=0.25)
+    run(stage, sqs_record(sent_at=NOON - timedelta(seconds=2)), sqs_record(group="other", body="no JSON"))
+    assert measured("EndToEndMilliseconds") == [2250]
+    replies = test_reply.Stage()
+    replies.run(queued(item(AbsoluteTime="2026-11-22T11:59:57.000Z")))
+    assert measured("EndToEndMilliseconds") == [2250, 3000]
