@@ -70,11 +70,11 @@ class StartChat:
         if part.type == "DISCONNECT":
             return self._disconnect(text, chat)
         if chat and not chat.ended:
-            if chat.first == text.client_token:
+            try:
+                if chat.first != text.client_token:
+                    return self._say(text, chat)
                 self._connected(text, chat)  # its chat began with it; perhaps that was all
                 return Accepted(chat.contact, True)
-            try:
-                return self._say(text, chat)
             except _ChatEndedError:
                 self._chats.ended(sms.conversation, chat.contact)
         return self._start(text, generation=chat.generation + 1 if chat else 1)

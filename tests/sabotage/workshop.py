@@ -58,7 +58,7 @@ class Edit:
 class Mechanism:
     """`name` is mechanism/how it is taken out. Of a test without its parameters, every case must turn red.
 
-    `says`: what the failures must speak of. `control`: what must stay green.
+    `says`: what the failures must speak of. `control`: what must stay green, in every case.
     """
 
     name: str
@@ -262,7 +262,7 @@ def judged(mechanism: Mechanism, run: Run) -> tuple[str, str]:
         return "PATCH IS WRONG", run.output
     if not all(re.search(mechanism.says, case.said) for case in cases):
         return "OTHER REASON", f"nothing was said of {mechanism.says!r}:\n{run.output}"
-    if mechanism.control and [case.result for case in run.of(mechanism.control)] != ["passed"]:
+    if mechanism.control and {case.result for case in run.of(mechanism.control)} != {"passed"}:
         return "ALL BROKEN", run.output
     return "red", ""
 

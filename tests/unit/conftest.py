@@ -7,6 +7,8 @@ import socket
 
 import pytest
 
+from tests.unit.stages import DELIVERIES, Delivery
+
 os.environ |= {"POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect", "POWERTOOLS_SERVICE_NAME": "unit-tests"}
 
 
@@ -17,3 +19,10 @@ def _no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+
+
+@pytest.fixture(params=DELIVERIES)
+def delivery(request: pytest.FixtureRequest) -> Delivery:
+    """Of a test that asks for it, twice: what it says holds of either way into a chat."""
+    way: Delivery = request.param
+    return way

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from bridge.compose import Accepted, NewSession, Part, Plan
 from bridge.config import Chat, Config, Limits, Route
-from bridge.delivery import Clock, Courier
+from bridge.delivery import Clock
 from bridge.entry import Entry
 from bridge.errors import BridgeError, LedgerError, QueueError
 from bridge.known import Facts, Known, Outcome
-from bridge.pacing import Pacer
 
 CUSTOMER, OTHER_CUSTOMER = "+14255550182", "+14255550183"
 OURS = "+12125550101"
@@ -139,37 +138,68 @@ class FakeClock:
 Answer = Accepted | Exception | Callable[[Part], "Accepted | Exception"]
 
 
-class FakeConnect:
-    """Accepts everything, but for what stands in `answers`, which is used up first."""
+class Scripted:
+    """Accepts everything, but for what stands in `answers`, which is used up first; or `always` the same trouble."""
 
     def __init__(self, answers: Iterable[Answer] = (), *, clock: FakeClock | None = None, seconds: float = 0) -> None:
         self.answers = list(answers)
         self.always: Exception | None = None
-        self.calls: list[tuple[str, Part, NewSession]] = []
-        self.shown: list[tuple[str, str]] = []
-        self._clock, self._seconds = clock, seconds
-        self._chats: set[str] = set()
+        self.calls: list[Any] = []
+        self.tried: list[str] = []
+        """What it was asked to show, in order; "DISCONNECT" for the end of a chat."""
+        self.sessions: list[tuple[str, Mapping[str, str]]] = []
+        """What it was told for new chats: display name and attributes."""
+        self._clock, self._seconds = clock or FakeClock(), seconds
 
-    def send(self, part: Part, *, source: str, destination: str, session: NewSession) -> Accepted:
-        self.calls.append((source, part, session))
-        if self._clock:
-            self._clock.time += self._seconds
-        answer: Answer = self.always or (self.answers.pop(0) if self.answers else self._accepted(source))
+    @property
+    def contents(self) -> list[str]:
+        """What it showed."""
+        raise NotImplementedError
+
+    @property
+    def coming(self) -> Answer | None:
+        return self.always or (self.answers[0] if self.answers else None)
+
+    def next(self, part: Part) -> Accepted | None:
+        """None where nothing is planned. Every call takes its time."""
+        self._clock.time += self._seconds
+        answer = self.coming
+        if self.answers and not self.always:
+            self.answers.pop(0)
         if callable(answer):
             answer = answer(part)
         if isinstance(answer, Exception):
             raise answer
-        self.shown.append((source, part.content if part.type == "MESSAGE" else part.type))
+        return answer
+
+
+class FakeConnect(Scripted):
+    """Chats by customer, for chat integration events. `calls`: customer, part, session; `shown`: customer, content."""
+
+    def __init__(self, answers: Iterable[Answer] = (), *, clock: FakeClock | None = None, seconds: float = 0) -> None:
+        super().__init__(answers, clock=clock, seconds=seconds)
+        self.shown: list[tuple[str, str]] = []
+        self._chats: dict[str, str] = {}
+        self._contacts = itertools.count(1)
+
+    def send(self, part: Part, *, source: str, destination: str, session: NewSession) -> Accepted:
+        content = part.content if part.type == "MESSAGE" else part.type
+        self.calls.append((source, part, session))
+        self.tried.append(content)
+        self.sessions.append((session.display_name, session.attributes))
+        answer = self.next(part) or self._accepted(source, ends_chat=part.type == "DISCONNECT")
+        self.shown.append((source, content))
         return answer
 
     @property
     def contents(self) -> list[str]:
         return [content for _, content in self.shown]
 
-    def _accepted(self, source: str) -> Accepted:
+    def _accepted(self, source: str, *, ends_chat: bool) -> Accepted:
+        if ends_chat:
+            return Accepted(self._chats.pop(source, None), False)
         new = source not in self._chats
-        self._chats.add(source)
-        return Accepted(f"contact-{len(self._chats)}", new)
+        return Accepted(self._chats.setdefault(source, f"contact-{next(self._contacts)}" if new else ""), new)
 
 
 @dataclass
@@ -289,30 +319,6 @@ class FakeFailed:
             self.broken -= 1
             raise QueueError("the failed queue is broken")
         self.entries.append(DeadLetter(body, error, conversation, deduplication_id, text_key, attempts, entry_id))
-
-
-class Stage:
-    """A Courier among fakes, its time standing still and its jitter zero."""
-
-    def __init__(self, config: Config = CONFIG, *, answers: Iterable[Answer] = (), call_seconds: float = 0) -> None:
-        self.clock = FakeClock()
-        self.connect = FakeConnect(answers, clock=self.clock, seconds=call_seconds)
-        self.ledger, self.failed = FakeLedger(), FakeFailed()
-        self.pacer = Pacer(
-            rate=config.limits.connect_rate,
-            environments=config.limits.max_concurrency,
-            monotonic=self.clock.now,
-            sleep=self.clock.sleep,
-        )
-        self.courier = Courier(
-            config=config,
-            connect=self.connect,
-            ledger=self.ledger,
-            failed=self.failed,
-            pacer=self.pacer,
-            clock=self.clock.as_clock(),
-            spread=lambda: 0.0,
-        )
 
 
 def with_chat(**changes: Any) -> Config:

@@ -16,7 +16,8 @@ from bridge.forward import forward
 from bridge.intake import Intake, intake
 from bridge.notification import Notification
 from bridge.settings import ForwardSettings, IntakeSettings
-from tests.unit.fakes import CUSTOMER, OURS, FakeFailed, FakeLedger, Stage, payload, record, sqs_record
+from tests.unit.fakes import CUSTOMER, OURS, FakeFailed, FakeLedger, payload, record, sqs_record
+from tests.unit.stages import DELIVERIES, Delivery, Stage
 
 
 class FakeQueue:
@@ -121,13 +122,15 @@ def run(stage: Stage, *records: dict[str, Any], queue: FakeQueue | None = None) 
     return forward({"Records": list(records)}, courier=stage.courier, queue=queue or FakeQueue())  # type: ignore[arg-type]
 
 
-def test_forward_returns_no_failures_when_all_is_well_and_counts_what_it_did() -> None:
-    assert run(Stage(), sqs_record(), sqs_record()) == {"batchItemFailures": []}
+def test_forward_returns_no_failures_when_all_is_well_and_counts_what_it_did(delivery: Delivery) -> None:
+    assert run(Stage(delivery), sqs_record(), sqs_record()) == {"batchItemFailures": []}
     assert counted() == {"TextsForwarded": 2, "PartsForwarded": 2, "NewChats": 1}
 
 
-def test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time() -> None:
-    stage, queue = Stage(), FakeQueue()
+def test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time(
+    delivery: Delivery,
+) -> None:
+    stage, queue = Stage(delivery), FakeQueue()
     stage.connect.always = UnavailableError("500")
     records = [sqs_record(group="a"), sqs_record(group="a"), sqs_record(group="a")]
     answer = run(stage, *records, queue=queue)
@@ -136,23 +139,25 @@ def test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_
     assert counted() == {"Retries": 1}
 
 
-def test_forward_answers_all_the_same_when_texts_cannot_be_hidden() -> None:
-    stage, queue = Stage(), FakeQueue()
+def test_forward_answers_all_the_same_when_texts_cannot_be_hidden(delivery: Delivery) -> None:
+    stage, queue = Stage(delivery), FakeQueue()
     stage.connect.always, queue.broken = AccessRefusedError("403"), 1
     assert len(run(stage, sqs_record(), queue=queue)["batchItemFailures"]) == 1
     assert counted() == {"Blocked": 1}
 
 
-def test_forward_counts_texts_that_had_arrived_out_of_order() -> None:
+def test_forward_counts_texts_that_had_arrived_out_of_order(delivery: Delivery) -> None:
     run(
-        Stage(),
+        Stage(delivery),
         sqs_record(sent_at="2026-11-22T12:00:01.000Z"),
         sqs_record(sent_at="2026-11-22T12:00:00.000Z"),
     )
     assert counted()["ArrivedOutOfOrder"] == 1
 
 
-def test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = io.StringIO()
     monkeypatch.setattr(reporting.logger.registered_handler, "stream", log)
     answers = [
@@ -162,14 +167,23 @@ def test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted(monkeypatch: 
     ]
     reporting.logger.setLevel("DEBUG")
     for answer in answers:
-        run(Stage(answers=[answer]), sqs_record(payload("secret words")), sqs_record(payload("secret words")))
-    run(Stage(), sqs_record(payload("secret words", destinationNumber="+12125550199")))
+        run(Stage(delivery, answers=[answer]), sqs_record(payload("secret words")), sqs_record(payload("secret words")))
+    run(Stage(delivery), sqs_record(payload("secret words", destinationNumber="+12125550199")))
     desk = Desk()
     desk.take(record(payload(7, originationNumber=CUSTOMER)), record(f"secret words {CUSTOMER}"))
     printed = log.getvalue() + json.dumps(reporting.metrics.serialize_metric_set())
     assert printed.count("text given back") >= 2 and printed.count("text failed") >= 3
     conversation = Notification.from_record(record(payload())).inbound_sms().conversation
-    for secret in ("secret", CUSTOMER[1:], OURS[1:], "12125550199", conversation, "group-1"):
+    for secret in (
+        "secret",
+        CUSTOMER[1:],
+        OURS[1:],
+        "12125550199",
+        conversation,
+        "group-1",
+        "participant/",
+        "connection/",
+    ):
         assert secret not in printed
 
 
@@ -209,23 +223,26 @@ def test_whatever_the_notification_says_intake_takes_it_and_it_ends_in_one_place
     assert all(body.isascii() for body, _, _ in desk.queue.texts)
 
 
-@given(messages)
-def test_whatever_the_notification_says_forward_shows_it_or_fails_it_with_a_reason(message: str) -> None:
-    stage = Stage()
+@given(messages, st.sampled_from(DELIVERIES))
+def test_whatever_the_notification_says_forward_shows_it_or_fails_it_with_a_reason(
+    message: str, delivery: Delivery
+) -> None:
+    stage = Stage(delivery)
     reporting.metrics.clear_metrics()
     assert run(stage, sqs_record(message)) == {"batchItemFailures": []}
     (noted,) = stage.ledger.texts.values()
     assert noted.known.outcome in ("forwarded", "failed")
     assert (noted.known.outcome == "failed") == (len(stage.failed.entries) == 1) == bool(noted.reason)
     assert noted.error != "UnexpectedError"
-    for _, part, session in stage.connect.calls:
-        assert part.type == "DISCONNECT" or 1 <= len(part.content.encode("utf-16-le")) // 2 <= 1024
-        assert 1 <= len(session.display_name) <= 256
+    for content in stage.connect.tried:
+        assert 1 <= len(content.encode("utf-16-le")) // 2 <= 1024
+    for name, _ in stage.connect.sessions:
+        assert 1 <= len(name) <= 256
 
 
-@given(st.text())
-def test_whatever_stands_in_the_queue_forward_fails_it_with_a_reason(body: str) -> None:
-    stage = Stage()
+@given(st.text(), st.sampled_from(DELIVERIES))
+def test_whatever_stands_in_the_queue_forward_fails_it_with_a_reason(body: str, delivery: Delivery) -> None:
+    stage = Stage(delivery)
     reporting.metrics.clear_metrics()
     run(stage, sqs_record(body=body))
     assert len(stage.failed.entries) == 1 and stage.failed.entries[0].body == body

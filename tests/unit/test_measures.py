@@ -25,7 +25,8 @@ from bridge.errors import (
     UnavailableError,
 )
 from tests.unit import test_reply
-from tests.unit.fakes import NOON, Stage, payload, record, sqs_record, with_chat, with_limits
+from tests.unit.fakes import NOON, payload, record, sqs_record, with_chat, with_limits
+from tests.unit.stages import Stage
 from tests.unit.streams import CHAT, ended, event, item, queued, streamed
 from tests.unit.test_handlers import Desk, FakeQueue, counted, measured, run
 
@@ -54,7 +55,8 @@ def play_forward(handle: Handle) -> None:
     through(stage, text, sqs_record(payload(SECRET)))
     through(stage, text)
     through(
-        Stage(with_chat(show_disconnect_keyword=False), answers=[NotFoundError("none")]), sqs_record(payload("stop"))
+        Stage(config=with_chat(show_disconnect_keyword=False), answers=[NotFoundError("none")]),
+        sqs_record(payload("stop")),
     )
     through(Stage(), sqs_record(payload(SECRET, originationNumber=7)))
     through(Stage(), sqs_record(payload(SECRET, destinationNumber="+12125550199")))

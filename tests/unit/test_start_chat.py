@@ -2,169 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
 
 from bridge import forward
 from bridge.answering import Party
 from bridge.chats import Chat
 from bridge.compose import Accepted, Part, new_session
-from bridge.config import StartChatRoute
 from bridge.errors import (
     AccessRefusedError,
+    BridgeError,
     ChatLimitError,
     OutOfTimeError,
     RejectedError,
     ThrottledError,
+    TransientError,
     UnavailableError,
 )
 from bridge.notification import InboundSms, Notification
 from bridge.pacing import Pacer
 from bridge.settings import ForwardSettings
 from bridge.start_chat import ChatAgents, StartChat
+from tests.model.table import Table
+from tests.unit.chat_services import ENDED, ChatServices, refusal
 from tests.unit.fakes import ARN, CONFIG, CUSTOMER, OURS, FakeClock, payload, record
-
-FLOW = StartChatRoute(instance_id="instance", contact_flow_id="flow", chat_minutes=1500, first_text="message")
-TOPIC = "arn:aws:sns:us-east-1:111122223333:streaming"
-
-
-def refusal(code: str, status: int) -> ClientError:
-    return ClientError(
-        {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
-        "Call",
-    )
-
-
-ENDED = refusal("AccessDeniedException", 403)
-
-
-class Connect:
-    """Both services, with the client tokens and endings that they document."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.clock = clock
-        self.calls: list[str] = []
-        self.requests: list[dict[str, Any]] = []
-        self.shown: list[tuple[str, str]] = []
-        self.over: set[str] = set()
-        self.trouble: dict[str, list[Exception | None]] = {}
-        self._started: dict[str, str] = {}
-        self._said: set[str] = set()
-
-    def start_chat_contact(self, **request: Any) -> dict[str, Any]:
-        self._call("start", request)
-        token = request["ClientToken"]
-        new = token not in self._started
-        contact = self._started.setdefault(token, f"contact-{len(self._started) + 1}")
-        if new and "InitialMessage" in request:
-            self.shown.append((contact, request["InitialMessage"]["Content"]))
-        return {"ContactId": contact, "ParticipantId": "p", "ParticipantToken": f"participant/{contact}"}
-
-    def create_participant_connection(self, **request: Any) -> dict[str, Any]:
-        self._call("connect", request)
-        contact = request["ParticipantToken"].removeprefix("participant/")
-        self._open(contact)
-        expiry = self.clock.time + 86_400
-        return {
-            "ConnectionCredentials": {
-                "ConnectionToken": f"connection/{contact}/{len(self.calls)}",
-                "Expiry": datetime.fromtimestamp(expiry, UTC).isoformat().replace("+00:00", "Z"),
-            }
-        }
-
-    def get_attachment(self, **request: Any) -> dict[str, Any]:
-        self._call("attachment", request)
-        self._open(request["ConnectionToken"].split("/")[1])
-        return {"Url": f"https://example.com/{request['AttachmentId']}?for={request['UrlExpiryInSeconds']}"}
-
-    def send_message(self, **request: Any) -> dict[str, Any]:
-        self._call("send", request)
-        contact = request["ConnectionToken"].split("/")[1]
-        self._open(contact)
-        if request.get("ClientToken") not in self._said:
-            self.shown.append((contact, request["Content"]))
-        self._said.add(request.get("ClientToken", ""))
-        return {"Id": "m"}
-
-    def disconnect_participant(self, **request: Any) -> dict[str, Any]:
-        self._call("disconnect", request)
-        contact = request["ConnectionToken"].split("/")[1]
-        self._open(contact)
-        self.over.add(contact)
-        return {}
-
-    def _call(self, name: str, request: dict[str, Any]) -> None:
-        self.calls.append(name)
-        self.requests.append(request)
-        planned = self.trouble.get(name)
-        if planned and (exc := planned.pop(0)):
-            raise exc
-
-    def _open(self, contact: str) -> None:
-        if contact in self.over:
-            raise ENDED
-
-
-class Memory:
-    """The table of open chats, as a dictionary with its conditions."""
-
-    def __init__(self) -> None:
-        self.chats: dict[str, Chat] = {}
-        self.parties: dict[str, tuple[str, Party]] = {}
-
-    def latest(self, conversation: str) -> Chat | None:
-        return self.chats.get(conversation)
-
-    def started(self, conversation: str, party: Party, chat: Chat) -> None:
-        self.parties[chat.contact] = conversation, party
-        self.chats[conversation] = chat
-
-    def connected(self, conversation: str, chat: Chat) -> None:
-        self.chats[conversation] = chat
-
-    def ended(self, conversation: str, contact: str) -> None:
-        chat = self.chats[conversation]
-        if chat.contact == contact:
-            self.chats[conversation] = replace(chat, ended=True)
-
-    def contact(self, contact: str) -> Party | None:
-        return self.parties[contact][1] if contact in self.parties else None
-
-    def conversation(self, contact: str) -> str | None:
-        return self.parties[contact][0] if contact in self.parties else None
-
-    def remember_options(self, contact: str, options: tuple[str, ...]) -> None:
-        conversation, party = self.parties[contact]
-        self.parties[contact] = conversation, replace(party, options=options)
+from tests.unit.stages import STREAMING_TOPIC, open_chats, start_chat, starting_chats
 
 
 class Desk:
-    def __init__(self, *, first_text: str = "message") -> None:
-        self.clock = FakeClock()
-        self.connect, self.memory = Connect(self.clock), Memory()
-        pacer = Pacer(rate=1000, environments=1, monotonic=self.clock.now, sleep=self.clock.sleep)
-        client: Any = self.connect
-        memory: Any = self.memory
-        self.channel = StartChat(
-            connect=client,
-            participant=client,
-            chats=memory,
-            starting=pacer,
-            connecting=pacer,
-            ending=pacer,
-            streaming_topic_arn=TOPIC,
-            now=self.clock.now,
-        )
-        self.agents = ChatAgents(participant=client, chats=memory)
-        self.route = replace(CONFIG.routes[OURS], start_chat=replace(FLOW, first_text=first_text))  # type: ignore[arg-type]
+    """The way into the chat as it is, over open chats in a table."""
 
-    def send(self, said: str | Part, *, key: str = "text", number: int = 0, until: float | None = None) -> Accepted:
+    def __init__(self, *, rates: Mapping[str, float] | None = None, **how: Any) -> None:
+        self.clock = FakeClock()
+        self.connect = ChatServices(self.clock)
+        self.chats = open_chats(Table(by="chat_key"), self.clock)
+        self.channel = start_chat(self.connect, self.chats, self.clock, **rates or {})
+        self.agents = ChatAgents(participant=self.connect, chats=self.chats)
+        self.route = starting_chats(**how).routes[OURS]
+
+    def send(
+        self,
+        said: str | Part,
+        *,
+        key: str = "text",
+        number: int = 0,
+        customer: str = CUSTOMER,
+        until: float | None = None,
+    ) -> Accepted:
         part = Part("MESSAGE", said) if isinstance(said, str) else said
-        sms = text(key)
+        sms = text(key, customer=customer)
         return self.channel.send(
             part,
             number=number,
@@ -178,9 +67,18 @@ class Desk:
     def contents(self) -> list[tuple[str, str]]:
         return self.connect.shown
 
+    def send_until_taken(self, said: str, *, key: str, number: int = 0) -> Accepted:
+        """As often as it takes."""
+        while True:
+            try:
+                return self.send(said, key=key, number=number)
+            except TransientError:
+                continue
 
-def text(key: str) -> InboundSms:
-    return Notification.from_record(record(payload("hi", inboundMessageId=key))).inbound_sms()
+
+def text(key: str, *, customer: str = CUSTOMER) -> InboundSms:
+    sms = payload("hi", inboundMessageId=key, originationNumber=customer)
+    return Notification.from_record(record(sms)).inbound_sms()
 
 
 def test_the_first_text_starts_a_chat_connects_the_customer_and_is_sent_there() -> None:
@@ -195,13 +93,13 @@ def test_the_first_text_starts_a_chat_connects_the_customer_and_is_sent_there() 
         "Attributes": start["Attributes"],
         "ChatDurationInMinutes": 1500,
         "SupportedMessagingContentTypes": ["text/plain"],
-        "ChatStreamingConfiguration": {"StreamingEndpointArn": TOPIC},
+        "ChatStreamingConfiguration": {"StreamingEndpointArn": STREAMING_TOPIC},
         "ClientToken": "one:1",
     }
     assert start["Attributes"]["queue"] == "sales" and "hi" not in start["Attributes"].values()
     assert connection["ConnectParticipant"] is True
     assert (message["Content"], message["ClientToken"]) == ("hello", "one-0")
-    party = desk.memory.contact("contact-1")
+    party = desk.chats.contact("contact-1")
     assert party == Party(customer=CUSTOMER, ours=OURS, ours_arn=ARN)
 
 
@@ -212,13 +110,14 @@ def test_later_texts_go_to_the_open_chat() -> None:
     assert desk.connect.calls == ["start", "connect", "send", "send"]
 
 
-def test_the_connection_is_renewed_before_its_token_expires() -> None:
+@pytest.mark.parametrize("hours", [23.5, 24.5])
+def test_a_chat_that_outlives_its_connection_token_goes_on_with_another_one(hours: float) -> None:
     desk = Desk()
     desk.send("hello", key="one")
-    desk.clock.time += 23.5 * 3600
-    desk.send("next day", key="two")
+    desk.clock.time += hours * 3600
+    assert desk.send("next day", key="two") == Accepted("contact-1", False)
     assert desk.connect.calls == ["start", "connect", "send", "connect", "send"]
-    assert desk.contents[-1] == ("contact-1", "next day")
+    assert desk.contents == [("contact-1", "hello"), ("contact-1", "next day")]
 
 
 def test_a_chat_that_has_ended_is_replaced_by_a_new_one_and_the_text_is_sent_there_once() -> None:
@@ -226,21 +125,37 @@ def test_a_chat_that_has_ended_is_replaced_by_a_new_one_and_the_text_is_sent_the
     desk.send("hello", key="one")
     desk.connect.over.add("contact-1")
     assert desk.send("are you there?", key="two") == Accepted("contact-2", True)
-    assert desk.contents == [("contact-1", "hello"), ("contact-2", "are you there?")]
-    assert desk.connect.requests[-3]["ClientToken"] == "two:2"
+    assert desk.send("and now?", key="three") == Accepted("contact-2", False)
+    assert desk.contents == [("contact-1", "hello"), ("contact-2", "are you there?"), ("contact-2", "and now?")]
+    assert [*desk.connect.started] == ["one:1", "two:2"]
 
 
-def test_a_retry_opens_no_second_chat_and_shows_nothing_twice() -> None:
+def test_a_long_text_whose_chats_end_between_its_parts_goes_on_in_new_ones() -> None:
     desk = Desk()
-    desk.connect.trouble = {"start": [ReadTimeoutError(endpoint_url="x")]}
-    for _ in range(2):
-        try:
-            desk.send("hello", key="one")
-        except UnavailableError:
-            continue
-    desk.send("hello", key="one")
-    assert {request.get("ClientToken") for request in desk.connect.requests if "ContactFlowId" in request} == {"one:1"}
-    assert desk.contents == [("contact-1", "hello")]
+    for number in range(3):
+        assert desk.send(f"part {number}", key="long", number=number) == Accepted(f"contact-{number + 1}", True)
+        desk.connect.over.add(f"contact-{number + 1}")
+    assert [content for _, content in desk.contents] == ["part 0", "part 1", "part 2"]
+    assert [*desk.connect.started] == ["long:1", "long:2", "long:3"]
+
+
+@pytest.mark.parametrize("first_text", ["message", "initial-message"])
+@pytest.mark.parametrize("call", ["start", "connect", "send"])
+def test_a_lost_answer_opens_no_second_chat_and_shows_nothing_twice(call: str, first_text: str) -> None:
+    desk = Desk(first_text=first_text)
+    desk.connect.lost = [call, call]
+    for number, said in enumerate(("hello", "again")):
+        assert desk.send_until_taken(said, key="one", number=number).contact == "contact-1"
+    assert desk.connect.lost == []
+    assert [*desk.connect.started] == ["one:1"]
+    assert desk.contents == [("contact-1", "hello"), ("contact-1", "again")]
+
+
+def test_equal_parts_of_a_text_are_all_shown() -> None:
+    desk = Desk()
+    for number in range(3):
+        desk.send("ha ha", key="one", number=number)
+    assert desk.contents == [("contact-1", "ha ha")] * 3
 
 
 def test_a_chat_whose_start_was_noted_and_no_more_is_gone_on_with() -> None:
@@ -262,12 +177,42 @@ def test_the_text_that_starts_a_chat_can_go_with_its_start_and_is_not_sent_again
     assert desk.contents == [("contact-1", "hello"), ("contact-1", "more")]
 
 
+def test_a_chat_that_began_with_its_text_and_ended_before_the_customer_was_connected_is_replaced() -> None:
+    desk = Desk(first_text="initial-message")
+    desk.connect.trouble = {"connect": [refusal("InternalServerException", 500)]}
+    with pytest.raises(UnavailableError):
+        desk.send("hello", key="one")
+    desk.connect.over.add("contact-1")  # five minutes later
+    assert desk.send("hello", key="one") == Accepted("contact-2", True)
+    assert desk.send("more", key="two") == Accepted("contact-2", False)
+
+
 def test_access_denied_without_a_token_is_somebodys_configuration_and_no_ended_chat() -> None:
     desk = Desk()
     desk.connect.trouble = {"start": [ENDED]}
     with pytest.raises(AccessRefusedError):
         desk.send("hello")
     assert desk.connect.calls == ["start"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("ThrottlingException", 429),
+        ("InternalServerException", 500),
+        ("ValidationException", 400),
+        ("ResourceNotFoundException", 404),
+        ("SomethingNew", 403),
+    ],
+)
+def test_no_other_answer_is_taken_for_an_ended_chat(code: str, status: int) -> None:
+    desk = Desk()
+    desk.send("hello", key="one")
+    desk.connect.trouble = {"send": [refusal(code, status)]}
+    with pytest.raises(BridgeError):
+        desk.send("again", key="two")
+    assert desk.send("again", key="two") == Accepted("contact-1", False)
+    assert desk.connect.calls.count("start") == 1
 
 
 def test_a_new_chat_that_is_over_at_once_is_blocked_and_not_replaced_again_and_again() -> None:
@@ -316,10 +261,35 @@ def test_ending_a_chat_that_ended_by_itself_is_nothing_to_do() -> None:
 def test_a_number_is_the_option_that_was_offered_and_only_once() -> None:
     desk = Desk()
     desk.send("hello", key="one")
-    desk.memory.remember_options("contact-1", ("Sales", "Service"))
+    desk.chats.remember_options("contact-1", ("Sales", "Service"))
+    desk.connect.lost = ["send"]
     for key in ("two", "three"):
-        desk.send(" 2. ", key=key)
+        desk.send_until_taken(" 2. ", key=key)
     assert [content for _, content in desk.contents] == ["hello", "Service", " 2. "]
+
+
+@pytest.mark.parametrize("pace", ["starting", "connecting", "ending"])
+def test_chats_are_started_connected_and_ended_no_faster_than_connect_allows(pace: str) -> None:
+    desk = Desk(rates={pace: 2})
+    began = desk.clock.time
+    for n in range(6):
+        desk.send("hello", key=f"{n}", customer=f"+1425555018{n}")
+        desk.send(Part("DISCONNECT"), key=f"{n}", number=1, customer=f"+1425555018{n}")
+    assert desk.clock.time - began == 2, "two at once, then one in half a second"
+
+
+@pytest.mark.parametrize(
+    ("name", "pace"), [("start", "_starting"), ("connect", "_connecting"), ("disconnect", "_ending")]
+)
+def test_a_429_halves_the_pace_of_what_was_called(name: str, pace: str) -> None:
+    desk = Desk()
+    pacer: Pacer = getattr(desk.channel, pace)
+    before = pacer.rate
+    desk.connect.trouble = {name: [refusal("TooManyRequestsException", 429)]}
+    with pytest.raises(ThrottledError):
+        desk.send("hello")
+        desk.send(Part("DISCONNECT"))
+    assert pacer.rate == before / 2
 
 
 def test_no_chat_is_started_after_the_deadline() -> None:
@@ -341,10 +311,12 @@ def test_the_agent_is_told_in_the_open_chat_and_nowhere_else() -> None:
     desk = Desk()
     desk.send("hello", key="one")
     desk.agents.tell_agent("contact-1", "[not delivered]")
-    desk.memory.ended(text("one").conversation, "contact-1")
+    desk.chats.ended(text("one").conversation, "contact-1")
+    desk.agents.tell_agent("contact-1", "[not delivered]")
+    desk.send("again", key="two")
     desk.agents.tell_agent("contact-1", "[not delivered]")
     desk.agents.tell_agent("unknown", "[not delivered]")
-    assert desk.contents == [("contact-1", "hello"), ("contact-1", "[not delivered]")]
+    assert desk.contents == [("contact-1", "hello"), ("contact-1", "[not delivered]"), ("contact-2", "again")]
 
 
 def test_a_file_has_a_link_while_its_chat_is_open() -> None:
@@ -355,7 +327,7 @@ def test_a_file_has_a_link_while_its_chat_is_open() -> None:
     desk.connect.trouble["attachment"] = [refusal("AccessDeniedException", 403)]
     with pytest.raises(AccessRefusedError):
         desk.agents.attachment_link("contact-1", "a1")
-    desk.memory.ended(text("one").conversation, "contact-1")
+    desk.chats.ended(text("one").conversation, "contact-1")
     assert desk.agents.attachment_link("contact-1", "a1") is None
 
 
@@ -372,7 +344,7 @@ def test_each_of_connects_apis_has_a_pace_of_its_own(monkeypatch: pytest.MonkeyP
         failed_queue_url="",
         ledger_table="",
         chats_table="chats",
-        streaming_topic_arn=TOPIC,
+        streaming_topic_arn=STREAMING_TOPIC,
     )
     limits = replace(
         CONFIG.limits,

@@ -1,0 +1,96 @@
+"""DynamoDB's client over a table, as far as the bridge uses it: its expressions, and no others.
+
+A read that is not consistent sees what was there before the last write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+Item = dict[str, Any]
+_CLAUSES = re.compile(r"(?:^| )(SET|ADD|REMOVE) ")
+
+
+class Table:
+    """Items by their key, an attribute called `by`; each as the API spells it."""
+
+    def __init__(self, *, by: str) -> None:
+        self.items: dict[str, Item] = {}
+        self._by = by
+        self._before: dict[str, Item] = {}
+
+    def get_item(
+        self,
+        *,
+        TableName: str,  # noqa: N803 (the API's own names, here and below)
+        Key: Item,  # noqa: N803
+        ConsistentRead: bool = False,  # noqa: N803
+    ) -> dict[str, Any]:
+        item = (self.items if ConsistentRead else self._before).get(self._key(Key))
+        return {} if item is None else {"Item": item}
+
+    def put_item(self, **request: Any) -> None:
+        self._check(request, self._key(request["Item"]), "PutItem")
+        self._write(self._key(request["Item"]), dict(request["Item"]))
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        key = self._key(request["Key"])
+        self._check(request, key, "UpdateItem")
+        item = _updated(self.items.get(key) or dict(request["Key"]), request)
+        self._write(key, item)
+        return {"Attributes": item}
+
+    def values(self, key: str) -> dict[str, Any]:
+        """An item's attributes without their types."""
+        return {name: next(iter(value.values())) for name, value in self.items[key].items()}
+
+    def _key(self, of: Item) -> str:
+        return str(of[self._by]["S"])
+
+    def _write(self, key: str, item: Item) -> None:
+        self._before = dict(self.items)
+        self.items[key] = item
+
+    def _check(self, request: Mapping[str, Any], key: str, operation: str) -> None:
+        condition = request.get("ConditionExpression")
+        values = request.get("ExpressionAttributeValues", {})
+        item = self.items.get(key, {})
+        if condition and not any(_holds(term, item, values) for term in condition.split(" OR ")):
+            raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, operation)
+
+
+def _holds(term: str, item: Item, values: Mapping[str, Any]) -> bool:
+    """What is not there equals nothing, is less than nothing, and is in no list."""
+    if match := re.fullmatch(r"attribute_(not_)?exists\((\w+)\)", term):
+        return (match[2] in item) is not bool(match[1])
+    if match := re.fullmatch(r"(\w+) = (:\w+)", term):
+        return bool(item.get(match[1]) == values[match[2]])
+    if match := re.fullmatch(r"(\w+) < (:\w+)", term):
+        return match[1] in item and float(item[match[1]]["N"]) < float(values[match[2]]["N"])
+    if match := re.fullmatch(r"NOT (\w+) IN \((.*)\)", term):
+        return item.get(match[1]) not in [values[name] for name in match[2].split(", ")]
+    raise AssertionError(f"this table does not know the condition {term}")
+
+
+def _updated(before: Item, request: Mapping[str, Any]) -> Item:
+    values = request["ExpressionAttributeValues"]
+    item = dict(before)
+    _, *parts = _CLAUSES.split(request["UpdateExpression"])
+    for clause, text in zip(parts[::2], parts[1::2], strict=True):
+        for change in re.split(r", (?![^(]*\))", text):
+            if clause == "REMOVE":
+                item.pop(change.removeprefix("#"), None)
+            elif clause == "ADD":
+                name, placeholder = change.split(" ")
+                item[name] = {"N": str(int(item.get(name, {}).get("N", 0)) + int(values[placeholder]["N"]))}
+            elif match := re.fullmatch(r"(\w+) = if_not_exists\(\1, (:\w+)\)", change):
+                item.setdefault(match[1], values[match[2]])
+            elif match := re.fullmatch(r"#?(\w+) = (:\w+)", change):
+                item[match[1]] = values[match[2]]
+            else:
+                raise AssertionError(f"this table does not know the change {change}")
+    return item
