@@ -18,6 +18,7 @@ from tests.faults.plan import Plan
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="of all that is drawn by chance; default: another one")
+    parser.add_argument("--delivery", choices=("integration-event", "start-chat"), default="integration-event")
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--conversations", type=int, default=2_000)
     parser.add_argument("--workers", type=int, default=6, help="forward processes")
@@ -31,6 +32,7 @@ def main() -> int:
     plan = Plan(
         seed=seed,
         texts=options.texts,
+        delivery=options.delivery,
         conversations=min(options.conversations, options.texts),
         forwards=options.workers,
         intakes=options.intakes,
@@ -42,7 +44,7 @@ def main() -> int:
     _print(report.heading(plan))
     results = []
     for name, play in (("bridge", bridge), ("naive", naive)):
-        if name == "naive" and options.no_naive:
+        if name == "naive" and (options.no_naive or plan.starts_chats):
             continue
         with tempfile.TemporaryDirectory(prefix=f"faults-{name}-") as folder:
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from math import inf
+from typing import Any, Protocol
 
 from tests.faults.record import Batch, Record, Write
-from tests.faults.texts import KEEPS, Text, parts_shown
+from tests.faults.sns import identity
+from tests.faults.texts import parts_shown
 
 Shown = Mapping[str, Any]
 """An entry of the double's journal."""
@@ -18,12 +21,57 @@ Shown = Mapping[str, Any]
 LOST_ANSWER = "Connect's answer was lost"
 KILLED = "killed between the answer and the ledger"
 UNWRITTEN = "the ledger could not be written"
+CHAT_ENDED = "its chat ended before a retry"
+"""Of a lost answer, a kill or a ledger unwritten, where a client token would have made the retry harmless."""
 UNEXPLAINED = "unexplained"
 ENDED = ("killed", "timed out", "error")
 """How an invocation ends that has told nobody what it did."""
 UNDER_WAY = 3.0
 """Seconds for which a call may be under way when its caller is killed: Connect takes it all the same."""
-CONVERSATIONS, FAILED = "conversations", "failed"
+CONVERSATIONS, REPLIES_QUEUE, FAILED = "conversations", "replies", "failed"
+_REPEATABLE = ("SendMessage", "StartChatContact")
+"""Calls with a client token: repeated in the same chat they show nothing."""
+
+
+class Said(Protocol):
+    """A text or a reply; `number` is in each part of its body."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def body(self) -> str: ...
+    @property
+    def meant_to_fail(self) -> bool: ...
+    @property
+    def conversation(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One direction: its queue, the calls that show something, and how bodies are told from one another."""
+
+    queue: str
+    calls: frozenset[str]
+    mark: re.Pattern[str]
+
+    def number_of(self, entry: Shown) -> int | None:
+        """The number of what an entry of the journal shows, if it is of this direction."""
+        found = self.mark.search(entry["content"] or "") if entry["operation"] in self.calls else None
+        return int(found[1]) if found else None
+
+
+TEXTS = Way(
+    CONVERSATIONS,
+    frozenset({"SendChatIntegrationEvent", "StartChatContact", "SendMessage"}),
+    re.compile(r"\bt(\d+)(?:w\d+)?\b"),
+)
+REPLIES = Way(REPLIES_QUEUE, frozenset({"SendTextMessage"}), re.compile(r"\br(\d+)(?:w\d+)?\b"))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,23 +84,23 @@ class Verdict:
 
     published: int = 0
     shown: int = 0
-    lost: list[Text] = field(default_factory=list)
-    garbled: list[Text] = field(default_factory=list)
-    out_of_order: list[Text] = field(default_factory=list)
-    torn: list[Text] = field(default_factory=list)
+    lost: list[Said] = field(default_factory=list)
+    garbled: list[Said] = field(default_factory=list)
+    out_of_order: list[Said] = field(default_factory=list)
+    torn: list[Said] = field(default_factory=list)
     disordered: int = 0
-    twice: list[Text] = field(default_factory=list)
+    twice: list[Said] = field(default_factory=list)
     duplicates: Counter[str] = field(default_factory=Counter)
-    unexplained: list[Text] = field(default_factory=list)
+    unexplained: list[Said] = field(default_factory=list)
     failed: int = 0
-    failed_wrongly: list[Text] = field(default_factory=list)
-    undelivered: list[Text] = field(default_factory=list)
+    failed_wrongly: list[Said] = field(default_factory=list)
+    undelivered: list[Said] = field(default_factory=list)
     p50: float = 0.0
     p99: float = 0.0
     longest: float = 0.0
 
     @property
-    def broken(self) -> dict[str, list[Text]]:
+    def broken(self) -> dict[str, list[Said]]:
         """The promises that were not kept, with the texts that show it."""
         promises = {
             "lost": self.lost,
@@ -67,14 +115,23 @@ class Verdict:
 class Accounts:
     """Looks at a run that is over."""
 
-    def __init__(self, texts: Sequence[Text], record: Record, journal: Sequence[Shown], failed: Sequence[str]) -> None:
-        """`failed`: the SNS message ids of what is in the failed queue."""
-        self._texts, self._record = texts, record
+    def __init__(
+        self,
+        texts: Sequence[Said],
+        record: Record,
+        journal: Sequence[Shown],
+        failed: Sequence[str],
+        *,
+        way: Way = TEXTS,
+        ended: Mapping[str, float] | None = None,
+    ) -> None:
+        """`failed`: identities of what is in the failed queue; `ended`: when chats ended, by contact."""
+        self._texts, self._record, self._ended = texts, record, ended or {}
         self._failed, self._undelivered = set(failed), _undelivered(record)
         self._shown: dict[int, list[Shown]] = defaultdict(list)
         for entry in journal:
-            if found := KEEPS.search(entry["content"] or ""):
-                self._shown[int(found[1])].append(entry)
+            if (number := way.number_of(entry)) is not None:
+                self._shown[number].append(entry)
         self._batches: dict[str, list[Batch]] = defaultdict(list)
         for batch in record.batches:
             for text in batch.texts:
@@ -84,15 +141,15 @@ class Accounts:
             self._writes[write.text_key].append(write)
         self._sequence: dict[str, int] = {}
         for send in record.sends:
-            if send.queue == CONVERSATIONS:
-                self._sequence.setdefault(send.sns_message_id, send.sequence)
+            if send.queue == way.queue:
+                self._sequence.setdefault(send.identity, send.sequence)
 
     def verdict(self) -> Verdict:
         verdict = Verdict(published=len(self._texts))
         waits: list[float] = []
         for text in self._texts:
             entries = self._shown[text.number]
-            failed, undelivered = text.sns_message_id in self._failed, text.sns_message_id in self._undelivered
+            failed, undelivered = text.identity in self._failed, text.identity in self._undelivered
             verdict.failed += failed
             if undelivered and not entries:
                 verdict.undelivered.append(text)
@@ -103,7 +160,7 @@ class Accounts:
             if entries:
                 verdict.shown += 1
                 self._look_at_shown(text, entries, verdict)
-                waits.append(self._first_whole(entries) - self._record.published[text.sns_message_id])
+                waits.append(self._first_whole(entries) - self._record.published[text.identity])
         for conversation in self._conversations():
             self._look_at_order(conversation, verdict)
         if waits:
@@ -111,25 +168,28 @@ class Accounts:
             verdict.p99 = sorted(waits)[int(len(waits) * 0.99)]
         return verdict
 
-    def history(self, text: Text) -> list[str]:
+    def history(self, text: Said) -> list[str]:
         """All that happened to one text, in order."""
         began = min(self._record.published.values())
-        published = self._record.published[text.sns_message_id]
-        events = [(published, f"published ({text.kind}), to be handed over after {text.deliveries} s")]
+        published = self._record.published[text.identity]
+        events = [(published, f"published ({text.kind}), handed over after {self._record.deliveries[text.identity]} s")]
         events += [
             (send.at, f"put on {send.queue} as {send.entry}")
             for send in self._record.sends
-            if send.sns_message_id == text.sns_message_id
+            if send.identity == text.identity
         ]
-        for batch in self._batches[text.sns_message_id]:
+        for batch in self._batches[text.identity]:
             if call := batch.invocation:
                 events.append((call.began_at, f"in a batch of {len(batch.texts)} at {call.environment}"))
                 given_back = [f["itemIdentifier"] for f in (call.result or {}).get("batchItemFailures", [])]
-                mine = [e for e, t in zip(batch.entries, batch.texts, strict=True) if t == text.sns_message_id]
+                mine = [e for e, t in zip(batch.entries, batch.texts, strict=True) if t == text.identity]
                 what = "given back" if set(mine) & set(given_back) else ""
                 events.append((call.ended_at, f"{call.environment}: {call.fate} {call.error} {what}".rstrip()))
         events += [
-            (shown["at"], f"shown as number {shown['n']}" + ("" if shown["answered"] else ", answer lost"))
+            (
+                shown["at"],
+                f"shown as number {shown['n']} in {shown['contact']}" + ("" if shown["answered"] else ", answer lost"),
+            )
             for shown in self._shown[text.number]
         ]
         events += [
@@ -143,11 +203,11 @@ class Accounts:
         firsts = [
             self._shown[text.number][0]["at"]
             for text in self._texts
-            if self._shown[text.number] and self._record.published[text.sns_message_id] < before
+            if self._shown[text.number] and self._record.published[text.identity] < before
         ]
         return max(firsts, default=None)
 
-    def _look_at_shown(self, text: Text, entries: Sequence[Shown], verdict: Verdict) -> None:
+    def _look_at_shown(self, text: Said, entries: Sequence[Shown], verdict: Verdict) -> None:
         if text.meant_to_fail or parts_shown([entry["content"] for entry in entries]) != text.body:
             verdict.garbled.append(text)
         by_part: dict[str, list[Shown]] = defaultdict(list)
@@ -164,8 +224,16 @@ class Accounts:
         if UNEXPLAINED in reasons:
             verdict.unexplained.append(text)
 
-    def _why_again(self, text: Text, part: int, again: tuple[Shown, Shown]) -> str:
+    def _why_again(self, text: Said, part: int, again: tuple[Shown, Shown]) -> str:
         """The recorded event that lies between a showing and the next one of the same part."""
+        first, second = again
+        why = self._why_called_again(text, part, again)
+        if why == UNEXPLAINED or second["operation"] not in _REPEATABLE:
+            return why
+        replaced = first["contact"] != second["contact"] and self._ended.get(first["contact"], inf) <= second["at"]
+        return CHAT_ENDED if replaced else UNEXPLAINED
+
+    def _why_called_again(self, text: Said, part: int, again: tuple[Shown, Shown]) -> str:
         first, second = again
         if not first["answered"]:
             return LOST_ANSWER
@@ -180,27 +248,25 @@ class Accounts:
             return KILLED
         return UNWRITTEN if between else UNEXPLAINED
 
-    def _killed_at(self, text: Text, shown_at: float) -> bool:
+    def _killed_at(self, text: Said, shown_at: float) -> bool:
         """Whether the function that was at this text was killed, perhaps while its call was under way."""
-        calls = [batch.invocation for batch in self._batches[text.sns_message_id] if batch.invocation]
+        calls = [batch.invocation for batch in self._batches[text.identity] if batch.invocation]
         last = max((call for call in calls if call.began_at <= shown_at), key=lambda call: call.began_at, default=None)
         return last is not None and last.fate in ENDED and shown_at <= last.ended_at + UNDER_WAY
 
-    def _conversations(self) -> list[list[Text]]:
+    def _conversations(self) -> list[list[Said]]:
         """Texts that were shown, by conversation, in the order of their first showing."""
-        found: dict[tuple[str, str], list[Text]] = defaultdict(list)
+        found: dict[tuple[str, ...], list[Said]] = defaultdict(list)
         shown = (text for text in self._texts if self._shown[text.number])
         for text in sorted(shown, key=lambda text: self._shown[text.number][0]["n"]):
             found[text.conversation].append(text)
         return list(found.values())
 
-    def _look_at_order(self, texts: Sequence[Text], verdict: Verdict) -> None:
+    def _look_at_order(self, texts: Sequence[Said], verdict: Verdict) -> None:
         record = self._record
         for number, earlier in enumerate(texts):
             for later in texts[number + 1 :]:
-                verdict.disordered += (
-                    record.timestamps[earlier.sns_message_id] > record.timestamps[later.sns_message_id]
-                )
+                verdict.disordered += record.timestamps[earlier.identity] > record.timestamps[later.identity]
                 if self._overtook(earlier, later):
                     verdict.out_of_order.append(earlier)
         last = {text.number: self._last_new(self._shown[text.number])["n"] for text in texts}
@@ -208,9 +274,9 @@ class Accounts:
             if last[one.number] > self._shown[next_one.number][0]["n"]:
                 verdict.torn.append(one)
 
-    def _overtook(self, earlier: Text, later: Text) -> bool:
+    def _overtook(self, earlier: Said, later: Said) -> bool:
         """Whether a text was shown before one that the queue had ahead of it, and no batch had both to sort by time."""
-        one, other = earlier.sns_message_id, later.sns_message_id
+        one, other = earlier.identity, later.identity
         if not self._sequence or self._sequence[one] < self._sequence[other]:
             return False
         stamps = self._record.timestamps
@@ -231,4 +297,4 @@ class Accounts:
 
 
 def _undelivered(record: Record) -> set[str]:
-    return {lost["requestPayload"]["Records"][0]["Sns"]["MessageId"] for lost in record.undelivered}
+    return {identity(lost["requestPayload"]["Records"][0]) for lost in record.undelivered}

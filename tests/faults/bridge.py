@@ -2,75 +2,111 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 import time
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from bridge.streamed import FILTER_POLICY
 from infra import config as configuration
 from infra import packaging
 from infra.config import BridgeConfig
-from tests.faults.accounting import CONVERSATIONS, FAILED
+from tests.faults.accounting import CONVERSATIONS, FAILED, REPLIES_QUEUE
+from tests.faults.agents import Agents
 from tests.faults.ledger import LedgerProxy
 from tests.faults.plan import Plan
 from tests.faults.record import Record
-from tests.faults.run import Result, Say, Stage, play
+from tests.faults.run import Result, Run, Say, Stage
 from tests.faults.runtime import Function
-from tests.faults.services import LEDGER, PYTHON, contact_centre, dynamodb, in_background
+from tests.faults.services import CHATS, LEDGER, PYTHON, contact_centre, dynamodb, generations, in_background
 from tests.faults.sns import Topic
 from tests.faults.sqs import EventSourceMapping, Sqs
+from tests.faults.streaming import TOPIC_ARN, Streaming
+from tests.faults.texts import Text, load, opted_out
 from tests.faults.timeline import broken_archive
 from tests.faults.trouble import Trouble
 from tests.model import fifo
 from tests.model.fifo import Fifo
 
-QUOTA = {"rate": 20 * 17, "burst": 20 * 26, "chat_limit": 1_000_000}
+QUOTA: dict[str, Any] = {
+    "rate": 20 * 17,
+    "burst": 20 * 26,
+    "chat_limit": 1_000_000,
+    "rates": {
+        "StartChatContact": [20 * 5, 20 * 8],
+        "CreateParticipantConnection": [20 * 6, 20 * 9],
+        "SendMessage": [20 * 10, 20 * 15],
+        "SendTextMessage": [300, 300],  # one a second unless raised
+    },
+}
 
 
 def packaged(plan: Plan, folder: Path) -> tuple[BridgeConfig, Path]:
     """The settings of the run, and the functions' archive."""
-    settings = configuration.load(Path(__file__).with_name("bridge.toml"))
+    settings = Path(__file__).with_name("bridge.toml").read_text(encoding="utf-8")
+    written = folder / "bridge.toml"
+    written.write_text(f'delivery = "{plan.delivery}"\n{settings}', encoding="utf-8")
+    config = configuration.load(written)
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    return settings, packaging.build(config=settings.runtime_json(), runtime=runtime).folder
+    return config, packaging.build(config=config.runtime_json(), runtime=runtime).folder
 
 
-async def bridge(plan: Plan, folder: Path, say: Say) -> Result:
-    """The load through intake and forward."""
+async def bridge(plan: Plan, folder: Path, say: Say, *, texts: Sequence[Text] | None = None) -> Result:
+    """A load, by default that of the plan, through the bridge; where it starts chats, agents reply."""
+    texts = load(plan) if texts is None else texts
+    async with _stage(plan, folder, say) as stage:
+        agents = None
+        if plan.starts_chats:
+            silent = opted_out(texts, seed=plan.seed)
+            stage.double.settings(opted_out=sorted(silent))
+            agents = Agents(stage.double, texts, seed=plan.seed, opted_out=silent)
+        return await Run(plan, texts, stage, say, agents=agents).go()
+
+
+@contextlib.asynccontextmanager
+async def _stage(plan: Plan, folder: Path, say: Say) -> AsyncIterator[Stage]:
     settings, archive = packaged(plan, folder)
     record = Record()
     fifo.DEDUPLICATION_SECONDS = plan.window
+    failed = Fifo(now=time.time, visibility=plan.visibility, name=FAILED)
+
+    def queue(name: str) -> Fifo:
+        most = settings.limits.max_receive_count
+        return Fifo(now=time.time, visibility=plan.visibility, name=name, max_receives=most, dead_letters=failed)
+
+    conversations, replies = queue(CONVERSATIONS), queue(REPLIES_QUEUE)
+    queues = {one.name: one for one in (conversations, replies, failed)}
+    share = 0.01 if plan.faults else 0.0
+    stores = {"DynamoDB": Trouble(f"{plan.seed} ledger", share), "SQS": Trouble(f"{plan.seed} sqs", share)}
     async with contextlib.AsyncExitStack() as stack:
-        double, double_url = await stack.enter_async_context(contact_centre(folder, QUOTA))
+        streaming = Streaming(record, policy=FILTER_POLICY, seed=plan.seed, window=plan.window)
+        sns = await stack.enter_async_context(streaming.server)
+        sqs = Sqs(queues, trouble=stores["SQS"], record=record)
+        await stack.enter_async_context(sqs.server)
+        centre = contact_centre(folder, QUOTA, sns=sns.url if plan.starts_chats else None)
+        double, double_url = await stack.enter_async_context(centre)
         tables_port = await stack.enter_async_context(dynamodb(folder))
-        failed = Fifo(now=time.time, visibility=plan.visibility, name=FAILED)
-        conversations = Fifo(
-            now=time.time,
-            visibility=plan.visibility,
-            name=CONVERSATIONS,
-            max_receives=settings.limits.max_receive_count,
-            dead_letters=failed,
-        )
-        share = 0.01 if plan.faults else 0.0
-        stores = {"DynamoDB": Trouble(f"{plan.seed} ledger", share), "SQS": Trouble(f"{plan.seed} sqs", share)}
-        sqs = Sqs({CONVERSATIONS: conversations, FAILED: failed}, trouble=stores["SQS"], record=record)
-        ledger = LedgerProxy(tables_port, trouble=stores["DynamoDB"], record=record)
-        await sqs.server.start()
-        stack.push_async_callback(sqs.server.close)
-        await ledger.server.start()
-        stack.push_async_callback(ledger.close)
+        ledger = await stack.enter_async_context(LedgerProxy(tables_port, trouble=stores["DynamoDB"], record=record))
         variables = {
             "CONVERSATIONS_QUEUE_URL": sqs.url(CONVERSATIONS),
+            "REPLIES_QUEUE_URL": sqs.url(REPLIES_QUEUE),
             "FAILED_QUEUE_URL": sqs.url(FAILED),
             "LEDGER_TABLE": LEDGER,
             "POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect",
             "POWERTOOLS_LOG_LEVEL": settings.operation.log_level,
             "AWS_ENDPOINT_URL_CONNECT": double_url,
-            "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{sqs.server.port}",
-            "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{ledger.server.port}",
+            "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": double_url,
+            "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": double_url,
+            "AWS_ENDPOINT_URL_SQS": sqs.server.url,
+            "AWS_ENDPOINT_URL_DYNAMODB": ledger.url,
         }
-
-        def function(name: str, environments: int) -> Function:
-            return Function(
+        if plan.starts_chats:
+            variables |= {"CHATS_TABLE": CHATS, "STREAMING_TOPIC_ARN": TOPIC_ARN}
+        functions = [
+            Function(
                 name=name,
                 handler=f"bridge.{name}.handler",
                 folder=archive,
@@ -81,24 +117,31 @@ async def bridge(plan: Plan, folder: Path, say: Say) -> Result:
                 logs=folder,
                 record=record.ended,
             )
-
-        intake, forward = function("intake", plan.intakes), function("forward", plan.forwards)
+            for name, environments in plan.processes.items()
+        ]
         say("starting the functions' processes")
-        for one in (intake, forward):
-            await one.open()
-            stack.push_async_callback(one.close)
-        mapping = EventSourceMapping(conversations, forward, sqs=sqs, record=record)
-        await stack.enter_async_context(in_background(mapping.run()))
-        stage = Stage(
+        await asyncio.gather(*(stack.enter_async_context(function) for function in functions))
+        intake, forward, *answering = functions
+        await stack.enter_async_context(_mapped(conversations, forward, sqs, record))
+        if answering:
+            reply_intake, reply = answering
+            streaming.subscribe(Topic(reply_intake, record, shorter=plan.shorter))
+            await stack.enter_async_context(_mapped(replies, reply, sqs, record))
+        yield Stage(
             name="bridge",
             double=double,
-            functions=(intake, forward),
+            functions=functions,
             topic=Topic(intake, record, shorter=plan.shorter),
             record=record,
             good=archive,
-            broken=broken_archive(folder / "broken", ("bridge/intake.py", "bridge/forward.py")),
-            waiting=lambda: len(conversations),
-            failed=lambda: [send.sns_message_id for send in record.sends if send.queue == FAILED],
+            broken=broken_archive(folder / "broken", [f"bridge/{name}.py" for name in plan.processes]),
+            streaming=streaming.topic,
+            waiting=lambda: len(conversations) + len(replies),
+            failed=lambda: [send.identity for send in record.sends if send.queue == FAILED],
             stores=stores,
+            generations=lambda: generations(tables_port),
         )
-        return await play(plan, stage, say)
+
+
+def _mapped(queue: Fifo, function: Function, sqs: Sqs, record: Record) -> Any:
+    return in_background(EventSourceMapping(queue, function, sqs=sqs, record=record).run())

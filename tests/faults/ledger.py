@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import Any
+from typing import Any, Self
 
 from tests.faults.http import Answer, Request, Server, Upstream
 from tests.faults.record import Record, Write
@@ -27,10 +27,18 @@ class LedgerProxy:
         self._upstream = Upstream(port)
         self._trouble, self._record = trouble, record
         self._throttled = False
-        self.server = Server(self._answer)
+        self._server = Server(self._answer)
 
-    async def close(self) -> None:
-        await self.server.close()
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    async def __aenter__(self) -> Self:
+        await self._server.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._server.close()
         await self._upstream.close()
 
     async def _answer(self, request: Request) -> Answer | None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from tests.faults.bridge import QUOTA, packaged
 from tests.faults.plan import Plan
 from tests.faults.record import Record
-from tests.faults.run import Result, Say, Stage, play
+from tests.faults.run import Result, Run, Say, Stage
 from tests.faults.runtime import Function
 from tests.faults.services import PYTHON, ROOT, contact_centre
 from tests.faults.sns import Topic
+from tests.faults.texts import load
 from tests.faults.timeline import broken_archive
 
 
@@ -33,8 +34,7 @@ async def naive(plan: Plan, folder: Path, say: Say) -> Result:
             record=record.ended,
         )
         say("starting the naive bridge's processes")
-        await function.open()
-        stack.push_async_callback(function.close)
+        await stack.enter_async_context(function)
         stage = Stage(
             name="naive",
             double=double,
@@ -44,4 +44,4 @@ async def naive(plan: Plan, folder: Path, say: Say) -> Result:
             good=ROOT / "bench/naive",
             broken=broken_archive(folder / "broken", ("handler.py",)),
         )
-        return await play(plan, stage, say)
+        return await Run(plan, load(plan), stage, say, agents=None).go()

@@ -40,3 +40,11 @@ class Plan:
     @property
     def starts_chats(self) -> bool:
         return self.delivery == "start-chat"
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """How many of each of the bridge's functions."""
+        functions = {"intake": self.intakes, "forward": self.forwards}
+        if self.starts_chats:
+            functions |= {"reply_intake": self.reply_intakes, "reply": self.repliers}
+        return functions

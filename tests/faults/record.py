@@ -13,20 +13,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """A message that a queue took, or dropped as a duplicate: then with the number of the first one."""
+    """A message that a queue took, or dropped as a duplicate: then with the number of the first one.
+
+    `identity`: of the text or reply in it, as sns.identity has it.
+    """
 
     at: float
     queue: str
     entry: str
     sequence: int
     group: str
-    sns_message_id: str
+    identity: str
     attributes: Mapping[str, str]
 
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """One batch of the conversations queue; `entries` and `texts` (SNS message ids) go together."""
+    """One batch of a queue; `entries` and `texts` (identities) go together."""
 
     entries: tuple[str, ...]
     texts: tuple[str, ...]
@@ -62,8 +65,13 @@ class Record:
     writes: list[Write] = field(default_factory=list)
     kills: list[Kill] = field(default_factory=list)
     published: dict[str, float] = field(default_factory=dict)
-    """When a text was published, by SNS message id."""
+    """When a text or a reply was published, by its identity, as the next two."""
     timestamps: dict[str, str] = field(default_factory=dict)
+    """When it was sent or said, as its notification says."""
+    deliveries: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Seconds from publishing to each of SNS's hand-overs."""
+    filtered: int = 0
+    """Notifications that the streaming topic's filter policy kept away."""
     undelivered: list[Any] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     """Invocations that failed, by function and error."""

@@ -8,39 +8,48 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sandbox.double.client import Double
-from tests.faults.accounting import Accounts, Verdict
+from tests.faults.accounting import REPLIES, Accounts, Verdict
+from tests.faults.agents import Agents
+from tests.faults.chats import ChatVerdict, look_at
 from tests.faults.plan import Plan
 from tests.faults.record import Record
 from tests.faults.runtime import Function
 from tests.faults.services import in_background
 from tests.faults.sns import Topic
-from tests.faults.texts import Text, load
+from tests.faults.texts import Text
 from tests.faults.timeline import Timeline
 from tests.faults.trouble import Trouble
 
 Say = Callable[[str], None]
+_QUIET = 5
+"""Looks in a row at which nothing was to be done, before it is believed: agents look less often."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Result:
+    """`replies` and `chats` are None where the bridge has neither."""
+
     name: str
     verdict: Verdict
     accounts: Accounts
+    replies: tuple[Verdict, Accounts] | None
+    chats: ChatVerdict | None
     record: Record
     seconds: float
     drained: bool
-    drained_after: dict[str, float] = field(default_factory=dict)
-    calls: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
+    drained_after: dict[str, float]
+    refused: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A bridge that is up: its functions behind their topic, what they stand on, and what is seen of them.
+    """A bridge that is up: its functions behind their topics, what they stand on, and what is seen of them.
 
-    `waiting`: how many messages are on its queues; `failed`: the SNS message ids of what is in its failed queue.
+    `waiting`: how many messages are on its queues; `failed`: the identities of what is in its failed queue.
+    `streaming` is where replies come from and `generations` what the bridge knows of its chats, if it starts them.
     """
 
     name: str
@@ -50,19 +59,18 @@ class Stage:
     record: Record
     good: Path
     broken: Path
+    streaming: Topic | None = None
     waiting: Callable[[], int] = lambda: 0
     failed: Callable[[], list[str]] = list
     stores: Mapping[str, Trouble] = field(default_factory=dict)
+    generations: Callable[[], Mapping[str, int]] = dict
 
 
-async def play(plan: Plan, stage: Stage, say: Say) -> Result:
-    """The load of the plan on that stage, with all its trouble."""
-    return await _Run(plan, stage, say).go()
+class Run:
+    """A load on a stage, with all the trouble of a plan; `agents` where they reply through the bridge."""
 
-
-class _Run:
-    def __init__(self, plan: Plan, stage: Stage, say: Say) -> None:
-        self._plan, self._stage, self._say = plan, stage, say
+    def __init__(self, plan: Plan, texts: Sequence[Text], stage: Stage, say: Say, *, agents: Agents | None) -> None:
+        self._plan, self._texts, self._stage, self._say, self._agents = plan, texts, stage, say, agents
         self._timeline = Timeline(
             plan,
             double=stage.double,
@@ -75,45 +83,29 @@ class _Run:
         self._doing = ""
 
     async def go(self) -> Result:
-        plan, stage, timeline = self._plan, self._stage, self._timeline
-        texts = load(seed=plan.seed, texts=plan.texts, conversations=plan.conversations, window=plan.window)
+        plan, timeline = self._plan, self._timeline
         began = time.time()
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(in_background(self._progress(began)))
+            if self._agents:
+                await stack.enter_async_context(in_background(self._agents.work()))
             if plan.faults:
                 await timeline.background()
                 await stack.enter_async_context(in_background(timeline.kills()))
                 phases = await stack.enter_async_context(in_background(timeline.phases()))
-            await self._publish(texts)
+            await self._publish()
             if plan.faults:
                 await phases
             self._doing = "draining"
             drained = await self._drained()
         seconds = time.time() - began
-        journal = await asyncio.to_thread(stage.double.journal)
-        status = await asyncio.to_thread(stage.double.status)
-        stage.topic.close()
-        accounts = Accounts(texts, stage.record, journal, stage.failed())
-        after = {
-            name: max(0.0, shown - at)
-            for name, at in timeline.ended.items()
-            if (shown := accounts.shown_late(before=at)) is not None
-        }
-        return Result(
-            name=stage.name,
-            verdict=accounts.verdict(),
-            accounts=accounts,
-            record=stage.record,
-            seconds=seconds,
-            drained=drained,
-            drained_after=after,
-            calls=status["accepted"],
-            refused=status["refused"],
-        )
+        for topic in self._topics:
+            topic.close()
+        return await asyncio.to_thread(self._result, seconds=seconds, drained=drained)
 
-    async def _publish(self, texts: Sequence[Text]) -> None:
+    async def _publish(self) -> None:
         began = time.monotonic()
-        for number, text in enumerate(texts):
+        for number, text in enumerate(self._texts):
             ahead = began + number / self._plan.rate - time.monotonic()
             if ahead > 0:
                 await asyncio.sleep(ahead)
@@ -122,16 +114,58 @@ class _Run:
                 await asyncio.sleep(0)
 
     async def _drained(self) -> bool:
-        until = time.monotonic() + self._plan.drain
+        until, quiet = time.monotonic() + self._plan.drain, 0
         while time.monotonic() < until:
-            if self._waiting == 0 and not any(function.busy for function in self._stage.functions):
+            quiet = quiet + 1 if await self._is_quiet() else 0
+            if quiet == _QUIET:
                 return True
             await asyncio.sleep(0.2)
         return False
 
+    async def _is_quiet(self) -> bool:
+        if self._waiting or any(function.busy for function in self._stage.functions):
+            return False
+        if self._agents is None:
+            return True
+        status = await asyncio.to_thread(self._stage.double.status)
+        return self._agents.idle and status["unpublished"] == 0
+
+    @property
+    def _topics(self) -> list[Topic]:
+        return [topic for topic in (self._stage.topic, self._stage.streaming) if topic]
+
     @property
     def _waiting(self) -> int:
-        return self._stage.topic.under_way + self._stage.waiting()
+        return sum(topic.under_way for topic in self._topics) + self._stage.waiting()
+
+    def _result(self, *, seconds: float, drained: bool) -> Result:
+        stage = self._stage
+        journal, status, failed = stage.double.journal(), stage.double.status(), stage.failed()
+        chats = stage.double.chats() if self._agents else []
+        ended = {chat["contact"]: chat["ended_at"] for chat in chats if chat["ended_at"] is not None}
+        accounts = Accounts(self._texts, stage.record, journal, failed, ended=ended)
+        after = {
+            name: max(0.0, shown - at)
+            for name, at in self._timeline.ended.items()
+            if (shown := accounts.shown_late(before=at)) is not None
+        }
+        return Result(
+            name=stage.name,
+            verdict=accounts.verdict(),
+            accounts=accounts,
+            replies=self._replies(journal, failed) if self._agents else None,
+            chats=look_at(chats, stage.generations()) if self._agents else None,
+            record=stage.record,
+            seconds=seconds,
+            drained=drained,
+            drained_after=after,
+            refused=status["refused"],
+        )
+
+    def _replies(self, journal: list[dict[str, Any]], failed: list[str]) -> tuple[Verdict, Accounts]:
+        replies = self._agents.replies if self._agents else []
+        accounts = Accounts(replies, self._stage.record, journal, failed, way=REPLIES)
+        return accounts.verdict(), accounts
 
     async def _progress(self, began: float) -> None:
         while True:

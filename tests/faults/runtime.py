@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from tests.faults.http import Answer, Request, Server
 
@@ -223,10 +223,11 @@ class Function:
         self._waiting: dict[str, asyncio.Future[Invocation]] = {}
         self.environments = [Environment(self, f"{name}-{number}") for number in range(environments)]
 
-    async def open(self) -> None:
+    async def __aenter__(self) -> Self:
         await asyncio.gather(*(environment.open() for environment in self.environments))
+        return self
 
-    async def close(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*(environment.close() for environment in self.environments))
 
     @property

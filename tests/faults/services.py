@@ -21,14 +21,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-faults/bin/python"
 """That of the functions, which has the runtime interface client."""
 MINISTACK = ROOT / ".venv-ministack/bin/python"
-LEDGER = "Ledger"
-_TABLES = {LEDGER: "text_key"}
+LEDGER, CHATS = "Ledger", "Chats"
+_TABLES = {LEDGER: "text_key", CHATS: "chat_key"}
 
 
 @contextlib.asynccontextmanager
-async def contact_centre(folder: Path, settings: Mapping[str, Any]) -> AsyncIterator[tuple[Double, str]]:
+async def contact_centre(
+    folder: Path, settings: Mapping[str, Any], *, sns: str | None = None
+) -> AsyncIterator[tuple[Double, str]]:
+    """The double and its URL; `sns` is where it streams chats to."""
     port = _free_port()
-    command = [sys.executable, "-m", "sandbox.double", "--port", str(port)]
+    command = [sys.executable, "-m", "sandbox.double", "--port", str(port), *(["--aws", sns] if sns else [])]
     url = f"http://127.0.0.1:{port}"
     with _process(command, folder, "double"):
         await _healthy(f"{url}/_double/status")
@@ -77,6 +80,14 @@ async def in_background(work: Any) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.gather(task, return_exceptions=True)
         if failed:
             raise failed
+
+
+def generations(port: int) -> dict[str, int]:
+    """How many chats each conversation has had, by the contact of its latest one, as the bridge has it."""
+    with contextlib.closing(_tables(port)) as client:
+        pages = client.get_paginator("scan").paginate(TableName=CHATS, ConsistentRead=True)
+        items = [item for page in pages for item in page["Items"]]
+    return {item["contact"]["S"]: int(item["generation"]["N"]) for item in items if "generation" in item}
 
 
 def _tables(port: int) -> Any:

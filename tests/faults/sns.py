@@ -6,7 +6,9 @@ Source: "Handling errors for an asynchronous invocation" in the AWS Lambda devel
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,11 +18,11 @@ from tests.faults.texts import Text
 
 PAUSES = (60.0, 120.0)
 """Seconds before Lambda's second and third try."""
-TOPIC = "arn:aws:sns:us-east-1:111122223333:inbound"
+ACCOUNT_ARN = "arn:aws:sns:us-east-1:111122223333"
 
 
 class Topic:
-    """Hands each text over as often as the load says, to one function; with pauses so many times `shorter`."""
+    """Hands over to one function; with pauses so many times `shorter`."""
 
     def __init__(self, function: Function, record: Record, *, shorter: float) -> None:
         self._function, self._record = function, record
@@ -32,13 +34,20 @@ class Topic:
         return len(self._under_way)
 
     def publish(self, text: Text) -> None:
+        """A customer's text, as often as the load says."""
         now = time.time()
-        stamp = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._record.published[text.sns_message_id] = now
-        self._record.timestamps[text.sns_message_id] = stamp
-        event = {"Records": [_notification(text, stamp)]}
-        for delay in text.deliveries:
-            task = asyncio.create_task(self._deliver(event, delay))
+        stamp = stamped(now)
+        self._record.timestamps[text.identity] = stamp
+        notification = notified(f"{ACCOUNT_ARN}:inbound", text.message, stamp=stamp, message_id=text.identity)
+        self.hand_over(notification, deliveries=text.deliveries)
+
+    def hand_over(self, notification: Mapping[str, Any], *, deliveries: tuple[float, ...]) -> None:
+        """`deliveries`: seconds from now to each of SNS's hand-overs."""
+        who = identity(notification)
+        self._record.published[who] = time.time()
+        self._record.deliveries[who] = deliveries
+        for delay in deliveries:
+            task = asyncio.create_task(self._deliver({"Records": [notification]}, delay))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
@@ -55,22 +64,39 @@ class Topic:
         self._record.undelivered.append({"requestPayload": event, "error": invocation.error or invocation.fate})
 
 
-def _notification(text: Text, stamp: str) -> dict[str, Any]:
+def stamped(at: float) -> str:
+    """A time as SNS and Connect write it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def notified(
+    topic: str, message: str, *, stamp: str, message_id: str, attributes: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The record that Lambda gets of a published message."""
     return {
         "EventSource": "aws:sns",
         "EventVersion": "1.0",
-        "EventSubscriptionArn": f"{TOPIC}:subscription",
+        "EventSubscriptionArn": f"{topic}:subscription",
         "Sns": {
             "Type": "Notification",
-            "MessageId": text.sns_message_id,
-            "TopicArn": TOPIC,
+            "MessageId": message_id,
+            "TopicArn": topic,
             "Subject": None,
-            "Message": text.message,
+            "Message": message,
             "Timestamp": stamp,
             "SignatureVersion": "1",
             "Signature": "none",
             "SigningCertUrl": "https://sns.us-east-1.amazonaws.com/none.pem",
             "UnsubscribeUrl": "https://sns.us-east-1.amazonaws.com/",
-            "MessageAttributes": {},
+            "MessageAttributes": {
+                name: {"Type": "String", "Value": value} for name, value in (attributes or {}).items()
+            },
         },
     }
+
+
+def identity(notification: Mapping[str, Any]) -> str:
+    """What the record knows a notification by: Connect's Id where a chat was streamed, else that of SNS."""
+    sns = notification["Sns"]
+    streamed = "InitialContactId" in sns["MessageAttributes"]
+    return str(json.loads(sns["Message"])["Id"] if streamed else sns["MessageId"])

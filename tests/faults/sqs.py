@@ -15,6 +15,7 @@ from typing import Any
 from tests.faults.http import Answer, Request, Server
 from tests.faults.record import Batch, Record, Send
 from tests.faults.runtime import Function, Invocation
+from tests.faults.sns import identity
 from tests.faults.trouble import Trouble
 from tests.model.fifo import Fifo, Message, ReceiptError
 
@@ -36,7 +37,7 @@ class Sqs:
         self.sent = asyncio.Event()
 
     def url(self, queue: str) -> str:
-        return f"http://127.0.0.1:{self.server.port}/{ACCOUNT}/{queue}"
+        return f"{self.server.url}/{ACCOUNT}/{queue}"
 
     async def _answer(self, request: Request) -> Answer | None:
         operation = request.headers["x-amz-target"].partition(".")[2]
@@ -73,7 +74,7 @@ class Sqs:
                 entry=message.message_id,
                 sequence=message.sequence,
                 group=message.group,
-                sns_message_id=json.loads(body)["Sns"]["MessageId"],
+                identity=identity(json.loads(body)),
                 attributes={
                     name: value["StringValue"] for name, value in parameters.get("MessageAttributes", {}).items()
                 },
@@ -125,7 +126,7 @@ class EventSourceMapping:
         event = {"Records": [_record(message, self._queue.name) for message in batch]}
         noted = Batch(
             entries=tuple(receipts),
-            texts=tuple(json.loads(message.body)["Sns"]["MessageId"] for message in batch),
+            texts=tuple(identity(json.loads(message.body)) for message in batch),
         )
         invocation = await self._function.invoke(event, on=environment)
         noted.invocation = invocation

@@ -7,10 +7,22 @@ from typing import Any
 
 import pytest
 
-from tests.faults.accounting import CONVERSATIONS, KILLED, LOST_ANSWER, UNEXPLAINED, UNWRITTEN, Accounts, Verdict
+from tests.faults.accounting import (
+    CHAT_ENDED,
+    CONVERSATIONS,
+    KILLED,
+    LOST_ANSWER,
+    REPLIES,
+    UNEXPLAINED,
+    UNWRITTEN,
+    Accounts,
+    Said,
+    Verdict,
+)
+from tests.faults.plan import Plan
 from tests.faults.record import Batch, Record, Send, Write
 from tests.faults.runtime import Fate, Invocation
-from tests.faults.texts import Kind, Text, load
+from tests.faults.texts import Kind, Reply, Text, load, opted_out
 
 
 class MadeUp:
@@ -20,27 +32,43 @@ class MadeUp:
         self.record = Record()
         self.journal: list[dict[str, Any]] = []
         self.failed: list[str] = []
+        self.ended: dict[str, float] = {}
         self._time = 0.0
         self.texts = [self._publish(number, kind) for number, kind in enumerate(kinds)]
 
-    def queue(self, *texts: Text) -> None:
+    def queue(self, *texts: Said, on: str = CONVERSATIONS) -> None:
         for text in texts:
             number = len(self.record.sends) + 1
             self.record.sends.append(
                 Send(
                     at=self._tick(),
-                    queue=CONVERSATIONS,
+                    queue=on,
                     entry=f"e{number}",
                     sequence=number,
                     group="g",
-                    sns_message_id=text.sns_message_id,
+                    identity=text.identity,
                     attributes={},
                 )
             )
 
-    def show(self, text: Text, content: str | None = None, *, answered: bool = True) -> None:
+    def show(
+        self,
+        text: Said,
+        content: str | None = None,
+        *,
+        answered: bool = True,
+        by: str = "SendChatIntegrationEvent",
+        contact: str = "contact",
+    ) -> None:
         self.journal.append(
-            {"n": len(self.journal) + 1, "at": self._tick(), "content": content or text.body, "answered": answered}
+            {
+                "n": len(self.journal) + 1,
+                "at": self._tick(),
+                "operation": by,
+                "content": content or text.body,
+                "contact": contact,
+                "answered": answered,
+            }
         )
 
     def write(self, text: Text, fate: str, part: int = 1) -> None:
@@ -51,14 +79,17 @@ class MadeUp:
     def batch(self, *texts: Text, began_at: float, fate: Fate = "answered") -> None:
         call = Invocation(function="forward", event={}, began_at=began_at, ended_at=self._tick(), fate=fate)
         entries = tuple(f"e{text.number}" for text in texts)
-        batch = Batch(entries=entries, texts=tuple(text.sns_message_id for text in texts), invocation=call)
+        batch = Batch(entries=entries, texts=tuple(text.identity for text in texts), invocation=call)
         self.record.batches.append(batch)
 
     def verdict(self) -> Verdict:
         return self.accounts().verdict()
 
     def accounts(self) -> Accounts:
-        return Accounts(self.texts, self.record, self.journal, self.failed)
+        return Accounts(self.texts, self.record, self.journal, self.failed, ended=self.ended)
+
+    def end(self, contact: str) -> None:
+        self.ended[contact] = self._tick()
 
     def _publish(self, number: int, kind: Kind) -> Text:
         text = Text(
@@ -69,11 +100,12 @@ class MadeUp:
             body=f"t{number}w0 t{number}w1",
             message="{}",
             key=f"key-{number}",
-            sns_message_id=f"sns-{number}",
+            identity=f"sns-{number}",
             deliveries=(0.0,),
         )
-        self.record.published[text.sns_message_id] = self._tick()
-        self.record.timestamps[text.sns_message_id] = f"2026-11-22T12:00:{number:02}.000Z"
+        self.record.published[text.identity] = self._tick()
+        self.record.deliveries[text.identity] = text.deliveries
+        self.record.timestamps[text.identity] = f"2026-11-22T12:00:{number:02}.000Z"
         return text
 
     def _tick(self) -> float:
@@ -86,7 +118,7 @@ def test_a_run_in_which_all_is_well_breaks_no_promise() -> None:
     run.queue(*run.texts)
     run.show(run.texts[0])
     run.show(run.texts[1])
-    run.failed = [run.texts[2].sns_message_id]
+    run.failed = [run.texts[2].identity]
     verdict = run.verdict()
     assert verdict.broken == {} and (verdict.published, verdict.shown, verdict.failed) == (3, 2, 1)
     assert (verdict.p50, verdict.longest) == (6.0, 6.0)
@@ -105,7 +137,7 @@ def test_a_text_meant_to_fail_that_is_nowhere_is_lost_too() -> None:
 
 def test_a_text_on_undelivered_is_not_lost() -> None:
     run = MadeUp("plain")
-    event = {"Records": [{"Sns": {"MessageId": run.texts[0].sns_message_id}}]}
+    event = {"Records": [{"Sns": {"MessageId": run.texts[0].identity, "MessageAttributes": {}}}]}
     run.record.undelivered.append({"requestPayload": event})
     verdict = run.verdict()
     assert verdict.broken == {} and verdict.undelivered == run.texts
@@ -119,7 +151,7 @@ def test_half_of_a_text_is_not_the_text() -> None:
 
 def test_a_text_that_failed_though_nothing_was_wrong_is_found() -> None:
     run = MadeUp("plain")
-    run.failed = [run.texts[0].sns_message_id]
+    run.failed = [run.texts[0].identity]
     assert list(run.verdict().broken) == ["failed, though nothing was wrong with it"]
 
 
@@ -195,6 +227,52 @@ def test_a_text_shown_twice_though_nothing_happened_or_the_ledger_knew_is_found(
     assert verdict.duplicates == {UNEXPLAINED: 1} and list(verdict.broken) == ["shown twice without a reason"]
 
 
+def shown_in_two_chats(*, ended: bool = True, answered: bool = False, contact: str = "another") -> Verdict:
+    run = MadeUp("plain")
+    (text,) = run.texts
+    run.queue(text)
+    run.show(text, answered=answered, by="SendMessage")
+    if ended:
+        run.end("contact")
+    run.show(text, by="SendMessage", contact=contact)
+    run.write(text, "applied")
+    return run.verdict()
+
+
+def test_a_lost_answer_shows_a_text_twice_in_spite_of_its_client_token_where_its_chat_ended_before_the_retry() -> None:
+    verdict = shown_in_two_chats()
+    assert verdict.duplicates == {CHAT_ENDED: 1} and verdict.broken == {}
+
+
+@pytest.mark.parametrize("what", [{"contact": "contact"}, {"ended": False}, {"answered": True}])
+def test_what_a_client_token_would_have_stopped_is_explained_by_nothing_else(what: dict[str, Any]) -> None:
+    verdict = shown_in_two_chats(**what)
+    assert verdict.duplicates == {UNEXPLAINED: 1} and list(verdict.broken) == ["shown twice without a reason"]
+
+
+def test_replies_are_told_from_texts_and_looked_at_by_chat() -> None:
+    run = MadeUp("plain")
+    replies = [
+        Reply(number=number, identity=f"id-{number}", contact=f"chat-{number % 2}", body=f"r{number} 👋", kind="reply")
+        for number in range(4)
+    ]
+    for reply in replies:
+        run.record.published[reply.identity] = 0.0
+        run.record.timestamps[reply.identity] = "2026-11-22T12:00:00.000Z"
+    run.queue(*replies, on=REPLIES.queue)
+    run.show(run.texts[0])
+    for number in (2, 1, 3):
+        run.show(replies[number], by="SendTextMessage")
+    run.show(replies[0], by="Agent")
+    verdict = Accounts(replies, run.record, run.journal, [], way=REPLIES).verdict()
+    assert verdict.broken == {"lost": [replies[0]]}, (
+        "chats apart from one another, and what the agent said is not shown"
+    )
+    run.show(replies[0], by="SendTextMessage")
+    verdict = Accounts(replies, run.record, run.journal, [], way=REPLIES).verdict()
+    assert verdict.broken == {"out of order": [replies[2]]}
+
+
 def test_a_call_that_was_under_way_when_its_caller_was_killed_is_explained_by_that() -> None:
     run = MadeUp("plain")
     (text,) = run.texts
@@ -240,11 +318,14 @@ def test_a_history_tells_all_that_happened_to_a_text_in_order() -> None:
 
 
 def test_the_same_seed_draws_the_same_load_and_another_seed_another() -> None:
-    loads = [load(seed=seed, texts=3000, conversations=200, window=10) for seed in (7, 7, 8)]
+    loads = [load(Plan(seed=seed, texts=3000, conversations=200, window=10)) for seed in (7, 7, 8)]
     assert loads[0] == loads[1] != loads[2]
     texts = loads[0]
     assert len({text.conversation for text in texts if text.kind != "unknown number"}) == 200
     assert {text.kind for text in texts} == {"plain", "long", "unknown number", "malformed"}
-    assert len({text.key for text in texts}) == len({text.sns_message_id for text in texts}) == 3000
+    assert len({text.key for text in texts}) == len({text.identity for text in texts}) == 3000
     assert any(len(text.deliveries) > 1 for text in texts) and any(max(text.deliveries) > 10 for text in texts)
     assert all(json.loads(text.message) for text in texts if text.kind == "plain")
+    assert {act for text in texts for act in text.then} == {"reply", "long reply", "transfer", "end"}
+    silent = [opted_out(texts, seed=seed) for seed in (7, 7, 8)]
+    assert silent[0] == silent[1] != silent[2] and silent[0] < {text.customer for text in texts}

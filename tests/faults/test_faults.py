@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tests.faults import report
 from tests.faults.bridge import bridge
-from tests.faults.plan import Plan
+from tests.faults.plan import Delivery, Plan
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the runtime interface client, which runs the functions, is for Linux"
@@ -35,10 +37,14 @@ SHORT = Plan(
 )
 
 
-def test_concurrent_processes_that_are_killed_and_refused_at_random_keep_every_promise(tmp_path: Path) -> None:
+@pytest.mark.parametrize("delivery", get_args(Delivery))
+def test_concurrent_processes_that_are_killed_and_refused_at_random_keep_every_promise(
+    tmp_path: Path, delivery: Delivery
+) -> None:
     said: list[str] = []
-    result = asyncio.run(bridge(SHORT, tmp_path, said.append))
-    assert report.broken(result) == "", "\n".join([report.heading(SHORT), *said])
+    plan = replace(SHORT, delivery=delivery)
+    result = asyncio.run(bridge(plan, tmp_path, said.append))
+    assert report.broken(result) == "", "\n".join([report.heading(plan), *said])
     verdict = result.verdict
     assert verdict.shown + verdict.failed + len(verdict.undelivered) == SHORT.texts
     assert verdict.failed > 0, "no text was meant to fail"
@@ -47,5 +53,9 @@ def test_concurrent_processes_that_are_killed_and_refused_at_random_keep_every_p
     assert {"AccessDeniedException", "InternalServiceException", "reset-before"} <= result.refused.keys()
     assert {"SQS error", "DynamoDB error", "DynamoDB reset before"} <= result.record.faults.keys()
     assert any("init error" in error for error in result.record.errors)
-    environments = {batch.invocation.environment for batch in result.record.batches if batch.invocation}
-    assert len(environments) == SHORT.forwards
+    calls = [batch.invocation for batch in result.record.batches if batch.invocation]
+    assert len({call.environment for call in calls if call.function == "forward"}) == SHORT.forwards
+    if result.replies and result.chats:
+        replies, _ = result.replies
+        assert replies.shown > 100 and result.chats.replacing > 0
+        assert len({call.environment for call in calls if call.function == "reply"}) == SHORT.repliers

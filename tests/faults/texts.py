@@ -1,31 +1,41 @@
-"""The load: who texts what, how often SNS delivers it, and which texts are meant to fail. All by the seed."""
+"""The load: who texts what, how often SNS delivers it, which texts are meant to fail, and what agents do when they have
+read one. All by the seed."""
 
 from __future__ import annotations
 
 import json
 import random
-import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tests.faults.plan import Plan
+
 OURS = ("+12125550101", "+12125550102")
 NOBODYS = "+12125550199"
-KEEPS = re.compile(r"\bt(\d+)(?:w\d+)?\b")
-"""The number of a text, in each part of its body."""
-
 Kind = Literal["plain", "long", "unknown number", "malformed"]
+Act = Literal["reply", "long reply", "transfer", "end"]
 _SHARES: dict[Kind, float] = {"long": 0.01, "unknown number": 0.004, "malformed": 0.004}
+_OPTED_OUT = 0.01
 _TWICE = 0.02
 _LATE = 0.005
 _SLOW = 0.03
+_THEN: dict[tuple[Act, ...], float] = {
+    ("reply",): 0.4,
+    ("reply", "reply"): 0.05,
+    ("long reply",): 0.01,
+    ("transfer", "reply"): 0.02,
+    ("end",): 0.025,
+    ("reply", "end"): 0.015,
+}
+"""What an agent does once a text is read, and how often; else nothing."""
 _WORDS = ("hello", "is", "my order", "there", "yet", "👋", "¿cuándo?", "thanks", "ありがとう", "by Friday", "…", "🙏🏽")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """`deliveries`: seconds from publishing to each of SNS's hand-overs."""
+    """`deliveries`: seconds from publishing to each of SNS's hand-overs; `then`: what the agent does who reads it."""
 
     number: int
     customer: str
@@ -34,8 +44,9 @@ class Text:
     body: str = field(repr=False)
     message: str = field(repr=False)
     key: str
-    sns_message_id: str
+    identity: str
     deliveries: tuple[float, ...]
+    then: tuple[Act, ...] = ()
 
     @property
     def meant_to_fail(self) -> bool:
@@ -46,14 +57,64 @@ class Text:
         return self.customer, self.ours
 
 
-def load(*, seed: int, texts: int, conversations: int, window: float) -> list[Text]:
-    """In the order of publishing. `window`: the queue's deduplication time in seconds; some copies come after it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What an agent said in a chat. `identity`: the Id that Connect gave it."""
+
+    number: int
+    identity: str
+    contact: str
+    body: str = field(repr=False)
+    kind: Literal["reply", "opted out"]
+
+    @property
+    def key(self) -> str:
+        """What the ledger knows it by."""
+        return f"reply-{self.identity}"
+
+    @property
+    def meant_to_fail(self) -> bool:
+        return self.kind == "opted out"
+
+    @property
+    def conversation(self) -> tuple[str, ...]:
+        return (self.contact,)
+
+
+def load(plan: Plan) -> list[Text]:
+    """In the order of publishing."""
+    seed, texts, conversations, window = plan.seed, plan.texts, plan.conversations, plan.window
     rng = random.Random(f"{seed} texts")
     people = [(_customer(number), OURS[number % len(OURS)]) for number in range(conversations)]
     # everybody texts at least once
     order = [*range(conversations), *(rng.randrange(conversations) for _ in range(texts - conversations))][:texts]
     rng.shuffle(order)
-    return [_text(number, *people[who], rng=rng, window=window) for number, who in enumerate(order)]
+    agents = random.Random(f"{seed} agents")
+    return [
+        _text(number, *people[who], kind=None, then=_then(agents), rng=rng, window=window)
+        for number, who in enumerate(order)
+    ]
+
+
+def opted_out(texts: Sequence[Text], *, seed: int) -> set[str]:
+    """Customers whose phones take no replies."""
+    customers = sorted({text.customer for text in texts})
+    return {who for who in customers if random.Random(f"{seed} {who}").random() < _OPTED_OUT}
+
+
+def reply_body(number: int, rng: random.Random, *, long: bool) -> str:
+    """What an agent says: `long` is more than one text message carries."""
+    return _words(f"r{number}", rng, long=long)
+
+
+def hand_overs(rng: random.Random, *, window: float) -> tuple[float, ...]:
+    """When SNS hands a message over, in seconds from its publishing; some copies come after `window`."""
+    deliveries = [_delay(rng)]
+    if rng.random() < _TWICE:
+        deliveries.append(deliveries[0] + _delay(rng) + rng.uniform(0, 3))
+    if rng.random() < _LATE:
+        deliveries.append(window + rng.uniform(1, 5))
+    return tuple(deliveries)
 
 
 def parts_shown(contents: Sequence[str]) -> str:
@@ -61,14 +122,20 @@ def parts_shown(contents: Sequence[str]) -> str:
     return "".join(dict.fromkeys(contents))
 
 
-def _text(number: int, customer: str, ours: str, *, rng: random.Random, window: float) -> Text:
-    kind = _kind(rng)
+def _text(
+    number: int,
+    customer: str,
+    ours: str,
+    *,
+    kind: Kind | None,
+    then: tuple[Act, ...],
+    rng: random.Random,
+    window: float,
+) -> Text:
+    kind = kind or _kind(rng)
     if kind == "unknown number":
         ours = NOBODYS
-    if kind == "long":
-        body = " ".join(f"t{number}w{n}" for n in range(rng.randrange(150, 400)))
-    else:
-        body = " ".join([f"t{number}", *rng.choices(_WORDS, k=rng.randrange(1, 12))])
+    body = _words(f"t{number}", rng, long=kind == "long")
     key, message_id = _id(rng), _id(rng)
     payload = {
         "originationNumber": customer,
@@ -82,11 +149,6 @@ def _text(number: int, customer: str, ours: str, *, rng: random.Random, window: 
     if kind == "malformed":
         del payload["originationNumber"]
         message = rng.choice([json.dumps(payload), message[: len(message) // 2], f'"t{number}"'])
-    deliveries = [_delay(rng)]
-    if rng.random() < _TWICE:
-        deliveries.append(deliveries[0] + _delay(rng) + rng.uniform(0, 3))
-    if rng.random() < _LATE:
-        deliveries.append(window + rng.uniform(1, 5))
     return Text(
         number=number,
         customer=customer,
@@ -95,9 +157,26 @@ def _text(number: int, customer: str, ours: str, *, rng: random.Random, window: 
         body=body,
         message=message,
         key=key,
-        sns_message_id=message_id,
-        deliveries=tuple(deliveries),
+        identity=message_id,
+        deliveries=hand_overs(rng, window=window),
+        then=then,
     )
+
+
+def _words(mark: str, rng: random.Random, *, long: bool) -> str:
+    """Words of which each part of the whole has one with the mark."""
+    if long:
+        return " ".join(f"{mark}w{n}" for n in range(rng.randrange(150, 400)))
+    return " ".join([mark, *rng.choices(_WORDS, k=rng.randrange(1, 12))])
+
+
+def _then(rng: random.Random) -> tuple[Act, ...]:
+    number = rng.random()
+    for then, share in _THEN.items():
+        if number < share:
+            return then
+        number -= share
+    return ()
 
 
 def _kind(rng: random.Random) -> Kind:

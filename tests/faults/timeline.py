@@ -106,13 +106,16 @@ class Timeline:
         await self._connect(("error", {"share": 0.5}), ("reset-before", {}))
 
     async def _connect_refuses(self) -> None:
-        await self._connect(("refuse", {}))
+        """By IAM. A chat's own calls are authorised by its token: refused, they say that the chat is over."""
+        operations = ("StartChatContact", "SendTextMessage") if self._plan.starts_chats else (None,)
+        await self._connect(*(("refuse", {"operation": operation}) for operation in operations))
 
     async def _connect(self, *faults: tuple[str, dict[str, Any]]) -> None:
         def switch() -> None:
             self._double.clear_faults()
             for kind, how in faults:
-                self._double.fault(kind, **how | ({"seed": self._seeds.getrandbits(32)} if how else {}))
+                seed = {"seed": self._seeds.getrandbits(32)} if "share" in how else {}
+                self._double.fault(kind, **how | seed)
 
         await asyncio.to_thread(switch)
 
