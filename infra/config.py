@@ -7,6 +7,7 @@ Durations are seconds (float) from here on.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import re
 import tomllib
@@ -208,6 +209,12 @@ class BridgeConfig(_Section):
     def delivery_of(self, number: Number) -> Delivery:
         """By which way this number's texts reach Connect."""
         return number.delivery or self.delivery
+
+    def fingerprint(self) -> str:
+        """The same for the same settings, however they are written: what was deployed can be told from what was not."""
+        settings = self.model_dump(mode="json")
+        settings["numbers"].sort(key=lambda number: number["number"])
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def starts_chats(self, number: Number) -> bool:
         """Whether this number's texts go through the public chat APIs."""

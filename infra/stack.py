@@ -177,6 +177,7 @@ class BridgeStack(Stack):
             ("LedgerTableName", "What became of each text", ledger.table.table_name),
             ("IntakeFunctionName", "Puts texts on conversations", intake.function.function_name),
             ("ForwardFunctionName", "Delivers texts to Amazon Connect", forward.function.function_name),
+            ("ConfigFingerprint", "Of the bridge.toml that was deployed", config.fingerprint()),
             *outputs,
         ):
             CfnOutput(self, name, description=description, value=value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -16,6 +17,10 @@ from bridge.errors import ending
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 ShowContentOption = Annotated[bool, typer.Option("--show-content", help="Show bodies and whole phone numbers.")]
+
+
+_BESIDE = 13
+"""Columns of a mark and the space after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,27 @@ class Output:
         for row in rows:
             table.add_row(*(_cell(column, row.get(column.name)) for column in columns))
         _console().print(table)
+
+    def entry(
+        self, row: Mapping[str, Any], *, mark: str, text: str, style: str = "", below: str = "", command: str = ""
+    ) -> None:
+        """One thing that was found, as soon as it is: with --json its row; else text beside a mark, more below it.
+
+        A command is left to the terminal to wrap: one that is broken in two cannot be copied.
+        """
+        if self.as_json:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+            return
+        console = _console()
+        together = f"{below}: {command}" if command else below
+        fits = len(together) <= console.width - _BESIDE
+        beside = Text(mark.ljust(_BESIDE), style=style)
+        for line, tone in ((text, ""), (together if fits or not command else f"{below}:", "dim")):
+            for part in textwrap.wrap(line, console.width - _BESIDE, break_long_words=False, break_on_hyphens=False):
+                console.print(Text.assemble(beside, (part, tone)), soft_wrap=True)
+                beside = Text(" " * _BESIDE)
+        if command and not fits:
+            console.print(Text(" " * _BESIDE + command, style="dim"), soft_wrap=True)
 
     def say(self, line: str, *, style: str = "") -> None:
         """A line for people."""

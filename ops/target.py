@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import boto3
 import typer
+from botocore.config import Config as ClientConfig
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -36,6 +38,16 @@ RegionOption = Annotated[
     typer.Option("--region", help="Region of the stack.", metavar="REGION", show_default="the profile's"),
 ]
 
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="Another bridge.toml.",
+        metavar="PATH",
+        show_default="bridge.toml; in a sandbox the one that it was deployed from",
+    ),
+]
+
 
 class TargetError(Exception):
     """There is nothing to act on; the message is one line for people."""
@@ -43,20 +55,34 @@ class TargetError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A deployed bridge. `sandbox` is None in AWS."""
+    """A bridge, by its stack. `sandbox` is None in AWS; `outputs` are empty where the stack was not looked at."""
 
     where: str
     outputs: Mapping[str, str]
     session: Any
     sandbox: Sandbox | None = None
+    stack: str = ""
+    region: str | None = None
+    options: str = ""
+    """What makes another command act here, to be put behind it."""
 
     @classmethod
     def choose(
-        cls, *, stack: str | None, sandbox: str = "default", profile: str | None = None, region: str | None = None
+        cls,
+        *,
+        stack: str | None,
+        sandbox: str = "default",
+        profile: str | None = None,
+        region: str | None = None,
+        deployed: bool = True,
     ) -> Target:
-        """What a command's options mean. Raises TargetError or SandboxError."""
+        """What a command's options mean, with `deployed` only where the stack is there.
+
+        Raises TargetError or SandboxError.
+        """
         if stack:
-            return cls.in_aws(stack, profile=profile, region=region)
+            target = cls.in_aws(stack, profile=profile, region=region)
+            return target.looked_at() if deployed else target
         if profile or region:
             raise TargetError("--profile and --region go with --stack NAME; the sandbox has neither")
         return cls.in_sandbox(sandbox)
@@ -64,38 +90,66 @@ class Target:
     @classmethod
     def in_sandbox(cls, name: str = "default") -> Target:
         local = Sandbox.attach(name)
-        return cls(where=f"sandbox {name}", outputs=local.outputs, session=None, sandbox=local)
+        return cls(
+            where=f"sandbox {name}",
+            outputs=local.outputs,
+            session=None,
+            sandbox=local,
+            stack=local.stack,
+            region=local.region,
+            options="" if name == "default" else f" --sandbox {name}",
+        )
 
     @classmethod
     def in_aws(cls, stack: str, *, profile: str | None = None, region: str | None = None) -> Target:
+        """A stack that was not looked at yet: nothing is asked of AWS. Raises TargetError."""
         try:
             session = boto3.session.Session(profile_name=profile, region_name=region)
-            stacks = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-        except ProfileNotFound as exc:
-            raise TargetError(f"{exc}; see: aws configure list-profiles") from exc
-        except NoRegionError as exc:
-            raise TargetError("no AWS Region; set AWS_DEFAULT_REGION, --region, or a profile that has one") from exc
-        except (NoCredentialsError, PartialCredentialsError) as exc:
-            raise TargetError(
-                "no AWS credentials; set AWS_PROFILE or --profile, or sign in with: aws sso login"
-            ) from exc
-        except ClientError as exc:
-            code = exc.response["Error"]["Code"]
-            if code == "ValidationError":  # what DescribeStacks answers for a stack that it does not know
-                raise TargetError(
-                    f"there is no stack {stack} in {session.region_name}; its name is `stack` in bridge.toml"
-                ) from exc
-            raise TargetError(f"AWS does not describe stack {stack}: {code}") from exc
         except BotoCoreError as exc:
-            raise TargetError(f"AWS cannot be reached: {exc}") from exc
+            raise TargetError(said_of(exc, stack=stack, region=region)) from exc
+        here = session.region_name
+        where = f"stack {stack}" + (f" in {here}" if here else "")
+        given = {"--stack": stack, "--profile": profile, "--region": region}
+        options = "".join(f" {option} {value}" for option, value in given.items() if value)
+        return cls(where=where, outputs={}, session=session, stack=stack, region=here, options=options)
+
+    def looked_at(self) -> Target:
+        """This one with its outputs. Raises TargetError."""
+        try:
+            stacks = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
+        except (ClientError, BotoCoreError) as exc:
+            raise TargetError(said_of(exc, stack=self.stack, region=self.region)) from exc
         outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", ())}
         if "InboundTopicArn" not in outputs:
-            raise TargetError(f"stack {stack} in {session.region_name} is not a bridge, or is not deployed to the end")
-        return cls(where=f"stack {stack} in {session.region_name}", outputs=outputs, session=session)
+            raise TargetError(f"{self.where} is not a bridge, or is not deployed to the end")
+        return replace(self, outputs=outputs)
 
-    def client(self, service: str) -> Any:
+    @property
+    def config(self) -> Path:
+        """The bridge.toml that it should have been deployed from."""
+        return Path(self.sandbox.config) if self.sandbox else Path("bridge.toml")
+
+    def client(self, service: str, config: ClientConfig | None = None) -> Any:
         """A boto3 client there; make it before starting threads, use it in all of them."""
-        return self.sandbox.client(service) if self.sandbox else self.session.client(service)
+        if self.sandbox:
+            return self.sandbox.client(service, config)
+        return self.session.client(service, config=config)
+
+
+def said_of(exc: ClientError | BotoCoreError, *, stack: str, region: str | None) -> str:
+    """Why a stack cannot be looked at, and what to do, in one line."""
+    if isinstance(exc, ProfileNotFound):
+        return f"{exc}; see: aws configure list-profiles"
+    if isinstance(exc, NoRegionError):
+        return "no AWS Region; set AWS_DEFAULT_REGION, --region, or a profile that has one"
+    if isinstance(exc, NoCredentialsError | PartialCredentialsError):
+        return "no AWS credentials; set AWS_PROFILE or --profile, or sign in with: aws sso login"
+    if isinstance(exc, BotoCoreError):
+        return f"AWS cannot be reached: {exc}"
+    code = exc.response["Error"]["Code"]
+    if code == "ValidationError":  # what DescribeStacks answers for a stack that it does not know
+        return f"there is no stack {stack} in {region}; its name is `stack` in bridge.toml"
+    return f"AWS does not describe stack {stack}: {code}"
 
 
 @contextmanager

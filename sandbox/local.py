@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import re
@@ -142,14 +143,14 @@ class Sandbox:
 
     def client(self, service: str, config: ClientConfig | None = None) -> Any:
         """A boto3 client of the local AWS; the contact centre's and SMS's are the double's."""
-        session: Any = boto3.session.Session(botocore_session=BotocoreSession(_NO_USER_SETTINGS), region_name=REGION)
-        return session.client(
-            service,
-            endpoint_url=self.double_url if service in _DOUBLE_PLAYS else self.endpoint_url,
-            aws_access_key_id=ACCOUNT,  # MiniStack takes the account from it
-            aws_secret_access_key="sandbox",  # noqa: S106
-            config=ClientConfig(max_pool_connections=32, proxies={}).merge(config or ClientConfig()),
-        )
+        with _making_clients:
+            return _session().client(
+                service,
+                endpoint_url=self.double_url if service in _DOUBLE_PLAYS else self.endpoint_url,
+                aws_access_key_id=ACCOUNT,  # MiniStack takes the account from it
+                aws_secret_access_key="sandbox",  # noqa: S106
+                config=ClientConfig(max_pool_connections=32, proxies={}).merge(config or ClientConfig()),
+            )
 
     def deploy(self, config: Path, on_step: OnStep = lambda _: None) -> None:
         """Deploys again, with another bridge.toml or changed code. Raises SandboxError; the sandbox stays up."""
@@ -325,6 +326,16 @@ class Sandbox:
         fresh = state.with_suffix(".new")
         fresh.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
         fresh.replace(state)
+
+
+_making_clients = threading.Lock()
+"""A session makes one client at a time."""
+
+
+@functools.cache
+def _session() -> Any:
+    """One for all clients: most of what making one takes is reading what they have in common."""
+    return boto3.session.Session(botocore_session=BotocoreSession(_NO_USER_SETTINGS), region_name=REGION)
 
 
 def names() -> list[str]:

@@ -40,10 +40,17 @@ def test_a_profile_that_was_asked_for_and_is_not_there() -> None:
         Target.choose(stack="SmsToConnect", profile="somebody")
 
 
-@pytest.mark.parametrize("option", ["profile", "region"])
-def test_profile_and_region_are_for_a_stack(option: str) -> None:
+@pytest.mark.parametrize(("profile", "region"), [("x", None), (None, "x")])
+def test_profile_and_region_are_for_a_stack(profile: str | None, region: str | None) -> None:
     with pytest.raises(TargetError, match="go with --stack NAME"):
-        Target.choose(stack=None, **{option: "x"})
+        Target.choose(stack=None, profile=profile, region=region)
+
+
+def test_a_stack_that_was_not_looked_at_is_named_with_the_options_that_lead_there() -> None:
+    target = Target.choose(stack="SmsToConnect", region="eu-west-1", deployed=False)
+    assert target.where == "stack SmsToConnect in eu-west-1"
+    assert target.options == " --stack SmsToConnect --region eu-west-1"
+    assert target.outputs == {}
 
 
 def test_no_sandbox_says_how_to_start_one() -> None:

@@ -1,0 +1,1 @@
+"""`bridge doctor`: what would keep texts from their chats, found before the first one is sent."""

@@ -1,0 +1,222 @@
+"""Who may do what: the policies that stand in the account against those that were deployed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ops.doctor.findings import Check, Finding, cannot_tell, fail, unless, warn
+from ops.doctor.preflight import Preflight, Resource
+from ops.doctor.template import UnresolvedError, resolve
+
+CHANNEL_ROLE = "TwoWayChannelRole"
+"""The logical id of End User Messaging's role."""
+
+
+def topics(preflight: Preflight) -> Iterator[Finding]:
+    wanted = preflight.all("SNS::TopicPolicy")
+    yield from unless((finding for one in wanted for finding in _topics(preflight, one)), _as_deployed(len(wanted)))
+
+
+def _topics(preflight: Preflight, resource: Resource) -> Iterator[Finding]:
+    for topic in resolve(resource.properties["Topics"], preflight):
+        answer = preflight.find("sns", "get_topic_attributes", TopicArn=topic)
+        live = answer and answer["Attributes"].get("Policy")
+        yield from _compared(preflight, _name(topic), resource.properties["PolicyDocument"], live)
+
+
+def queues(preflight: Preflight) -> Iterator[Finding]:
+    wanted = preflight.all("SQS::QueuePolicy")
+    yield from unless((finding for one in wanted for finding in _queues(preflight, one)), _as_deployed(len(wanted)))
+
+
+def _queues(preflight: Preflight, resource: Resource) -> Iterator[Finding]:
+    for url in resolve(resource.properties["Queues"], preflight):
+        answer = preflight.find("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["Policy"])
+        live = answer and answer.get("Attributes", {}).get("Policy")
+        yield from _compared(preflight, _name(url), resource.properties["PolicyDocument"], live)
+
+
+def key(preflight: Preflight) -> Iterator[Finding]:
+    """One without the other is of no use: a key that stands, and a policy that admits who writes."""
+    wanted = preflight.all("KMS::Key")
+    yield from unless((finding for one in wanted for finding in _key(preflight, one)), _as_deployed(len(wanted)))
+
+
+def _key(preflight: Preflight, resource: Resource) -> Iterator[Finding | None]:
+    answer = preflight.find("kms", "describe_key", KeyId=resource.physical_id)
+    state = answer["KeyMetadata"]["KeyState"] if answer else "gone"
+    yield of_key(resource.physical_id, state)
+    if state != "gone":
+        live = preflight.ask("kms", "get_key_policy", KeyId=resource.physical_id, PolicyName="default")["Policy"]
+        yield from _compared(preflight, resource.physical_id, resource.properties["KeyPolicy"], live)
+
+
+def of_key(key_id: str, state: str) -> Finding | None:
+    """`state` is KMS's, or gone."""
+    mend = {
+        "Disabled": ("enable it", f"aws kms enable-key --key-id {key_id}"),
+        "PendingDeletion": ("keep it, then enable it", f"aws kms cancel-key-deletion --key-id {key_id}"),
+    }
+    if state == "Enabled":
+        return None
+    remedy, command = mend.get(state, ("ask who changed it", ""))
+    return fail(f"is {state}: nothing can be written or read", remedy, command, about=key_id)
+
+
+def channel_role(preflight: Preflight) -> Iterator[Finding]:
+    role = preflight.resources[CHANNEL_ROLE]
+    yield from unless(_role(preflight, role), "as deployed: End User Messaging publishes in it")
+
+
+def function_roles(preflight: Preflight) -> Iterator[Finding]:
+    wanted = [role for role in preflight.all("IAM::Role") if role.logical_id != CHANNEL_ROLE]
+    found = (finding for role in wanted for finding in _role(preflight, role))
+    yield from unless(found, _as_deployed(len(wanted)))
+
+
+def _role(preflight: Preflight, resource: Resource) -> Iterator[Finding | None]:
+    name = resource.physical_id
+    role = preflight.find("iam", "get_role", RoleName=name)
+    if role is None:
+        yield fail("is gone", "put it back", preflight.restore, about=name)
+        return
+    trust = role["Role"]["AssumeRolePolicyDocument"]
+    yield from _compared(preflight, f"{name} (trust)", resource.properties["AssumeRolePolicyDocument"], trust)
+    for policy in preflight.all("IAM::Policy"):
+        if {"Ref": resource.logical_id} in policy.properties["Roles"]:
+            its_name = policy.properties["PolicyName"]
+            answer = preflight.find("iam", "get_role_policy", RoleName=name, PolicyName=its_name)
+            yield from _compared(
+                preflight, name, policy.properties["PolicyDocument"], answer and answer["PolicyDocument"]
+            )
+
+
+def permissions(preflight: Preflight) -> Iterator[Finding]:
+    """What IAM itself answers, with what stands above a role's own policies: boundaries, an organization's policies."""
+    yield from unless(_permissions(preflight), "the roles may do what they are for")
+
+
+def _permissions(preflight: Preflight) -> Iterator[Finding | None]:
+    config, outputs = preflight.config, preflight.outputs
+    role = preflight.resources[CHANNEL_ROLE]
+    yield _simulated(preflight, role.physical_id, "sns:Publish", outputs["InboundTopicArn"])
+    forward = _role_of(preflight, outputs["ForwardFunctionName"])
+    if not all(config.starts_chats(number) for number in config.numbers):
+        yield _simulated(preflight, forward, "connect:SendChatIntegrationEvent", "*")
+    for arns in config.contact_flows().values():
+        yield _simulated(preflight, forward, "connect:StartChatContact", *arns)
+    texting = [number.arn for number in config.numbers if config.starts_chats(number)]
+    if texting and "ReplyFunctionName" in outputs:
+        reply = _role_of(preflight, outputs["ReplyFunctionName"])
+        yield _simulated(preflight, reply, "sms-voice:SendTextMessage", *texting)
+
+
+def _role_of(preflight: Preflight, function: str) -> str:
+    (found,) = (one for one in preflight.all("Lambda::Function") if one.physical_id == function)
+    return _name(resolve(found.properties["Role"], preflight))
+
+
+def _simulated(preflight: Preflight, role: str, action: str, *resources: str) -> Finding | None:
+    arn = f"arn:{preflight.pseudo['AWS::Partition']}:iam::{preflight.identity.account}:role/{role}"
+    answer = preflight.find(
+        "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=[action], ResourceArns=[*resources]
+    )
+    return of_simulation(role, action, answer["EvaluationResults"] if answer else [])
+
+
+def of_simulation(role: str, action: str, results: list[Mapping[str, Any]]) -> Finding | None:
+    refused = [result for result in results if result["EvalDecision"] != "allowed"]
+    if not refused:
+        return None
+    by_organization = any(
+        result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations") is False for result in refused
+    )
+    why = "your organization's policies do not let it" if by_organization else str(refused[0]["EvalDecision"])
+    return fail(
+        f"may not {action}: {why}",
+        "have the organization's service control policies let it" if by_organization else "look at the role in IAM",
+        about=role,
+    )
+
+
+def _compared(preflight: Preflight, about: str, document: Any, live: Any) -> Iterator[Finding]:
+    """`live` is the policy that stands there, as an object or as its JSON; None where there is none."""
+    try:
+        expected = resolve(document, preflight)
+    except UnresolvedError as exc:
+        yield cannot_tell(str(exc), about=about)
+        return
+    if live is None:
+        yield fail("has no such policy any more", "put it back", preflight.restore, about=about)
+        return
+    stands = json.loads(live) if isinstance(live, str) else live
+    yield from of_policy(about, expected, stands, restore=preflight.restore)
+
+
+def of_policy(about: str, expected: Mapping[str, Any], live: Mapping[str, Any], *, restore: str) -> Iterator[Finding]:
+    """What was changed in a policy since it was deployed, what was taken from it and what added."""
+    deployed = {_canonical(one): _title(one) for one in _listed(expected["Statement"])}
+    stands = {_canonical(one): one for one in _listed(live.get("Statement", []))}
+    missing = [title for statement, title in deployed.items() if statement not in stands]
+    added = [one for statement, one in stands.items() if statement not in deployed]
+    changed = [title for title in missing if title in map(_title, added)]
+    gone = [title for title in missing if title not in changed]
+    more = [one for one in added if _title(one) not in changed]
+    denies = [_title(one) for one in more if one["Effect"] == "Deny"]
+    allows = [_title(one) for one in more if one["Effect"] == "Allow"]
+    if changed:
+        yield fail(f"says otherwise than deployed: {', '.join(changed)}", "put it back", restore, about=about)
+    if gone:
+        yield fail(f"no longer says: {', '.join(gone)}", "put it back", restore, about=about)
+    if denies:
+        yield fail(f"denies what was not deployed: {', '.join(denies)}", "take it out", restore, about=about)
+    if allows:
+        yield warn(f"allows what was not deployed: {', '.join(allows)}", "take it out", restore, about=about)
+
+
+def _canonical(statement: Mapping[str, Any]) -> str:
+    """The same text for what means the same, as services give back what they were given."""
+
+    def plain(name: str, value: Any) -> Any:
+        if name == "Principal":
+            value = {"AWS": "*"} if value == "*" else value
+            return {kind: sorted(_listed(who)) for kind, who in value.items()}
+        if name == "Condition":
+            return {
+                operator: {variable.lower(): sorted(map(str, _listed(of))) for variable, of in by.items()}
+                for operator, by in value.items()
+            }
+        values = _listed(value)
+        return sorted(one.lower() for one in values) if name in ("Action", "NotAction") else sorted(values)
+
+    return json.dumps({name: plain(name, value) for name, value in statement.items() if name != "Sid"}, sort_keys=True)
+
+
+def _title(statement: Mapping[str, Any]) -> str:
+    """Its name, or what it says."""
+    actions = _listed(statement.get("Action", statement.get("NotAction", [])))
+    return str(statement.get("Sid") or f"{statement['Effect']} {' '.join(actions)}")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _name(arn_or_url: str) -> str:
+    return arn_or_url.rpartition("/")[2].rpartition(":")[2]
+
+
+def _as_deployed(count: int) -> str:
+    return f"as deployed, all {count}" if count > 1 else "as deployed"
+
+
+CHECKS = (
+    Check("topic policies", topics),
+    Check("queue policies", queues),
+    Check("key", key),
+    Check("channel role", channel_role),
+    Check("function roles", function_roles),
+    Check("permissions", permissions),
+)

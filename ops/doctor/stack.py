@@ -1,0 +1,246 @@
+"""Credentials, the stack and its settings, and whether what hands texts on is switched on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+
+from infra.config import BridgeConfig, ConfigError, load
+from ops.doctor.findings import Check, Finding, cannot_tell, fail, ok, unless, warn
+from ops.doctor.preflight import Identity, Preflight
+from ops.doctor.template import UnresolvedError, resolve
+from ops.target import said_of
+
+
+def settings(preflight: Preflight) -> Iterator[Finding]:
+    try:
+        preflight.config = load(preflight.config_path)
+    except ConfigError as exc:
+        for mistake in exc.mistakes:
+            line = f"line {mistake.line}: " if mistake.line else ""
+            place = f"{mistake.place}: " if mistake.place else ""
+            yield fail(f"{line}{place}{mistake.problem}", mistake.remedy)
+        return
+    count = len(preflight.config.numbers)
+    yield ok(f"{preflight.config_path} is sound: {count} number{'s' if count > 1 else ''}")
+
+
+def credentials(preflight: Preflight) -> Iterator[Finding]:
+    """Whose they are, and whether they fit the file's numbers; of another account or Region all else would be wrong."""
+    target = preflight.target
+    try:
+        if not target.region:
+            raise NoRegionError
+        answer = preflight.ask("sts", "get_caller_identity")
+    except ClientError as exc:
+        yield fail(f"AWS refuses them: {exc.response['Error']['Code']}", "sign in again", "aws sso login")
+        return
+    except BotoCoreError as exc:
+        finding, _, remedy = said_of(exc, stack=target.stack, region=target.region).partition("; ")
+        yield fail(finding, remedy or "look at --region and --profile, and at the network")
+        return
+    identity = Identity(account=answer["Account"], arn=answer["Arn"])
+    elsewhere = of_place(preflight.config, account=identity.account, region=target.region or "")
+    if elsewhere:
+        yield elsewhere
+        return
+    preflight.identity = identity
+    yield ok(f"account {identity.account} in {target.region}, as {identity.arn}")
+
+
+def of_place(config: BridgeConfig, *, account: str, region: str) -> Finding | None:
+    """What is wrong where the numbers are of another account or Region. A file's numbers share their Region."""
+    for number in config.numbers:
+        _, _, _, its_region, its_account, _ = number.arn.split(":", 5)
+        if its_account != account:
+            return fail(
+                f"these are for account {account}, {number.number} is of {its_account}",
+                "another AWS_PROFILE or --profile",
+            )
+        if its_region != region:
+            return fail(f"this is {region}, {number.number} is in {its_region}", f"--region {its_region}")
+    return None
+
+
+def stack(preflight: Preflight) -> Iterator[Finding]:
+    target = preflight.target
+    _ = preflight.identity
+    try:
+        (found,) = preflight.ask("cloudformation", "describe_stacks", StackName=target.stack)["Stacks"]
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] != "ValidationError":
+            raise
+        yield fail(f"there is no stack {target.stack} in {target.region}", "deploy it", preflight.deploy)
+        return
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
+    if "InboundTopicArn" not in outputs:
+        what = f"{target.stack} is not a bridge, or was not deployed to the end ({found['StackStatus']})"
+        yield fail(what, "name another with --stack, or deploy", preflight.deploy)
+        return
+    preflight.outputs = outputs
+    yield of_status(target.stack, found["StackStatus"])
+
+
+def of_status(name: str, status: str) -> Finding:
+    events = ("see why", f"aws cloudformation describe-stack-events --stack-name {name}")
+    if status.endswith("_IN_PROGRESS"):
+        return warn(f"{name} is being changed: {status}", "run doctor again when that is done")
+    if status == "UPDATE_ROLLBACK_COMPLETE":
+        return warn(f"{name}: the last deployment was rolled back, what was there before works", *events)
+    if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
+        return ok(f"{name}, {status}")
+    return fail(f"{name} is in state {status}", *events)
+
+
+def configuration(preflight: Preflight) -> Iterator[Finding]:
+    config, deployed = preflight.config, preflight.outputs.get("ConfigFingerprint")
+    target, path = preflight.target, preflight.config_path
+    if config.stack != target.stack:
+        yield fail(f"{path} is for stack {config.stack}, this is {target.stack}", "name the other file with --config")
+    elif deployed is None:
+        yield cannot_tell("the stack does not say from which settings it was deployed", "deploy", preflight.deploy)
+    elif deployed != config.fingerprint():
+        yield fail(f"what is deployed is not what {path} says", "deploy", preflight.deploy)
+    else:
+        yield ok(f"the stack was deployed from what {path} says")
+
+
+def functions(preflight: Preflight) -> Iterator[Finding]:
+    wanted = preflight.all("Lambda::Function")
+    found = (
+        of_function(
+            resource.physical_id,
+            preflight.find("lambda", "get_function_configuration", FunctionName=resource.physical_id),
+            restore=preflight.restore,
+        )
+        for resource in wanted
+    )
+    yield from unless(found, f"all {len(wanted)} are active")
+
+
+def of_function(name: str, answer: Mapping[str, Any] | None, *, restore: str) -> Finding | None:
+    """Inactive is what Lambda makes of a function that was not called for weeks: the next call wakes it."""
+    if answer is None:
+        return fail("is gone", "put it back", restore, about=name)
+    state, update = answer.get("State", "Active"), answer.get("LastUpdateStatus", "Successful")
+    if state == "Failed" or update == "Failed":
+        why = answer.get("StateReason") if state == "Failed" else answer.get("LastUpdateStatusReason")
+        return fail(f"does not work: {why or 'Lambda says Failed'}", "deploy again", restore, about=name)
+    if state == "Pending" or update == "InProgress":
+        return warn("is being changed", "run doctor again when that is done", about=name)
+    return None
+
+
+def event_sources(preflight: Preflight) -> Iterator[Finding]:
+    wanted = preflight.all("Lambda::EventSourceMapping")
+    found = (
+        of_event_source(
+            resource.physical_id,
+            preflight.find("lambda", "get_event_source_mapping", UUID=resource.physical_id),
+            restore=preflight.restore,
+        )
+        for resource in wanted
+    )
+    yield from unless(found, f"all {len(wanted)} are enabled: queues are read")
+
+
+def of_event_source(uuid: str, answer: Mapping[str, Any] | None, *, restore: str) -> Finding | None:
+    if answer is None:
+        return fail("is gone: nothing reads its queue", "put it back", restore, about=uuid)
+    queue = answer["EventSourceArn"].rpartition(":")[2]
+    if answer["State"] in ("Disabled", "Disabling"):
+        return fail(
+            "is disabled: nothing reads this queue",
+            "enable it",
+            f"aws lambda update-event-source-mapping --enabled --uuid {uuid}",
+            about=queue,
+        )
+    if answer["State"] != "Enabled":
+        return warn(f"is in state {answer['State']}", "run doctor again when that is done", about=queue)
+    if str(answer.get("LastProcessingResult", "")).startswith("PROBLEM"):
+        said = answer["LastProcessingResult"]
+        return warn(f"Lambda says: {said}", "the function's log group says more", about=queue)
+    return None
+
+
+def subscriptions(preflight: Preflight) -> Iterator[Finding]:
+    """The stack's own; whoever else listens gets bodies and numbers, too."""
+    wanted = preflight.all("SNS::Subscription")
+    yield from unless(_subscriptions(preflight), f"all {len(wanted)} are there, each with its dead-letter queue")
+
+
+def _subscriptions(preflight: Preflight) -> Iterator[Finding | None]:
+    for resource in preflight.all("SNS::Subscription"):
+        try:
+            expected = resolve(resource.properties, preflight)
+        except UnresolvedError as exc:
+            yield cannot_tell(str(exc), about=resource.logical_id)
+            continue
+        topic = expected["TopicArn"]
+        name = topic.rpartition(":")[2]
+        live = list(preflight.every("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic))
+        ours = [one for one in live if one["Endpoint"] == expected["Endpoint"] and one["Protocol"] == "lambda"]
+        attributes: Mapping[str, Any] = {}
+        if ours and ours[0]["SubscriptionArn"].startswith("arn:"):
+            arn = ours[0]["SubscriptionArn"]
+            attributes = preflight.ask("sns", "get_subscription_attributes", SubscriptionArn=arn)["Attributes"]
+        yield of_subscription(name, expected, attributes if ours else None, restore=preflight.restore)
+        others = sorted({one["Protocol"] for one in live if one not in ours})
+        if others:
+            yield warn(
+                f"is listened to by others as well ({', '.join(others)}): they get bodies and numbers",
+                "look at them",
+                f"aws sns list-subscriptions-by-topic --topic-arn {topic}",
+                about=name,
+            )
+        policy = preflight.find("lambda", "get_policy", FunctionName=expected["Endpoint"])
+        statements = json.loads(policy["Policy"])["Statement"] if policy else []
+        if not any(_lets_in(statement, topic) for statement in statements):
+            yield fail("may not call the function that it is for", "put it back", preflight.restore, about=name)
+
+
+def of_subscription(
+    topic: str, expected: Mapping[str, Any], live: Mapping[str, Any] | None, *, restore: str
+) -> Finding | None:
+    """`expected` as the template has it, `live` the attributes of the one that stands; None where there is none."""
+    if live is None:
+        return fail("has no subscription of ours: what is published is dropped", "put it back", restore, about=topic)
+    if _json(live.get("RedrivePolicy")) != expected.get("RedrivePolicy"):
+        return fail(
+            "does not keep in undelivered what it cannot hand over",
+            "put its RedrivePolicy back",
+            restore,
+            about=topic,
+        )
+    if _json(live.get("FilterPolicy")) != expected.get("FilterPolicy"):
+        return fail("filters otherwise than deployed", "put its FilterPolicy back", restore, about=topic)
+    if live.get("RawMessageDelivery", "false") != "false":
+        return fail(
+            "delivers raw messages, which intake cannot read", "switch RawMessageDelivery off", restore, about=topic
+        )
+    return None
+
+
+def _json(text: str | None) -> Any:
+    return json.loads(text) if text else None
+
+
+def _lets_in(statement: Mapping[str, Any], topic: str) -> bool:
+    """Whether a function's policy lets SNS call it for this topic."""
+    principal, conditions = statement.get("Principal", {}), statement.get("Condition", {}).values()
+    arns = [value for by in conditions for name, value in by.items() if name.lower() == "aws:sourcearn"]
+    return isinstance(principal, dict) and principal.get("Service") == "sns.amazonaws.com" and topic in arns
+
+
+CHECKS = (
+    Check("bridge.toml", settings),
+    Check("credentials", credentials),
+    Check("stack", stack),
+    Check("configuration", configuration),
+    Check("functions", functions),
+    Check("event sources", event_sources),
+    Check("subscriptions", subscriptions),
+)

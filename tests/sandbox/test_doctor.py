@@ -1,0 +1,423 @@
+"""`bridge doctor` in a sandbox: each check is made to fail, is seen to be the one that fails, and is mended."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ops.cli import run
+from sandbox.local import Sandbox
+from tests.sandbox.texts import Phones, until
+
+Row = dict[str, str]
+
+
+@dataclass
+class World:
+    """The sandbox from its operator's side, and doctor in it."""
+
+    sandbox: Sandbox
+    phones: Phones
+    capsys: pytest.CaptureFixture[str]
+
+    def doctor(self, *options: str) -> list[Row]:
+        self.capsys.readouterr()
+        code = run(["doctor", "--sandbox", self.sandbox.name, "--json", *options])
+        rows = [json.loads(line) for line in self.capsys.readouterr().out.splitlines()]
+        assert code == (1 if any(row["state"] == "fail" for row in rows) else 0)
+        return rows
+
+    def aws(self, service: str) -> Any:
+        return self.sandbox.client(service)
+
+    def physical(self, name: str) -> str:
+        """Of the resource whose logical id this is, but for the hash that CDK adds."""
+        (found,) = (its for logical, its in self.resources.items() if re.fullmatch(f"{name}([0-9A-F]{{8}})?", logical))
+        return found
+
+    @cached_property
+    def resources(self) -> dict[str, str]:
+        """Physical ids by logical id."""
+        pages = self.aws("cloudformation").list_stack_resources(StackName=self.sandbox.stack)
+        return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in pages["StackResourceSummaries"]}
+
+
+@pytest.fixture
+def world(sandbox: Sandbox, phones: Phones, capsys: pytest.CaptureFixture[str]) -> World:
+    phones.double.settings(rates={"*": (1000, 1000)})
+    return World(sandbox, phones, capsys)
+
+
+HONEST: dict[tuple[str, str], str] = {}
+"""What is not ok in a fresh sandbox: state and finding by check and what it is about."""
+
+
+def odd(rows: list[Row]) -> dict[tuple[str, str], str]:
+    """What is neither ok nor always so in a sandbox."""
+    return {
+        (row["check"], row["state"]): row["finding"]
+        for row in rows
+        if row["state"] != "ok" and (row["check"], row["state"]) not in HONEST
+    }
+
+
+def test_a_fresh_sandbox_is_well(world: World) -> None:
+    rows = world.doctor()
+    assert odd(rows) == {}
+    assert {(row["check"], row["state"]): row["finding"] for row in rows if row["state"] != "ok"} == HONEST
+
+
+# --- what can be wrong, one thing at a time ------------------------------------------------------------------
+
+
+@contextmanager
+def event_source_disabled(world: World) -> Iterator[None]:
+    aws, uuid = world.aws("lambda"), world.physical("ForwardBatches")
+    aws.update_event_source_mapping(UUID=uuid, Enabled=False)
+    try:
+        yield
+    finally:
+        aws.update_event_source_mapping(UUID=uuid, Enabled=True)
+
+
+@contextmanager
+def function_gone(world: World) -> Iterator[None]:
+    """Reply, on which only its event source hangs."""
+    aws, name = world.aws("lambda"), world.sandbox.outputs["ReplyFunctionName"]
+    found = aws.get_function(FunctionName=name)
+    archive = httpx.get(found["Code"]["Location"], trust_env=False).content
+    kept = (
+        *("FunctionName", "Runtime", "Role", "Handler", "Description", "Timeout", "MemorySize"),
+        *("Environment", "TracingConfig", "Architectures", "LoggingConfig"),
+    )
+    aws.delete_function(FunctionName=name)
+    try:
+        yield
+    finally:
+        aws.create_function(Code={"ZipFile": archive}, **{key: found["Configuration"][key] for key in kept})
+        until(
+            lambda: aws.get_function_configuration(FunctionName=name)["State"] == "Active",
+            seconds=30,
+            what="the function active",
+        )
+
+
+@contextmanager
+def subscription_gone(world: World) -> Iterator[None]:
+    aws, topic = world.aws("sns"), world.sandbox.outputs["InboundTopicArn"]
+    (before,) = aws.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    attributes = aws.get_subscription_attributes(SubscriptionArn=before["SubscriptionArn"])["Attributes"]
+    aws.unsubscribe(SubscriptionArn=before["SubscriptionArn"])
+    try:
+        yield
+    finally:
+        aws.subscribe(
+            TopicArn=topic,
+            Protocol="lambda",
+            Endpoint=before["Endpoint"],
+            Attributes={"RedrivePolicy": attributes["RedrivePolicy"]},
+        )
+
+
+@contextmanager
+def subscription_without_its_queue(world: World) -> Iterator[None]:
+    aws, topic = world.aws("sns"), world.sandbox.outputs["InboundTopicArn"]
+    (found,) = aws.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    policy = aws.get_subscription_attributes(SubscriptionArn=found["SubscriptionArn"])["Attributes"]["RedrivePolicy"]
+
+    def set_to(value: str) -> None:
+        aws.set_subscription_attributes(
+            SubscriptionArn=found["SubscriptionArn"], AttributeName="RedrivePolicy", AttributeValue=value
+        )
+
+    set_to("{}")
+    try:
+        yield
+    finally:
+        set_to(policy)
+
+
+@contextmanager
+def somebody_listens(world: World) -> Iterator[None]:
+    aws, topic = world.aws("sns"), world.sandbox.outputs["InboundTopicArn"]
+    queue = world.aws("sqs").create_queue(QueueName="somebody")["QueueUrl"]
+    arn = f"arn:aws:sqs:us-east-1:{world.sandbox.account}:somebody"
+    made = aws.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
+    try:
+        yield
+    finally:
+        aws.unsubscribe(SubscriptionArn=made["SubscriptionArn"])
+        world.aws("sqs").delete_queue(QueueUrl=queue)
+
+
+@contextmanager
+def sns_may_not_call_intake(world: World) -> Iterator[None]:
+    aws, name = world.aws("lambda"), world.sandbox.outputs["IntakeFunctionName"]
+    (statement,) = json.loads(aws.get_policy(FunctionName=name)["Policy"])["Statement"]
+    aws.remove_permission(FunctionName=name, StatementId=statement["Sid"])
+    try:
+        yield
+    finally:
+        aws.add_permission(
+            FunctionName=name,
+            StatementId=statement["Sid"],
+            Action="lambda:InvokeFunction",
+            Principal="sns.amazonaws.com",
+            SourceArn=world.sandbox.outputs["InboundTopicArn"],
+        )
+
+
+def edited(read: Callable[[World], Any], write: Callable[[World, str], None], edit: Callable[[Any], None]) -> Any:
+    """A policy edited, and put back."""
+
+    @contextmanager
+    def trouble(world: World) -> Iterator[None]:
+        before = read(world)
+        text = before if isinstance(before, str) else json.dumps(before)
+        after = json.loads(text)
+        edit(after)
+        write(world, json.dumps(after))
+        try:
+            yield
+        finally:
+            write(world, text)
+
+    return trouble
+
+
+def topic_policy(world: World) -> Any:
+    return world.aws("sns").get_topic_attributes(TopicArn=world.sandbox.outputs["StreamingTopicArn"])["Attributes"][
+        "Policy"
+    ]
+
+
+def set_topic_policy(world: World, policy: str) -> None:
+    topic = world.sandbox.outputs["StreamingTopicArn"]
+    world.aws("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+
+
+def queue_policy(world: World) -> Any:
+    url = world.sandbox.outputs["UndeliveredQueueUrl"]
+    return world.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
+
+
+def set_queue_policy(world: World, policy: str) -> None:
+    url = world.sandbox.outputs["UndeliveredQueueUrl"]
+    world.aws("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+
+def key_policy(world: World) -> Any:
+    return world.aws("kms").get_key_policy(KeyId=world.physical("BridgeKey"), PolicyName="default")["Policy"]
+
+
+def set_key_policy(world: World, policy: str) -> None:
+    world.aws("kms").put_key_policy(KeyId=world.physical("BridgeKey"), PolicyName="default", Policy=policy)
+
+
+def trust(world: World) -> Any:
+    role = world.aws("iam").get_role(RoleName=world.physical("TwoWayChannelRole"))
+    return role["Role"]["AssumeRolePolicyDocument"]
+
+
+def set_trust(world: World, policy: str) -> None:
+    role = world.physical("TwoWayChannelRole")
+    world.aws("iam").update_assume_role_policy(RoleName=role, PolicyDocument=policy)
+
+
+@contextmanager
+def key_disabled(world: World) -> Iterator[None]:
+    world.aws("kms").disable_key(KeyId=world.physical("BridgeKey"))
+    try:
+        yield
+    finally:
+        world.aws("kms").enable_key(KeyId=world.physical("BridgeKey"))
+
+
+def without_policy(role: str, policy: str) -> Any:
+    """A role that lost one of its policies; both by the beginnings of their names."""
+
+    @contextmanager
+    def trouble(world: World) -> Iterator[None]:
+        aws, name = world.aws("iam"), world.physical(role)
+        (whole,) = (one for one in aws.list_role_policies(RoleName=name)["PolicyNames"] if one.startswith(policy))
+        before = aws.get_role_policy(RoleName=name, PolicyName=whole)["PolicyDocument"]
+        aws.delete_role_policy(RoleName=name, PolicyName=whole)
+        try:
+            yield
+        finally:
+            aws.put_role_policy(RoleName=name, PolicyName=whole, PolicyDocument=json.dumps(before))
+
+    return trouble
+
+
+@contextmanager
+def denied_to_forward(world: World) -> Iterator[None]:
+    aws, name = world.aws("iam"), world.physical("ForwardRole")
+    deny = {"Effect": "Deny", "Action": "connect:SendChatIntegrationEvent", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    aws.put_role_policy(RoleName=name, PolicyName="above", PolicyDocument=document)
+    try:
+        yield
+    finally:
+        aws.delete_role_policy(RoleName=name, PolicyName="above")
+
+
+def without(sid: str) -> Callable[[Any], None]:
+    def edit(policy: Any) -> None:
+        kept = [one for one in policy["Statement"] if one.get("Sid") != sid]
+        assert len(kept) == len(policy["Statement"]) - 1
+        policy["Statement"] = kept
+
+    return edit
+
+
+def emptied(policy: Any) -> None:
+    policy["Statement"] = [one for one in policy["Statement"] if one["Effect"] == "Deny"]
+
+
+def opened(policy: Any) -> None:
+    policy["Statement"].append({"Sid": "Open", "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"})
+
+
+def anybodys(policy: Any) -> None:
+    del policy["Statement"][0]["Condition"]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is done, and what doctor then says: of which checks, with which words and which remedy."""
+
+    make: Callable[[World], AbstractContextManager[None]]
+    says: dict[tuple[str, str], str]
+    remedy: str
+
+
+RESTORE = "bridge sandbox down"
+TROUBLES = {
+    "an event source that is disabled": Trouble(
+        event_source_disabled,
+        {("event sources", "fail"): "is disabled: nothing reads this queue"},
+        "aws lambda update-event-source-mapping --enabled --uuid",
+    ),
+    "a function that is gone": Trouble(function_gone, {("functions", "fail"): "is gone"}, RESTORE),
+    "a subscription that is gone": Trouble(
+        subscription_gone,
+        {("subscriptions", "fail"): "has no subscription of ours: what is published is dropped"},
+        RESTORE,
+    ),
+    "a subscription without its dead-letter queue": Trouble(
+        subscription_without_its_queue,
+        {("subscriptions", "fail"): "does not keep in undelivered what it cannot hand over"},
+        RESTORE,
+    ),
+    "somebody else who listens": Trouble(
+        somebody_listens,
+        {("subscriptions", "warn"): "is listened to by others as well (sqs): they get bodies and numbers"},
+        "aws sns list-subscriptions-by-topic",
+    ),
+    "a function that SNS may not call": Trouble(
+        sns_may_not_call_intake, {("subscriptions", "fail"): "may not call the function that it is for"}, RESTORE
+    ),
+    "a topic policy without Connect": Trouble(
+        edited(topic_policy, set_topic_policy, without("ConnectStreams")),
+        {("topic policies", "fail"): "no longer says: ConnectStreams"},
+        RESTORE,
+    ),
+    "a queue policy without SNS": Trouble(
+        edited(queue_policy, set_queue_policy, emptied),
+        {("queue policies", "fail"): "no longer says: Allow sqs:SendMessage, Allow sqs:SendMessage"},
+        RESTORE,
+    ),
+    "a key policy without End User Messaging": Trouble(
+        edited(key_policy, set_key_policy, without("EndUserMessagingToTopic")),
+        {("key", "fail"): "no longer says: EndUserMessagingToTopic"},
+        RESTORE,
+    ),
+    "a key policy that admits everybody": Trouble(
+        edited(key_policy, set_key_policy, opened), {("key", "warn"): "allows what was not deployed: Open"}, RESTORE
+    ),
+    "a key that is disabled": Trouble(
+        key_disabled, {("key", "fail"): "is Disabled: nothing can be written or read"}, "aws kms enable-key --key-id"
+    ),
+    "a channel role that trusts any account": Trouble(
+        edited(trust, set_trust, anybodys),
+        {("channel role", "fail"): "says otherwise than deployed: Allow sts:AssumeRole"},
+        RESTORE,
+    ),
+    "a channel role that may not publish": Trouble(
+        without_policy("TwoWayChannelRole", "ChannelRoleDefaultPolicy"),
+        {
+            ("channel role", "fail"): "has no such policy any more",
+            ("permissions", "fail"): "may not sns:Publish: implicitDeny",
+        },
+        RESTORE,
+    ),
+    "a function's role without a policy": Trouble(
+        without_policy("ReplyIntakeRole", "ReplyIntakePolicy"),
+        {("function roles", "fail"): "has no such policy any more"},
+        RESTORE,
+    ),
+    "a role that something above it denies": Trouble(
+        denied_to_forward,
+        {("permissions", "fail"): "may not connect:SendChatIntegrationEvent: explicitDeny"},
+        "look at the role in IAM",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_each_trouble_is_told_by_its_check_alone_with_what_to_do(name: str, world: World) -> None:
+    trouble = TROUBLES[name]
+    with trouble.make(world):
+        rows = world.doctor()
+        assert odd(rows) == trouble.says
+        told = [row for row in rows if (row["check"], row["state"]) in trouble.says]
+        assert any(trouble.remedy in f"{row['remedy']}: {row['command']}" for row in told)
+    assert odd(world.doctor()) == {}
+
+
+def test_settings_that_were_not_deployed_are_told(world: World, tmp_path: Path) -> None:
+    other = tmp_path / "bridge.toml"
+    text = Path(world.sandbox.config).read_text(encoding="utf-8")
+    other.write_text(text.replace('queue = "sales"', 'queue = "other"'), encoding="utf-8")
+    assert odd(world.doctor("--config", str(other))) == {
+        ("configuration", "fail"): f"what is deployed is not what {other} says"
+    }
+    other.write_text(f'stack = "Another"\n{text}', encoding="utf-8")
+    assert odd(world.doctor("--config", str(other))) == {
+        ("configuration", "fail"): f"{other} is for stack Another, this is {world.sandbox.stack}"
+    }
+
+
+def test_a_stack_that_is_not_there_and_another_region_are_one_line_each(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local = world.sandbox
+    for name, value in {
+        "AWS_ENDPOINT_URL": local.endpoint_url,
+        "AWS_ACCESS_KEY_ID": local.account,
+        "AWS_SECRET_ACCESS_KEY": "sandbox",
+        "COLUMNS": "200",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def failed(*options: str) -> list[str]:
+        capsys.readouterr()
+        assert run(["doctor", "--config", local.config, *options]) == 1
+        return [line for line in capsys.readouterr().out.splitlines() if line.startswith("fail")]
+
+    assert failed("--stack", "Nothing", "--region", "us-east-1") == [
+        "fail         stack: there is no stack Nothing in us-east-1"
+    ]
+    assert failed("--stack", local.stack, "--region", "eu-west-1") == [
+        "fail         credentials: this is eu-west-1, +12125550101 is in us-east-1"
+    ]

@@ -1,0 +1,379 @@
+"""What the checks of `bridge doctor` make of what they are told, and how they are made one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from infra.config import load
+from ops.cli import run
+from ops.doctor.findings import Check, Finding, State, examine, fail, ok
+from ops.doctor.policies import of_key, of_policy, of_simulation
+from ops.doctor.preflight import DeniedError, Preflight, UnmetError
+from ops.doctor.stack import of_event_source, of_function, of_place, of_status, of_subscription
+from ops.doctor.template import UnresolvedError, resolve
+from ops.output import Output
+from ops.target import Target
+
+NUMBERS = """
+[[numbers]]
+number = "+12125550101"
+arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef"
+"""
+
+
+def preflight() -> Preflight:
+    target = Target(where="stack S in us-east-1", outputs={}, session=None, stack="S", region="us-east-1")
+    return Preflight(target=target, config_path=Path("bridge.toml"))
+
+
+def made(*checks: Check) -> tuple[list[Finding], list[str]]:
+    left_out: list[str] = []
+    return list(examine(checks, preflight(), left_out)), left_out
+
+
+# --- one after another ------------------------------------------------------------------------------------
+
+
+def test_a_check_whose_call_is_denied_says_which_permission_is_missing_and_stops_no_other() -> None:
+    def denied(_: Preflight) -> Iterator[Finding]:
+        yield ok("one thing")
+        raise DeniedError("sns:GetTopicAttributes")
+
+    found, left_out = made(Check("first", denied), Check("second", lambda _: [ok("well")]))
+    assert [(finding.check, finding.state) for finding in found] == [
+        ("first", State.OK),
+        ("first", State.CANNOT_TELL),
+        ("second", State.OK),
+    ]
+    assert found[1].remedy == "needs the permission sns:GetTopicAttributes"
+    assert left_out == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (ClientError({"Error": {"Code": "InternalError"}}, "DescribeKey"), "DescribeKey answers InternalError"),
+        (EndpointConnectionError(endpoint_url="https://kms.us-east-1.amazonaws.com/"), "no answer: Could not connect"),
+    ],
+)
+def test_what_is_not_answered_cannot_be_told(trouble: Exception, said: str) -> None:
+    def unanswered(_: Preflight) -> Iterator[Finding]:
+        raise trouble
+
+    (found,), _ = made(Check("key", unanswered))
+    assert found.state == State.CANNOT_TELL
+    assert said in found.finding
+
+
+def test_what_needs_an_earlier_finding_is_left_out_by_name() -> None:
+    def needs_the_stack(preflight: Preflight) -> Iterator[Finding]:
+        yield ok(preflight.outputs["InboundTopicArn"])
+
+    found, left_out = made(Check("stack", lambda _: [fail("no stack", "deploy it")]), Check("topic", needs_the_stack))
+    assert [finding.check for finding in found] == ["stack"]
+    assert left_out == ["topic"]
+
+
+def test_a_call_that_is_denied_is_named_as_iam_names_it() -> None:
+    class Client:
+        class meta:  # noqa: N801
+            class service_model:  # noqa: N801
+                signing_name = "monitoring"
+
+        def get_metric_data(self, **_: Any) -> None:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetMetricData")
+
+    here = preflight()
+    here._clients["cloudwatch"] = Client()
+    with pytest.raises(DeniedError, match=r"^cloudwatch:GetMetricData$"):
+        here.ask("cloudwatch", "get_metric_data")
+
+
+def test_nothing_is_known_before_it_was_found() -> None:
+    for name in ("config", "identity", "outputs", "resources", "phone_numbers"):
+        with pytest.raises(UnmetError):
+            getattr(preflight(), name)
+
+
+def test_a_finding_is_one_line_with_what_to_do_below_and_a_command_that_can_be_copied(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    long = "aws sns get-topic-attributes --topic-arn arn:aws:sns:us-east-1:111122223333:t"
+    Output().entry({}, mark="fail", text="a short text", below="look", command=long)
+    Output().entry({}, mark="cannot tell", text="a text that is longer than one line", below="look", command="here")
+    assert capsys.readouterr().out.splitlines() == [
+        "fail         a short text",
+        "             look:",
+        f"             {long}",
+        "cannot tell  a text that is longer than",
+        "             one line",
+        "             look: here",
+    ]
+
+
+# --- credentials, stack, functions ------------------------------------------------------------------------
+
+
+def test_numbers_of_another_account_or_region_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.toml"
+    path.write_text(NUMBERS)
+    config = load(path)
+    assert of_place(config, account="111122223333", region="us-east-1") is None
+    account = of_place(config, account="444455556666", region="us-east-1")
+    assert account and "of 111122223333" in account.finding
+    region = of_place(config, account="111122223333", region="eu-west-1")
+    assert region and region.remedy == "--region us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("CREATE_COMPLETE", State.OK),
+        ("UPDATE_COMPLETE", State.OK),
+        ("UPDATE_ROLLBACK_COMPLETE", State.WARN),
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", State.WARN),
+        ("ROLLBACK_COMPLETE", State.FAIL),
+        ("UPDATE_ROLLBACK_FAILED", State.FAIL),
+    ],
+)
+def test_a_stack_is_well_only_when_its_last_deployment_went_through(status: str, state: State) -> None:
+    assert of_status("S", status).state == state
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (None, State.FAIL),
+        ({"State": "Failed", "StateReason": "The KMS key is disabled"}, State.FAIL),
+        ({"State": "Active", "LastUpdateStatus": "Failed", "LastUpdateStatusReason": "x"}, State.FAIL),
+        ({"State": "Pending"}, State.WARN),
+        ({"State": "Active", "LastUpdateStatus": "InProgress"}, State.WARN),
+        ({"State": "Inactive"}, None),
+        ({"State": "Active", "LastUpdateStatus": "Successful"}, None),
+    ],
+)
+def test_a_function_must_be_one_that_can_be_called(answer: Mapping[str, Any] | None, state: State | None) -> None:
+    found = of_function("f", answer, restore="deploy")
+    assert (found and found.state) == state
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (None, State.FAIL),
+        ({"State": "Disabled"}, State.FAIL),
+        ({"State": "Disabling"}, State.FAIL),
+        ({"State": "Enabling"}, State.WARN),
+        ({"State": "Enabled", "LastProcessingResult": "PROBLEM: Function call failed"}, State.WARN),
+        ({"State": "Enabled", "LastProcessingResult": "OK"}, None),
+    ],
+)
+def test_an_event_source_must_be_read(answer: dict[str, Any] | None, state: State | None) -> None:
+    queue = {"EventSourceArn": "arn:aws:sqs:us-east-1:111122223333:conversations.fifo"}
+    found = of_event_source("u", answer and answer | queue, restore="deploy")
+    assert (found and found.state) == state
+
+
+EXPECTED = {"RedrivePolicy": {"deadLetterTargetArn": "arn:aws:sqs:us-east-1:111122223333:undelivered"}}
+
+
+@pytest.mark.parametrize(
+    ("live", "said"),
+    [
+        (None, "no subscription of ours"),
+        ({}, "does not keep in undelivered"),
+        ({"RedrivePolicy": '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:111122223333:another"}'}, "does not keep"),
+        ({"RedrivePolicy": '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:111122223333:undelivered"}'}, None),
+    ],
+)
+def test_a_subscription_must_be_there_with_its_dead_letter_queue(live: dict[str, str] | None, said: str | None) -> None:
+    found = of_subscription("t", EXPECTED, live, restore="deploy")
+    assert said in found.finding if said else found is None  # type: ignore[union-attr]
+
+
+def test_a_subscription_must_filter_and_wrap_as_deployed() -> None:
+    sound = {"RedrivePolicy": '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:111122223333:undelivered"}'}
+    filtered = of_subscription("t", EXPECTED, sound | {"FilterPolicy": '{"Type": ["EVENT"]}'}, restore="deploy")
+    assert filtered and "filters otherwise" in filtered.finding
+    raw = of_subscription("t", EXPECTED, sound | {"RawMessageDelivery": "true"}, restore="deploy")
+    assert raw and "raw messages" in raw.finding
+
+
+# --- policies ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Piece:
+    kind: str
+    physical_id: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    resources: Mapping[str, Piece] = field(
+        default_factory=lambda: {
+            "Topic": Piece("SNS::Topic", "arn:aws:sns:us-east-1:111122223333:t"),
+            "Queue": Piece("SQS::Queue", "https://sqs.us-east-1.amazonaws.com/111122223333/q.fifo"),
+            "Role": Piece("IAM::Role", "S-Role-1A2B"),
+        }
+    )
+    pseudo: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "AWS::Partition": "aws",
+            "AWS::Region": "us-east-1",
+            "AWS::AccountId": "111122223333",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "resolved"),
+    [
+        ({"Ref": "Topic"}, "arn:aws:sns:us-east-1:111122223333:t"),
+        ({"Fn::GetAtt": ["Queue", "Arn"]}, "arn:aws:sqs:us-east-1:111122223333:q.fifo"),
+        ({"Fn::GetAtt": ["Role", "Arn"]}, "arn:aws:iam::111122223333:role/S-Role-1A2B"),
+        ({"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":x"]]}, "arn:aws:x"),
+        ({"Fn::Sub": "logs.${AWS::Region}.amazonaws.com"}, "logs.us-east-1.amazonaws.com"),
+        ({"A": [{"Ref": "AWS::Region"}], "B": 1}, {"A": ["us-east-1"], "B": 1}),
+    ],
+)
+def test_the_templates_references_lead_to_what_stands(value: Any, resolved: Any) -> None:
+    assert resolve(value, Stack()) == resolved
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"Ref": "Nothing"},
+        {"Fn::GetAtt": ["Role", "RoleId"]},
+        {"Fn::GetAtt": ["Nothing", "Arn"]},
+        {"Fn::If": ["a", 1, 2]},
+    ],
+)
+def test_a_reference_that_is_not_understood_is_no_policy_that_differs(value: Any) -> None:
+    with pytest.raises(UnresolvedError):
+        resolve(value, Stack())
+
+
+def statement(**more: Any) -> dict[str, Any]:
+    return {
+        "Sid": "SnsTo",
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+        "Resource": "*",
+        "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:sns:us-east-1:111122223333:*"}},
+    } | more
+
+
+def policy(*statements: Any) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [*statements]}
+
+
+def test_a_policy_that_says_the_same_in_other_words_is_as_deployed() -> None:
+    deployed = statement(Principal="*")
+    stands = statement(
+        Principal={"AWS": "*"},
+        Action=["kms:GenerateDataKey*", "KMS:Decrypt"],
+        Resource=["*"],
+        Sid="",
+        Condition={"ArnLike": {"AWS:SourceArn": ["arn:aws:sns:us-east-1:111122223333:*"]}},
+    )
+    assert list(of_policy("key", policy(deployed), policy(stands), restore="deploy")) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Effect": "Deny"},
+        {"Principal": {"Service": "sqs.amazonaws.com"}},
+        {"Action": ["kms:Decrypt"]},
+        {"Resource": "arn:aws:kms:us-east-1:111122223333:key/k"},
+        {"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:sns:eu-west-1:111122223333:*"}}},
+        {"Condition": {"ArnEquals": {"aws:SourceArn": "arn:aws:sns:us-east-1:111122223333:*"}}},
+        {"Condition": {}},
+    ],
+)
+def test_a_statement_that_says_anything_else_is_told_by_its_name(change: dict[str, Any]) -> None:
+    (found,) = of_policy("key", policy(statement()), policy(statement(**change)), restore="deploy")
+    assert (found.state, found.command) == (State.FAIL, "deploy")
+    assert found.finding == "says otherwise than deployed: SnsTo"
+
+
+def test_a_statement_that_was_taken_out_is_told_by_its_name() -> None:
+    (found,) = of_policy("key", policy(statement()), policy(), restore="deploy")
+    assert (found.state, found.finding) == (State.FAIL, "no longer says: SnsTo")
+
+
+def test_what_was_added_is_a_warning_where_it_allows_and_a_failure_where_it_denies() -> None:
+    more = {"Effect": "Allow", "Principal": "*", "Action": "sns:Publish", "Resource": "*"}
+    (allowed,) = of_policy("t", policy(), policy(more), restore="deploy")
+    assert (allowed.state, allowed.finding) == (State.WARN, "allows what was not deployed: Allow sns:Publish")
+    (denied,) = of_policy("t", policy(), policy(more | {"Effect": "Deny"}), restore="deploy")
+    assert (denied.state, denied.finding) == (State.FAIL, "denies what was not deployed: Deny sns:Publish")
+
+
+@pytest.mark.parametrize("state", ["Disabled", "PendingDeletion", "gone", "Unavailable"])
+def test_a_key_must_be_enabled(state: str) -> None:
+    found = of_key("k", state)
+    assert found and found.state == State.FAIL and state in found.finding
+    assert of_key("k", "Enabled") is None
+
+
+def test_a_role_that_an_organization_holds_back_is_told_apart() -> None:
+    own = {"EvalDecision": "implicitDeny"}
+    above = {"EvalDecision": "explicitDeny", "OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
+    assert of_simulation("r", "sns:Publish", [{"EvalDecision": "allowed"}]) is None
+    by_itself, by_organization = (of_simulation("r", "sns:Publish", [one]) for one in (own, above))
+    assert by_itself and "implicitDeny" in by_itself.finding
+    assert by_organization and "organization" in by_organization.finding
+
+
+# --- the command ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _nobodys_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PROFILE", "DEFAULT_PROFILE", "REGION", "DEFAULT_REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.mark.usefixtures("_nobodys_aws")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "no AWS Region; set AWS_DEFAULT_REGION"),
+        (["--region", "us-east-1"], "no AWS credentials; set AWS_PROFILE"),
+    ],
+)
+def test_without_credentials_or_region_the_second_line_says_so(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = str(Path(__file__).parents[2] / "bridge.toml")
+    assert run(["doctor", "--stack", "SmsToConnect", "--config", config, *arguments]) == 1
+    sound, failed, below, *rest = capsys.readouterr().out.splitlines()
+    assert sound.startswith("ok           bridge.toml:")
+    finding, remedy = said.split("; ")
+    assert failed.startswith(f"fail         credentials: {finding}")
+    assert below.strip().startswith(remedy)
+    assert rest[0].startswith("left out until the above is mended: stack, configuration,")
+
+
+@pytest.mark.usefixtures("_nobodys_aws")
+def test_every_mistake_of_the_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text('[[numbers]]\nnumber = "12"\narn = "x"\n')
+    assert run(["doctor", "--stack", "S", "--region", "us-east-1", "--config", str(bad)]) == 1
+    shown = capsys.readouterr().out
+    assert shown.count("fail         bridge.toml: line") == 2
