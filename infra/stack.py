@@ -56,6 +56,9 @@ class BridgeStack(Stack):
             max_receive_count=limits.max_receive_count,
         )
         ledger = Remembered(self, "Ledger", key=key, by="text_key")
+        ledger.index("ByConversation", by="conversation", then="first_seen_at")
+        ledger.index("BySnsMessage", by="sns_message_id")
+        ledger.index("Failed", by="failed_on", then="failed_at")
 
         environment = {
             "CONVERSATIONS_QUEUE_URL": conversations.queue.queue_url,

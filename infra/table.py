@@ -28,3 +28,16 @@ class Remembered(Construct):
             deletion_protection=True,
         )
         pin(self.table, construct_id)
+
+    def index(self, name: str, *, by: str, then: str | None = None) -> None:
+        """Find items by another attribute, in the order of a number: keys only, and only items that have both.
+
+        CloudFormation adds one index to a table that is there in one update; a new table may have several at once.
+        """
+        number = dynamodb.AttributeType.NUMBER
+        self.table.add_global_secondary_index(
+            index_name=name,
+            partition_key=dynamodb.Attribute(name=by, type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name=then, type=number) if then else None,
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )

@@ -79,7 +79,16 @@ class Memory(Protocol):
         nothing_shown: str | None = None,
     ) -> Known: ...
     def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int) -> None: ...
-    def failed(self, text_key: str, facts: Facts, error: BridgeError, *, stage: str, attempts: int = 0) -> None: ...
+    def failed(
+        self,
+        text_key: str,
+        facts: Facts,
+        error: BridgeError,
+        *,
+        stage: str,
+        attempts: int = 0,
+        entry_id: str | None = None,
+    ) -> None: ...
     def duplicate(self, text_key: str) -> None: ...
 
 
@@ -263,7 +272,14 @@ class InOrder(ABC):
                 attempts=attempt.attempts,
                 entry_id=entry.entry_id,
             )
-            self._ledger.failed(entry.text_key, entry.facts, error, stage=self._stage, attempts=attempt.take_attempts())
+            self._ledger.failed(
+                entry.text_key,
+                entry.facts,
+                error,
+                stage=self._stage,
+                attempts=attempt.take_attempts(),
+                entry_id=entry.entry_id,
+            )
         except (QueueError, LedgerError) as exc:
             self._note_return(attempt, exc)
             return self._hidden(attempt, exc)

@@ -59,10 +59,19 @@ class Entry:
         return self.notification.sent_at if self.notification else None
 
     @property
+    def ours(self) -> str | None:
+        """Which of our numbers was texted, where that can be read."""
+        try:
+            return self.inbound_sms().ours
+        except MalformedNotificationError:
+            return None
+
+    @property
     def facts(self) -> Facts:
         return Facts(
             conversation=self.group,
-            sns_message_id=self.notification.message_id if self.notification else None,
+            ours=self.ours,
+            sns_message_id=fit_key(self.notification.message_id) if self.notification else None,
             sent_at=self.sent_at.isoformat(timespec="milliseconds") if self.sent_at else None,
             queued_at=int(self.queued_at * 1000),
             sequence=self.sequence,

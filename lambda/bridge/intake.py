@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,16 +14,29 @@ from bridge.errors import BridgeError, MalformedNotificationError
 from bridge.known import Facts
 from bridge.ledger import Ledger
 from bridge.measures import TEXT
-from bridge.notification import Notification
+from bridge.notification import Notification, fit_key
+from bridge.noting import note
 from bridge.queues import Conversations, Failed
 from bridge.settings import IntakeSettings
 
 
 class Intake:
-    """Takes notifications in. Raises LedgerError or QueueError: Lambda then hands the same event in again."""
+    """Takes notifications in. Raises LedgerError or QueueError: Lambda then hands the same event in again.
 
-    def __init__(self, *, conversations: Conversations, failed: Failed, ledger: Ledger) -> None:
-        self._conversations, self._failed, self._ledger = conversations, failed, ledger
+    `notes` is the ledger once more, for what may be missed there: with one short try.
+    """
+
+    def __init__(
+        self,
+        *,
+        conversations: Conversations,
+        failed: Failed,
+        ledger: Ledger,
+        notes: Ledger,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._conversations, self._failed, self._ledger, self._notes = conversations, failed, ledger, notes
+        self._now = now
 
     def take(self, notification: Notification) -> None:
         """Everything ends somewhere: on a conversation, noted as nothing to show, or in failed with its reason."""
@@ -36,12 +51,15 @@ class Intake:
             self._ignore(notification)
             return
         try:
-            conversation = notification.inbound_sms().conversation
+            sms = notification.inbound_sms()
         except MalformedNotificationError as exc:
             self._fail(notification, exc)
         else:
-            self._conversations.put(notification.to_entry(), conversation=conversation, text_key=notification.text_key)
-            reporting.queued(notification.text_key)
+            at = self._now()
+            self._conversations.put(notification.to_entry(), conversation=sms.conversation, text_key=sms.text_key)
+            facts = replace(_facts(notification), conversation=sms.conversation, ours=sms.ours)
+            note(self._notes, sms.text_key, facts, stage="intake", at=at)
+            reporting.queued(sms.text_key)
 
     def _ignore(self, notification: Notification) -> None:
         self._ledger.ignored(
@@ -86,7 +104,7 @@ def intake(event: Mapping[str, Any], *, taker: Intake) -> None:
 
 def _facts(notification: Notification) -> Facts:
     return Facts(
-        sns_message_id=notification.message_id,
+        sns_message_id=fit_key(notification.message_id),
         sent_at=notification.sent_at.isoformat(timespec="milliseconds") if notification.sent_at else None,
     )
 
@@ -99,6 +117,7 @@ def _collaborators() -> Intake:
         conversations=Conversations(client=sqs, url=settings.conversations_queue_url),
         failed=Failed(client=sqs, url=settings.failed_queue_url, stage="intake"),
         ledger=Ledger(client=sdk.dynamodb(), table=settings.ledger_table),
+        notes=Ledger(client=sdk.dynamodb_once(), table=settings.ledger_table),
     )
 
 

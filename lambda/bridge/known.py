@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.compose import Plan
 
-Outcome = Literal["pending", "forwarded", "failed", "ignored"]
+Outcome = Literal["pending", "forwarded", "failed", "ignored", "discarded"]
+"""What became of a text. `discarded` is an operator's word: it was failed, and nobody wants it any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +30,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is written about a text whatever becomes of it. Times: ISO 8601 and epoch milliseconds."""
+    """What is written about a text whatever becomes of it. Times: ISO 8601 and epoch milliseconds.
 
-    conversation: str | None = None
+    `ours` is the number of ours that was texted.
+    """
+
+    conversation: str | None = field(default=None, repr=False)
+    ours: str | None = field(default=None, repr=False)
     sns_message_id: str | None = None
     sent_at: str | None = None
     queued_at: int | None = None

@@ -1,7 +1,8 @@
 """The ledger: one DynamoDB item per text that says what became of it, in either direction. It holds no body.
 
 It is what makes "once" true: read consistently before a text, and written after each part that was accepted, on the
-condition that nobody else has got further.
+condition that nobody else has got further. And it is what an operator asks: three indexes find a text by its
+conversation, by the id that SNS gave it, and, while it is failed, by the day on which it failed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bridge.compose import Plan
@@ -45,6 +47,28 @@ class Ledger:
         item = answer.get("Item")
         return _known(item) if item else None
 
+    def received(self, text_key: str, facts: Facts, *, stage: str, at: float) -> None:
+        """Note that a text was queued; `at` in seconds since the epoch. What is known of it already stays."""
+        now = self._milliseconds()
+        values: dict[str, Any] = _facts(facts) | {
+            "outcome": {"S": "pending"},
+            "stage": {"S": stage},
+            "received_at": {"N": str(int(at * 1000))},
+            "first_seen_at": {"N": str(now)},
+            "updated_at": {"N": str(now)},
+            "expires_at": {"N": str(now // 1000 + KEEP_SECONDS)},
+        }
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key={"text_key": {"S": text_key}},
+                UpdateExpression="SET " + ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in values),
+                ExpressionAttributeNames={f"#{name}": name for name in values},
+                ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
+            )
+        except TROUBLE as exc:
+            raise LedgerError(f"the ledger could not be written ({why(exc)})") from exc
+
     def part_done(
         self,
         text_key: str,
@@ -80,7 +104,7 @@ class Ledger:
             facts,
             values,
             attempts=attempts,
-            remove=("error",) if "reason" in values else ("error", "reason"),
+            remove=(*_FAILED, "error") if "reason" in values else (*_FAILED, "error", "reason"),
             condition="attribute_not_exists(parts_done) OR parts_done = :before",
             condition_values={":before": {"N": str(part)}},
         )
@@ -100,28 +124,55 @@ class Ledger:
             values,
             attempts=attempts,
             add={":one": ("retries", 1)},
+            remove=_FAILED,
             condition="NOT outcome IN (:forwarded, :ignored)",
             condition_values=_FINISHED,
         )
 
-    def failed(self, text_key: str, facts: Facts, error: BridgeError, *, stage: str, attempts: int = 0) -> None:
-        """Note that a text is in the failed queue, and why. A text that was shown stays shown."""
+    def failed(
+        self,
+        text_key: str,
+        facts: Facts,
+        error: BridgeError,
+        *,
+        stage: str,
+        attempts: int = 0,
+        entry_id: str | None = None,
+    ) -> None:
+        """Note that a text is in the failed queue, and why. A text that was shown stays shown.
+
+        `entry_id` is that of the entry which it gave up, so that a redrive can tell this failure from the next. Why it
+        failed last stays known when it has been redriven.
+        """
+        values = self._outcome("failed", reason=str(error), error=error.code, stage=stage)
+        at = self._milliseconds()
+        values |= {
+            "failed_on": {"S": datetime.fromtimestamp(at / 1000, UTC).date().isoformat()},
+            "failed_at": {"N": str(at)},
+            "failed_entry": {"S": entry_id or text_key},
+            "failed_stage": {"S": stage},
+            "failed_error": {"S": error.code},
+            "failed_reason": {"S": str(error)},
+        }
         self._update(
             text_key,
             facts,
-            self._outcome("failed", reason=str(error), error=error.code, stage=stage),
+            values,
             attempts=attempts,
+            add={":one": ("failures", 1)},
             condition="NOT outcome IN (:forwarded, :ignored)",
             condition_values=_FINISHED,
         )
 
     def ignored(self, text_key: str, facts: Facts, reason: str, *, stage: str) -> None:
         """Note that there was nothing to show."""
-        self._update(text_key, facts, self._outcome("ignored", reason=reason, stage=stage), attempts=0)
+        values = self._outcome("ignored", reason=reason, stage=stage)
+        self._update(text_key, facts, values, attempts=0, remove=_FAILED)
 
     def duplicate(self, text_key: str) -> None:
         """Note that a text came again and was not shown again."""
-        self._update(text_key, Facts(), {}, attempts=0, add={":one": ("duplicates", 1)})
+        at = {"duplicate_at": {"N": str(self._milliseconds())}}
+        self._update(text_key, Facts(), at, attempts=0, add={":one": ("duplicates", 1)})
 
     def _outcome(
         self, outcome: Outcome, *, stage: str, reason: str | None = None, error: str | None = None
@@ -149,11 +200,7 @@ class Ledger:
     ) -> Known | None:
         """None where the condition did not hold."""
         now = self._milliseconds()
-        changed = dict(values) | {
-            name: {"N": str(value)} if isinstance(value, int) else {"S": value}
-            for name, value in asdict(facts).items()
-            if value is not None
-        }
+        changed = dict(values) | _facts(facts)
         changed["updated_at"] = {"N": str(now)}
         changed["expires_at"] = {"N": str(now // 1000 + KEEP_SECONDS)}
         names = {f"#{name}": name for name in (*changed, *remove)}
@@ -188,7 +235,17 @@ class Ledger:
         return int(self._now() * 1000)
 
 
+_FAILED = ("failed_on",)
+"""Without it, a text is not in the index of what is failed."""
 _FINISHED = {":forwarded": {"S": "forwarded"}, ":ignored": {"S": "ignored"}}
+
+
+def _facts(facts: Facts) -> dict[str, Any]:
+    return {
+        name: {"N": str(value)} if isinstance(value, int) else {"S": value}
+        for name, value in asdict(facts).items()
+        if value is not None
+    }
 
 
 def _serialised(plan: Plan) -> dict[str, Any]:

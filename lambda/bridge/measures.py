@@ -63,6 +63,8 @@ MILLISECONDS = "EndToEndMilliseconds"
 WAITING = "SecondsWaiting"
 """How long a text that is given back has been on its queue. SQS's own age of the oldest message leaves out what is
 received again and again, which is just what a text does that waits for an outage to end."""
+NOTES_MISSED = "NotesMissed"
+"""Texts that are queued, and unknown to the ledger until they are tried."""
 
 
 def failed_by(error: type[BridgeError] | BridgeError) -> str:
@@ -79,12 +81,12 @@ _GIVEN_UP = _failures(ThrottledError, UnavailableError, LedgerError, UnexpectedE
 _IN_ORDER = ("ArrivedOutOfOrder", "DuplicatesSuppressed", "Retries", "Blocked", "GaveUp", MILLISECONDS, WAITING)
 
 BY_FUNCTION: Mapping[str, tuple[str, ...]] = {
-    "intake": (TEXT.received, TEXT.ignored, TEXT.failed, *_failures(MalformedNotificationError)),
+    "intake": (TEXT.received, NOTES_MISSED, TEXT.ignored, TEXT.failed, *_failures(MalformedNotificationError)),
     "forward": (
         *(TEXT.done, TEXT.parts, "NewChats", TEXT.ignored, TEXT.failed, *_IN_ORDER, *_GIVEN_UP),
         *_failures(MalformedNotificationError, UnknownNumberError, RejectedError, ChatLimitError),
     ),
-    "reply_intake": (REPLY.received, REPLY.ignored, REPLY.failed, *_failures(MalformedNotificationError)),
+    "reply_intake": (REPLY.received, NOTES_MISSED, REPLY.ignored, REPLY.failed, *_failures(MalformedNotificationError)),
     "reply": (
         *(REPLY.done, REPLY.parts, "ChatsEnded", REPLY.ignored, REPLY.failed, *_IN_ORDER, *_GIVEN_UP),
         *_failures(MalformedNotificationError, UnknownChatError, NotDeliverableError, RejectedError),

@@ -117,8 +117,17 @@ class InboundSms:
     @property
     def conversation(self) -> str:
         """The message group: 64 hexadecimal digits for this customer and this number of ours."""
-        pair = json.dumps([self.origination_number, self.destination_number])
-        return hashlib.sha256(pair.encode()).hexdigest()
+        return conversation(self.origination_number, self.destination_number)
+
+    @property
+    def ours(self) -> str | None:
+        """Our number as the ledger keeps it; None where a store might refuse what stands there."""
+        return self.destination_number if _FITS_AS_KEY.fullmatch(self.destination_number) else None
+
+
+def conversation(customer: str, ours: str) -> str:
+    """What the queues and the ledger know a customer and one of our numbers by."""
+    return hashlib.sha256(json.dumps([customer, ours]).encode()).hexdigest()
 
 
 def fit_key(key: str) -> str:

@@ -4,7 +4,8 @@ queue. It knows no phones."""
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -14,7 +15,8 @@ from bridge.errors import BridgeError, MalformedNotificationError
 from bridge.known import Facts
 from bridge.ledger import Ledger
 from bridge.measures import REPLY
-from bridge.notification import Notification
+from bridge.notification import Notification, fit_key
+from bridge.noting import note
 from bridge.queues import Conversations, Failed
 from bridge.settings import ReplyIntakeSettings
 from bridge.streamed import Streamed, unread_key
@@ -24,10 +26,22 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class ReplyIntake:
-    """Takes notifications in. Raises LedgerError or QueueError: Lambda then hands the same event in again."""
+    """Takes notifications in. Raises LedgerError or QueueError: Lambda then hands the same event in again.
 
-    def __init__(self, *, replies: Conversations, failed: Failed, ledger: Ledger) -> None:
-        self._replies, self._failed, self._ledger = replies, failed, ledger
+    `notes` is the ledger once more, for what may be missed there: with one short try.
+    """
+
+    def __init__(
+        self,
+        *,
+        replies: Conversations,
+        failed: Failed,
+        ledger: Ledger,
+        notes: Ledger,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._replies, self._failed, self._ledger, self._notes = replies, failed, ledger, notes
+        self._now = now
 
     def take(self, notification: Notification) -> None:
         """Everything ends somewhere: on its chat, counted as nothing for the phone, or in failed with its reason."""
@@ -46,9 +60,15 @@ class ReplyIntake:
         if streamed.kind == "nothing":
             reporting.ignored(streamed.text_key, kind=REPLY)
             return
-        self._replies.put(
-            notification.to_entry(), conversation=streamed.initial_contact_id, text_key=streamed.message_id
-        )
+        at, contact = self._now(), streamed.initial_contact_id
+        self._replies.put(notification.to_entry(), conversation=contact, text_key=streamed.message_id)
+        if streamed.kind == "reply":
+            facts = Facts(
+                conversation=contact,
+                sns_message_id=fit_key(notification.message_id),
+                sent_at=streamed.sent_at.isoformat(timespec="milliseconds") if streamed.sent_at else None,
+            )
+            note(self._notes, streamed.text_key, facts, stage=STAGE, at=at, kind=REPLY)
         reporting.queued(streamed.text_key, kind=REPLY)
 
     def _fail(self, notification: Notification, error: BridgeError) -> None:
@@ -60,7 +80,7 @@ class ReplyIntake:
             deduplication_id=text_key,
             text_key=text_key,
         )
-        self._ledger.failed(text_key, Facts(sns_message_id=notification.message_id), error, stage=STAGE)
+        self._ledger.failed(text_key, Facts(sns_message_id=fit_key(notification.message_id)), error, stage=STAGE)
         reporting.malformed(text_key, error, kind=REPLY)
 
 
@@ -110,6 +130,7 @@ def _collaborators() -> ReplyIntake:
         replies=Conversations(client=sqs, url=settings.replies_queue_url),
         failed=Failed(client=sqs, url=settings.failed_queue_url, stage=STAGE),
         ledger=Ledger(client=sdk.dynamodb(), table=settings.ledger_table, stage=STAGE),
+        notes=Ledger(client=sdk.dynamodb_once(), table=settings.ledger_table),
     )
 
 

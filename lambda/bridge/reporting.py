@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from bridge.delivery import Report, metrics_of
 from bridge.errors import BlockedError, BridgeError
-from bridge.measures import MILLISECONDS, TEXT, WAITING, Kind, failed_by
+from bridge.measures import MILLISECONDS, NOTES_MISSED, TEXT, WAITING, Kind, failed_by
 
 logger = Logger()
 metrics = Metrics()
@@ -36,6 +36,12 @@ def ignored(text_key: str, *, kind: Kind = TEXT) -> None:
 def not_taken(text_key: str, error: BridgeError, *, kind: Kind = TEXT) -> None:
     """The function fails for it, and Lambda hands the same event in again."""
     logger.warning(f"{kind.one} not taken", extra=_about(text_key) | _because(error))
+
+
+def not_noted(text_key: str, error: BridgeError, *, kind: Kind = TEXT) -> None:
+    """It is queued all the same."""
+    logger.warning(f"{kind.one} not noted in the ledger", extra=_about(text_key) | _because(error))
+    count({NOTES_MISSED: 1})
 
 
 def malformed(text_key: str, error: BridgeError, *, kind: Kind = TEXT) -> None:

@@ -22,6 +22,8 @@ _STORES = ClientConfig(
     retries={"mode": "standard", "total_max_attempts": 3},
     tcp_keepalive=True,
 )
+_SHORT = 0.5
+"""Seconds to reach the ledger, and as long again for its answer, where it is as well left out."""
 TROUBLE = (ClientError, BotoCoreError, ResponseParserError)
 """What a call can raise: an answer that says no, no answer, or an answer that was cut off."""
 
@@ -49,14 +51,19 @@ def dynamodb() -> DynamoDBClient:
     return boto3.client("dynamodb", config=_STORES)
 
 
+def dynamodb_once() -> DynamoDBClient:
+    """For what is as well left out: one short try, and nobody waits for it longer."""
+    return boto3.client("dynamodb", config=_one_attempt(_SHORT, connect_within=_SHORT))
+
+
 def sqs() -> SQSClient:
     return boto3.client("sqs", config=_STORES)
 
 
-def _one_attempt(answer_within: float) -> ClientConfig:
+def _one_attempt(answer_within: float, *, connect_within: float = CONNECT_TIMEOUT) -> ClientConfig:
     """Of an API that has no client token, so that when to call again is the bridge's decision alone."""
     return ClientConfig(
-        connect_timeout=CONNECT_TIMEOUT,
+        connect_timeout=connect_within,
         read_timeout=answer_within,
         retries={"mode": "standard", "total_max_attempts": 1},
         tcp_keepalive=True,

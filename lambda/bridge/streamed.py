@@ -111,6 +111,10 @@ class StreamedEntry(Entry):
         return Streamed.from_notification(self.notification or Notification.from_entry(self.body))
 
     @property
+    def ours(self) -> None:
+        """A chat's message says nothing of phones."""
+
+    @property
     def text_key(self) -> str:
         try:
             return self.streamed().text_key

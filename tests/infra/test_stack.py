@@ -72,9 +72,24 @@ def test_the_ledger_is_protected_and_can_be_restored_to_any_point_in_time(stack:
 def test_the_ledger_is_keyed_by_text_key_and_forgets_by_expires_at(stack: Synthesised) -> None:
     ledger = stack.get("Ledger")
     assert ledger["KeySchema"] == [{"AttributeName": "text_key", "KeyType": "HASH"}]
-    assert ledger["AttributeDefinitions"] == [{"AttributeName": "text_key", "AttributeType": "S"}]
     assert ledger["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     assert ledger["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_an_operator_finds_texts_by_conversation_by_the_id_of_sns_and_by_the_day_on_which_they_failed(
+    stack: Synthesised,
+) -> None:
+    ledger = stack.get("Ledger")
+    kinds = {one["AttributeName"]: one["AttributeType"] for one in ledger["AttributeDefinitions"]}
+    assert {
+        index["IndexName"]: [(key["AttributeName"], kinds[key["AttributeName"]]) for key in index["KeySchema"]]
+        for index in ledger["GlobalSecondaryIndexes"]
+    } == {
+        "ByConversation": [("conversation", "S"), ("first_seen_at", "N")],
+        "BySnsMessage": [("sns_message_id", "S")],
+        "Failed": [("failed_on", "S"), ("failed_at", "N")],
+    }
+    assert {index["Projection"]["ProjectionType"] for index in ledger["GlobalSecondaryIndexes"]} == {"KEYS_ONLY"}
 
 
 @pytest.mark.parametrize("queue", QUEUES)

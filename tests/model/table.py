@@ -87,7 +87,7 @@ def _updated(before: Item, request: Mapping[str, Any]) -> Item:
             elif clause == "ADD":
                 name, placeholder = change.split(" ")
                 item[name] = {"N": str(int(item.get(name, {}).get("N", 0)) + int(values[placeholder]["N"]))}
-            elif match := re.fullmatch(r"(\w+) = if_not_exists\(\1, (:\w+)\)", change):
+            elif match := re.fullmatch(r"#?(\w+) = if_not_exists\(#?\1, (:\w+)\)", change):
                 item.setdefault(match[1], values[match[2]])
             elif match := re.fullmatch(r"#?(\w+) = (:\w+)", change):
                 item[match[1]] = values[match[2]]

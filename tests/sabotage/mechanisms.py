@@ -46,17 +46,15 @@ _GROUPS = (
     _lambda(
         "group-lock/one-for-all",
         "test_notification.py::test_a_conversation_is_one_customer_and_one_of_our_numbers",
-        Edit(
-            "lambda/bridge/notification.py", "json.dumps([self.origination_number, self.destination_number])", '"one"'
-        ),
+        Edit("lambda/bridge/notification.py", "json.dumps([customer, ours])", '"one"'),
     ),
     _lambda(
         "group-lock/one-per-text",
         "test_promises.py::test_while_one_environment_has_a_conversations_text_no_other_gets_its_next_one",
         Edit(
             "lambda/bridge/notification.py",
-            "json.dumps([self.origination_number, self.destination_number])",
-            "json.dumps([self.origination_number, self.destination_number, self.text_key])",
+            "conversation(self.origination_number, self.destination_number)",
+            "conversation(self.origination_number, self.destination_number + self.text_key)",
         ),
     ),
     _lambda(
@@ -134,10 +132,8 @@ _LEDGER_AND_ONCE = (
         "test_promises.py::test_a_text_that_was_shown_never_becomes_a_failed_one",
         Edit(
             _LEDGER,
-            "error=error.code, stage=stage),\n"
-            "            attempts=attempts,\n"
-            '            condition="NOT outcome IN (:forwarded, :ignored)",\n',
-            "error=error.code, stage=stage),\n            attempts=attempts,\n",
+            'add={":one": ("failures", 1)},\n            condition="NOT outcome IN (:forwarded, :ignored)",\n',
+            'add={":one": ("failures", 1)},\n',
         ),
     ),
     _lambda(
@@ -428,6 +424,34 @@ _EXPLAINED = (
         "reason/not-in-the-ledger",
         "test_promises.py::test_the_ledger_says_of_a_failed_text_why_where_and_when",
         Edit(_LEDGER, 'self._outcome("failed", reason=str(error), ', 'self._outcome("failed", '),
+    ),
+    _lambda(
+        "received/not-noted",
+        "test_handlers.py::test_intake_notes_a_text_as_soon_as_it_is_queued",
+        Edit(
+            "lambda/bridge/intake.py", '            note(self._notes, sms.text_key, facts, stage="intake", at=at)\n', ""
+        ),
+    ),
+    _lambda(
+        "received/or-not-taken",
+        "test_handlers.py::test_intake_takes_a_text_also_when_it_cannot_be_noted_and_counts_it",
+        Edit("lambda/bridge/noting.py", "except LedgerError as exc:", "except ZeroDivisionError as exc:"),
+    ),
+    _lambda(
+        "received/over-what-is-known",
+        "test_promises.py::test_noting_that_a_text_was_queued_touches_nothing_that_is_known_of_it_already",
+        Edit(_LEDGER, "if_not_exists(#{name}, :{name})", ":{name}"),
+    ),
+    _lambda(
+        "failed-index/never",
+        "test_promises.py::test_the_ledger_says_of_a_failed_text_why_where_and_when",
+        Edit(_LEDGER, '"failed_on": {"S"', '"failed_day": {"S"'),
+    ),
+    _lambda(
+        "failed-index/for-ever",
+        "test_promises.py::"
+        "test_a_text_is_in_the_index_of_the_failed_only_while_it_is_failed_and_why_it_was_stays_known",
+        Edit(_LEDGER, '_FAILED = ("failed_on",)', "_FAILED = ()"),
     ),
     _lambda(
         "reason/not-on-the-entry",

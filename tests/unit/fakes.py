@@ -210,6 +210,7 @@ class Noted:
     duplicates: int = 0
     reason: str | None = None
     error: str | None = None
+    received_at: float | None = None
 
 
 NOTHING = Known(outcome="pending", plan=None, parts_done=0, retries=0, contact=None, new_chat=False)
@@ -226,6 +227,12 @@ class FakeLedger:
         self._maybe("read")
         noted = self.texts.get(text_key)
         return noted.known if noted else None
+
+    def received(self, text_key: str, facts: Facts, *, stage: str, at: float) -> None:
+        self._maybe("received")
+        noted = self.texts.setdefault(text_key, Noted(NOTHING, facts))
+        if noted.received_at is None:
+            noted.received_at = at
 
     def part_done(
         self,
@@ -257,7 +264,16 @@ class FakeLedger:
             noted.known = replace(noted.known, outcome="pending", retries=noted.known.retries + 1)
             noted.reason, noted.error = str(error), error.code
 
-    def failed(self, text_key: str, facts: Facts, error: BridgeError, *, stage: str, attempts: int = 0) -> None:
+    def failed(
+        self,
+        text_key: str,
+        facts: Facts,
+        error: BridgeError,
+        *,
+        stage: str,
+        attempts: int = 0,
+        entry_id: str | None = None,
+    ) -> None:
         self._maybe("failed")
         noted = self._noted(text_key, facts, attempts)
         if not noted.known.finished:

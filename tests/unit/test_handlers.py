@@ -14,9 +14,10 @@ from bridge import reporting
 from bridge.errors import AccessRefusedError, LedgerError, MalformedNotificationError, QueueError, UnavailableError
 from bridge.forward import forward
 from bridge.intake import Intake, intake
+from bridge.known import Facts
 from bridge.notification import Notification
 from bridge.settings import ForwardSettings, IntakeSettings
-from tests.unit.fakes import CUSTOMER, OURS, FakeFailed, FakeLedger, payload, record, sqs_record
+from tests.unit.fakes import CUSTOMER, NOON, OURS, FakeFailed, FakeLedger, payload, record, sqs_record
 from tests.unit.stages import DELIVERIES, Delivery, Stage
 
 
@@ -45,7 +46,13 @@ class Desk:
 
     def __init__(self) -> None:
         self.queue, self.failed, self.ledger = FakeQueue(), FakeFailed(), FakeLedger()
-        self.intake = Intake(conversations=self.queue, failed=self.failed, ledger=self.ledger)  # type: ignore[arg-type]
+        self.intake = Intake(
+            conversations=self.queue,  # type: ignore[arg-type]
+            failed=self.failed,  # type: ignore[arg-type]
+            ledger=self.ledger,  # type: ignore[arg-type]
+            notes=self.ledger,  # type: ignore[arg-type]
+            now=NOON.timestamp,
+        )
 
     def take(self, *records: dict[str, Any]) -> None:
         intake({"Records": list(records)}, taker=self.intake)
@@ -73,8 +80,35 @@ def test_intake_puts_a_notification_untouched_on_its_conversation() -> None:
     assert json.loads(body) == came
     assert text_key == "one"
     assert conversation == Notification.from_record(came).inbound_sms().conversation
-    assert desk.ledger.texts == {} and desk.failed.entries == []
+    assert desk.failed.entries == []
     assert counted() == {"TextsReceived": 1}
+
+
+def test_intake_notes_a_text_as_soon_as_it_is_queued() -> None:
+    desk, came = Desk(), record(payload("hi", inboundMessageId="one"), MessageId="sns-1")
+    desk.take(came)
+    noted = desk.ledger.texts["one"]
+    assert (noted.known.outcome, noted.received_at, noted.attempts) == ("pending", NOON.timestamp(), 0)
+    conversation = Notification.from_record(came).inbound_sms().conversation
+    assert noted.facts == Facts(
+        conversation=conversation, ours=OURS, sns_message_id="sns-1", sent_at="2026-11-22T12:00:00.000+00:00"
+    )
+
+
+def test_intake_takes_a_text_also_when_it_cannot_be_noted_and_counts_it() -> None:
+    desk = Desk()
+    desk.ledger.broken["received"] = 1
+    desk.take(record(payload("hi")))
+    assert len(desk.queue.texts) == 1 and desk.ledger.texts == {}
+    assert counted() == {"TextsReceived": 1, "NotesMissed": 1}
+
+
+def test_a_text_that_could_not_be_queued_is_not_noted_as_received() -> None:
+    desk = Desk()
+    desk.queue.broken = 1
+    with pytest.raises(QueueError):
+        desk.take(record(payload("hi")))
+    assert desk.ledger.texts == {}
 
 
 def test_intake_puts_what_is_malformed_untouched_into_failed_with_the_same_reason_in_the_ledger() -> None:
@@ -217,9 +251,9 @@ def test_whatever_the_notification_says_intake_takes_it_and_it_ends_in_one_place
     desk = Desk()
     reporting.metrics.clear_metrics()
     desk.take(record(message, MessageId="sns-1"))
-    places = len(desk.queue.texts) + len(desk.failed.entries)
-    noted = [noted.known.outcome for noted in desk.ledger.texts.values()]
-    assert places == 1 or noted == ["ignored"]
+    (noted,) = (noted.known.outcome for noted in desk.ledger.texts.values())
+    places = [(len(desk.queue.texts), len(desk.failed.entries), noted)]
+    assert places in ([(1, 0, "pending")], [(0, 1, "failed")], [(0, 0, "ignored")])
     assert all(body.isascii() for body, _, _ in desk.queue.texts)
 
 

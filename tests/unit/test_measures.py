@@ -42,6 +42,8 @@ def play_intake(handle: Handle) -> None:
     desk = Desk()
     handle(desk.intake, [record(payload(SECRET)), record(f"no JSON, {SECRET}")])
     handle(desk.intake, [record("Successfully validated SNS topic for Amazon Pinpoint")])
+    desk.ledger.broken["received"] = 1
+    handle(desk.intake, [record(payload(SECRET))])
     desk.queue.broken = 1
     with pytest.raises(BridgeError):
         handle(desk.intake, [record(payload(SECRET))])
@@ -86,6 +88,8 @@ def play_reply_intake(handle: Handle) -> None:
     desk = test_reply.Desk()
     handle(desk.intake, [streamed(item(SECRET)), streamed(item(InitialContactId=...)), streamed(ended())])
     handle(desk.intake, [streamed(event("participant.left"))])
+    desk.ledger.broken["received"] = 1
+    handle(desk.intake, [streamed(item(SECRET))])
     desk.queue.broken = 1
     with pytest.raises(BridgeError):
         handle(desk.intake, [streamed(item(SECRET))])

@@ -13,7 +13,7 @@ import pytest
 
 from bridge import sdk
 from bridge.compose import Plan
-from bridge.errors import RejectedError
+from bridge.errors import RejectedError, UnavailableError
 from bridge.forward import forward
 from bridge.intake import Intake, intake
 from bridge.known import Facts, Known
@@ -25,10 +25,11 @@ from ops.failed import redrive
 from tests.model.fifo import Fifo
 from tests.model.sqs import SqsClient, lambda_record
 from tests.model.table import Table
-from tests.unit.fakes import OTHER_CUSTOMER, FakeClock, payload, record
+from tests.unit.fakes import OTHER_CUSTOMER, OURS, FakeClock, payload, record
 from tests.unit.stages import Delivery, Stage
 
 PLAN = Plan(limit=100, prefix="(late)\n", shown=False, ends_chat=True)
+FACTS = Facts(conversation="group", ours=OURS)
 QUEUES_KEEP_A_TEXT = 14 * 24 * 3600
 
 
@@ -44,7 +45,12 @@ class Bridge:
         stage = Stage(delivery, clock=self.clock, failed=self._failed("forward"))
         self.connect, self.ledger, self._courier = stage.connect, stage.ledger, stage.courier
         self._queue = Conversations(client=self.sqs, url="conversations")
-        self._intake = Intake(conversations=self._queue, failed=self._failed("intake"), ledger=self.ledger)  # type: ignore[arg-type]
+        self._intake = Intake(
+            conversations=self._queue,
+            failed=self._failed("intake"),
+            ledger=self.ledger,  # type: ignore[arg-type]
+            notes=self.ledger,  # type: ignore[arg-type]
+        )
 
     def _failed(self, stage: str) -> Failed:
         return Failed(client=self.sqs, url="failed", stage=stage, now=self.clock.now)
@@ -204,7 +210,61 @@ def test_the_ledger_says_of_a_failed_text_why_where_and_when() -> None:
         "RejectedError",
         "forward",
     )
-    assert item["done_at"] == str(int(books.clock.time * 1000))
+    assert item["done_at"] == item["failed_at"] == str(int(books.clock.time * 1000))
+    assert item["failed_on"] == "2026-11-22"
+
+
+def test_a_text_that_is_queued_is_known_from_then_on() -> None:
+    books = Books()
+    books.ledger.received("one", FACTS, stage="intake", at=books.clock.time)
+    books.clock.time += 1
+    books.ledger.received("one", FACTS, stage="intake", at=books.clock.time)  # SNS delivers twice
+    item = books.item()
+    assert item["received_at"] == item["first_seen_at"] == str(int((books.clock.time - 1) * 1000))
+    assert (item["outcome"], item["stage"], item["conversation"], item["ours"]) == ("pending", "intake", "group", OURS)
+    assert int(item["expires_at"]) - books.clock.time > QUEUES_KEEP_A_TEXT
+
+
+def test_noting_that_a_text_was_queued_touches_nothing_that_is_known_of_it_already() -> None:
+    books = Books()
+    books.done(0, parts=1)
+    before = books.item()
+    books.clock.time += 1
+    books.ledger.received("one", FACTS, stage="intake", at=books.clock.time - 2)
+    came = str(int((books.clock.time - 2) * 1000))
+    assert books.item() == {**before, "received_at": came, "conversation": "group", "ours": OURS}
+
+
+@pytest.mark.parametrize("then", ["shown", "a part of it shown", "tried again", "ignored"])
+def test_a_text_is_in_the_index_of_the_failed_only_while_it_is_failed_and_why_it_was_stays_known(then: str) -> None:
+    books = Books()
+    books.ledger.failed("one", Facts(), RejectedError("400: no"), stage="forward", entry_id="entry-1")
+    match then:
+        case "shown":
+            books.done(0, parts=1)
+        case "a part of it shown":
+            books.done(0, parts=2)
+        case "tried again":
+            books.ledger.given_back("one", Facts(), UnavailableError("500"), attempts=1)
+        case "ignored":
+            books.ledger.ignored("one", Facts(), "nothing", stage="intake")
+    item = books.item()
+    assert "failed_on" not in item
+    assert (item["failed_reason"], item["failed_error"], item["failed_stage"], item["failed_entry"]) == (
+        "400: no",
+        "RejectedError",
+        "forward",
+        "entry-1",
+    )
+    assert item["failures"] == "1" and item["failed_at"] == str(int(books.clock.time * 1000))
+
+
+def test_a_text_that_was_shown_is_not_in_the_index_of_the_failed() -> None:
+    books = Books()
+    books.done(0, parts=1)
+    books.ledger.failed("one", Facts(), RejectedError("400"), stage="forward")
+    books.ledger.duplicate("one")
+    assert "failed_on" not in books.item() and books.item()["duplicates"] == "1"
 
 
 # --- what is shown ----------------------------------------------------------------------------------------
@@ -239,3 +299,11 @@ def test_the_sdk_repeats_no_call_to_connect_and_waits_for_its_answer_as_long_as_
     config: Any = sdk.connect(answer_within=3.5).meta.config
     assert config.retries["total_max_attempts"] == 1
     assert (config.connect_timeout, config.read_timeout) == (1, 3.5)
+
+
+def test_a_note_that_a_text_was_queued_is_one_try_of_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("DEFAULT_REGION", "us-east-1"), ("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    config: Any = sdk.dynamodb_once().meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert config.connect_timeout + config.read_timeout <= 1

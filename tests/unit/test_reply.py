@@ -26,6 +26,7 @@ from bridge.errors import (
     ThrottledError,
     UnavailableError,
 )
+from bridge.known import Facts
 from bridge.pacing import Pacer
 from bridge.reply import reply
 from bridge.reply_intake import ReplyIntake, reply_intake
@@ -455,7 +456,13 @@ class Desk:
 
     def __init__(self) -> None:
         self.queue, self.failed, self.ledger = FakeQueue(), FakeFailed(), FakeLedger()
-        self.intake = ReplyIntake(replies=self.queue, failed=self.failed, ledger=self.ledger)  # type: ignore[arg-type]
+        self.intake = ReplyIntake(
+            replies=self.queue,  # type: ignore[arg-type]
+            failed=self.failed,  # type: ignore[arg-type]
+            ledger=self.ledger,  # type: ignore[arg-type]
+            notes=self.ledger,  # type: ignore[arg-type]
+            now=NOON.timestamp,
+        )
 
     def take(self, *records: dict[str, Any]) -> None:
         reply_intake({"Records": list(records)}, taker=self.intake)
@@ -469,6 +476,19 @@ def test_intake_puts_replies_and_the_end_of_a_chat_untouched_on_their_chat() -> 
     assert [(group, key) for _, group, key in desk.queue.texts] == [(CHAT, "one"), (CHAT, "two")]
     assert [json.loads(body) for body, _, _ in desk.queue.texts] == [hi, over]
     assert counted() == {"RepliesReceived": 2}
+
+
+def test_intake_notes_a_reply_as_soon_as_it_is_queued_and_takes_it_also_when_it_cannot_be_noted() -> None:
+    desk = Desk()
+    desk.ledger.broken["received"] = 1
+    for key in ("one", "two"):
+        desk.take(streamed(item("hi", Id=key, AbsoluteTime="2026-11-22T12:00:00.000Z"), MessageId=f"sns-{key}"))
+    desk.take(streamed(ended(Id="three"), visibility=None))
+    assert len(desk.queue.texts) == 3 and counted() == {"NotesMissed": 1}
+    assert desk.ledger.texts.keys() == {"reply-two"}
+    noted = desk.ledger.texts["reply-two"]
+    assert (noted.known.outcome, noted.received_at) == ("pending", NOON.timestamp())
+    assert noted.facts == Facts(conversation=CHAT, sns_message_id="sns-two", sent_at="2026-11-22T12:00:00.000+00:00")
 
 
 def test_intake_takes_what_comes_together_in_the_order_in_which_it_was_said() -> None:

@@ -400,7 +400,7 @@ class Bridge(RuleBasedStateMachine):
         self.centre.outage = kind
 
     @rule(
-        methods=st.sets(st.sampled_from(["read", "part_done", "given_back", "failed", "duplicate"])),
+        methods=st.sets(st.sampled_from(["received", "read", "part_done", "given_back", "failed", "duplicate"])),
         times=st.integers(1, 6),
         answers_lost=st.integers(0, 1),
     )
@@ -537,6 +537,7 @@ class Bridge(RuleBasedStateMachine):
             conversations=Conversations(client=self._mortal(self.sqs, life), url="conversations"),
             failed=self._failed("intake", life),
             ledger=self._mortal(self.ledger, life),
+            notes=self._mortal(self.ledger, life),
         )
         for text in texts:
             try:
