@@ -484,7 +484,7 @@ def test_intake_notes_a_reply_as_soon_as_it_is_queued_and_takes_it_also_when_it_
     for key in ("one", "two"):
         desk.take(streamed(item("hi", Id=key, AbsoluteTime="2026-11-22T12:00:00.000Z"), MessageId=f"sns-{key}"))
     desk.take(streamed(ended(Id="three"), visibility=None))
-    assert len(desk.queue.texts) == 3 and counted() == {"NotesMissed": 1}
+    assert len(desk.queue.texts) == 3 and counted() == {"RepliesReceived": 3, "NotesMissed": 1}
     assert desk.ledger.texts.keys() == {"reply-two"}
     noted = desk.ledger.texts["reply-two"]
     assert (noted.known.outcome, noted.received_at) == ("pending", NOON.timestamp())
