@@ -143,6 +143,10 @@ class Operation(_Section):
 
     log_retention_days: Annotated[int, one_of(*RETENTION_DAYS)] = 30
     log_level: Annotated[str, one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")] = "INFO"
+    alarm_email: (
+        Annotated[str, matches(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address", "one address: ops@example.com")] | None
+    ) = None
+    expect_texts_every: Annotated[float, duration("10m", "7d")] | None = None
 
 
 class StartChat(_Section):

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from bridge.measures import BY_FUNCTION
 from infra import checks
 from infra.config import BridgeConfig
 from infra.key import BridgeKey
@@ -36,7 +38,7 @@ class BridgeFunction(Construct):
         environment: Mapping[str, str],
     ) -> None:
         super().__init__(scope, construct_id)
-        self.name = name
+        self.name, self._namespace = name, config.stack
         self.log_group = logs.LogGroup(
             self,
             "Logs",
@@ -67,7 +69,7 @@ class BridgeFunction(Construct):
             environment={
                 **environment,
                 "POWERTOOLS_SERVICE_NAME": name,
-                "POWERTOOLS_METRICS_NAMESPACE": config.stack,  # two bridges of an account do not add up
+                "POWERTOOLS_METRICS_NAMESPACE": self._namespace,  # two bridges of an account do not add up
                 "POWERTOOLS_LOG_LEVEL": config.operation.log_level,
             },
         )
@@ -87,6 +89,18 @@ class BridgeFunction(Construct):
     def sid(self) -> str:
         """Its name as statement ids spell it."""
         return self.name.title().replace("_", "")
+
+    def measured(self, name: str, *, statistic: str, period: Duration) -> cloudwatch.Metric:
+        """A metric that the function writes itself, by one of its names in bridge.measures."""
+        if name not in BY_FUNCTION[self.name]:
+            raise ValueError(f"{self.name} writes no metric {name}")
+        return cloudwatch.Metric(
+            namespace=self._namespace,
+            metric_name=name,
+            dimensions_map={"service": self.name},
+            statistic=statistic,
+            period=period,
+        )
 
     def may(self, *actions: str, on: str) -> None:
         """Let the function call these, on this resource only."""

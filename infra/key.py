@@ -28,7 +28,7 @@ class BridgeKey(Construct):
         self.key = kms.Key(
             self,
             "Key",
-            description="SMS to Connect: inbound topic, queues, ledger and logs",
+            description="SMS to Connect: topics, queues, ledger and logs",
             enable_key_rotation=True,
             policy=iam.PolicyDocument(),
             removal_policy=RemovalPolicy.RETAIN,
@@ -47,6 +47,15 @@ class BridgeKey(Construct):
         """Connect itself, for what it streams of chats in these instances."""
         connect = iam.ServicePrincipal("connect.amazonaws.com")
         self._admit("ConnectToStreaming", connect, MESSAGES, {"ArnEquals": {"aws:SourceArn": list(instances)}})
+
+    def admit_cloudwatch(self) -> None:
+        """CloudWatch, for what the alarms of this stack say on their topic."""
+        cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
+        conditions: Mapping[str, Mapping[str, str | list[str]]] = {
+            "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+            "ArnLike": {"aws:SourceArn": alarms_of_this_stack()},
+        }
+        self._admit("CloudWatchToAlarms", cloudwatch, MESSAGES, conditions)
 
     def admit_logs(self) -> None:
         """CloudWatch Logs, for the log groups that CloudFormation names after this stack."""
@@ -80,6 +89,12 @@ class BridgeKey(Construct):
                 sid=sid, principals=[principal], actions=[*actions], resources=["*"], conditions=conditions
             )
         )
+
+
+def alarms_of_this_stack() -> str:
+    """The ARNs of its alarms, which CloudFormation names after it. Not the alarms themselves: they refer to a topic
+    that refers to the key, and CloudFormation allows no circle."""
+    return f"arn:{Aws.PARTITION}:cloudwatch:{Aws.REGION}:{Aws.ACCOUNT_ID}:alarm:{Aws.STACK_NAME}-*"
 
 
 def _through(service: str) -> Mapping[str, Mapping[str, str]]:

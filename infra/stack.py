@@ -4,6 +4,7 @@ phone -> EUM -> topic -> intake -> conversations -> forward -> Amazon Connect
                   |        |            |              |
                   +--------+-> undelivered             +-> ledger
                            +------------+--------------+-> failed
+and beside it: the alarms.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from bridge.measures import REPLY, TEXT
 from bridge.streamed import FILTER_POLICY
+from infra.alarms import Alarms, AlarmTopic
 from infra.channel_role import TwoWayChannelRole
 from infra.config import BridgeConfig
 from infra.forward import Forward
-from infra.function import BridgeFunction
 from infra.intake import Intake
 from infra.key import BridgeKey
 from infra.queues import FailedQueue, OrderedQueue, UndeliveredQueue
 from infra.streaming import StreamingTopic
 from infra.table import Remembered
 from infra.topic import InboundTopic
+from infra.way import Way
 
 VISIBILITY = 6
 """Times the function's time-out: what Lambda asks of a queue, so that no batch is handed out twice."""
@@ -97,7 +100,7 @@ class BridgeStack(Stack):
             "connect:SendChatIntegrationEvent", reason="The action has no resource types and no condition keys in IAM."
         )
 
-        functions: list[BridgeFunction] = [intake, forward]
+        ways = [Way(kind=TEXT, intake=intake, queue=conversations.queue, forward=forward)]
         outputs = []
         if flows := config.contact_flows():  # numbers whose chats the bridge starts, and whose replies it texts
             chats = Remembered(self, "Chats", key=key, by="chat_key")
@@ -155,7 +158,7 @@ class BridgeStack(Stack):
             for number in filter(config.starts_chats, config.numbers):
                 reply.may("sms-voice:SendTextMessage", on=number.arn)
             key.admit_connect([*flows])
-            functions += [reply_intake, reply]
+            ways.append(Way(kind=REPLY, intake=reply_intake, queue=replies.queue, forward=reply))
             outputs = [
                 ("StreamingTopicArn", "Where Connect streams chats", streaming.topic.topic_arn),
                 ("RepliesQueueUrl", "Agents' replies on their way, in order", replies.queue.queue_url),
@@ -164,9 +167,21 @@ class BridgeStack(Stack):
                 ("ReplyFunctionName", "Texts replies to phones", reply.function.function_name),
             ]
 
+        alarm_topic = AlarmTopic(self, "AlarmTopic", key=key, email=config.operation.alarm_email)
+        Alarms(
+            self,
+            "Alarms",
+            topic=alarm_topic,
+            config=config,
+            ways=ways,
+            failed=failed.queue,
+            undelivered=undelivered.queue,
+        )
+
         key.admit_to_topic(channel.role, name="EndUserMessaging")
         key.admit_sns(to="Undelivered")
-        for function in functions:
+        key.admit_cloudwatch()
+        for function in (function for way in ways for function in (way.intake, way.forward)):
             key.admit_to_queues(function.role, name=function.sid)
             key.admit_to_ledger(function.role, name=function.sid)
         key.admit_logs()
@@ -181,6 +196,7 @@ class BridgeStack(Stack):
             ("IntakeFunctionName", "Puts texts on conversations", intake.function.function_name),
             ("ForwardFunctionName", "Delivers texts to Amazon Connect", forward.function.function_name),
             ("ConfigFingerprint", "Of the bridge.toml that was deployed", config.fingerprint()),
+            ("AlarmTopicArn", "Where alarms go: subscribe to it", alarm_topic.topic.topic_arn),
             *outputs,
         ):
             CfnOutput(self, name, description=description, value=value)

@@ -55,6 +55,11 @@ class Synthesised:
         )
         return found
 
+    def has_function(self, name: str, logical_id: str) -> bool:
+        """Whether the function of that logical id is this one."""
+        found = self.template["Resources"].get(logical_id, {})
+        return bool(found) and found["Properties"].get("Handler") == f"bridge.{name}.handler"
+
     def role(self, name: str) -> str:
         """Logical id of a function's role."""
         return refers_to(self.get(self.function(name))["Role"])

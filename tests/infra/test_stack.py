@@ -16,6 +16,7 @@ DAYS = 24 * 3600
 QUEUES = ("ConversationsQueue", "FailedQueue", "UndeliveredQueue")
 RETAINED = {
     "InboundTopic": "SNS::Topic",
+    "AlarmTopic": "SNS::Topic",
     "TwoWayChannelRole": "IAM::Role",
     "BridgeKey": "KMS::Key",
     "ConversationsQueue": "SQS::Queue",
@@ -195,7 +196,7 @@ def test_the_environment_holds_exactly_what_the_settings_require(
     required = {field.name.upper() for field in fields(settings) if field.default is MISSING}
     powertools = {
         "POWERTOOLS_SERVICE_NAME": name,
-        "POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect",
+        "POWERTOOLS_METRICS_NAMESPACE": config.stack,
         "POWERTOOLS_LOG_LEVEL": config.operation.log_level,
     }
     assert {key: value for key, value in environment.items() if key in powertools} == powertools
@@ -208,7 +209,7 @@ def test_the_environment_holds_exactly_what_the_settings_require(
     assert {key: refers_to(environment[key]) for key in required} == {key: meant[key] for key in required}
 
 
-def test_the_outputs_are_what_people_and_the_sandbox_look_for(stack: Synthesised) -> None:
+def test_the_outputs_are_what_people_and_the_sandbox_look_for(stack: Synthesised, config: BridgeConfig) -> None:
     outputs = stack.template["Outputs"]
     assert {name: refers_to(output["Value"]) for name, output in outputs.items()} == {
         "InboundTopicArn": "InboundTopic",
@@ -219,6 +220,8 @@ def test_the_outputs_are_what_people_and_the_sandbox_look_for(stack: Synthesised
         "LedgerTableName": "Ledger",
         "IntakeFunctionName": stack.function("intake"),
         "ForwardFunctionName": stack.function("forward"),
+        "AlarmTopicArn": "AlarmTopic",
+        "ConfigFingerprint": config.fingerprint(),
     }
     assert all(output["Description"] for output in outputs.values())
 
@@ -261,7 +264,7 @@ def test_everything_at_rest_is_encrypted_with_the_one_key(stack: Synthesised) ->
             found.append(refers_to(value))
         return found
 
-    assert keys("SNS::Topic", "KmsMasterKeyId") == ["BridgeKey"]
+    assert keys("SNS::Topic", "KmsMasterKeyId") == ["BridgeKey"] * 2
     assert keys("SQS::Queue", "KmsMasterKeyId") == ["BridgeKey"] * 3
     assert keys("DynamoDB::Table", "SSESpecification", "KMSMasterKeyId") == ["BridgeKey"]
     assert keys("Logs::LogGroup", "KmsKeyId") == ["BridgeKey"] * 2
@@ -303,8 +306,7 @@ def test_only_sns_for_our_topic_is_let_into_a_queue_and_only_into_undelivered(st
 
 
 def test_the_topic_policy_refuses_whoever_comes_without_tls_and_lets_nobody_in(stack: Synthesised) -> None:
-    policy = stack.one("SNS::TopicPolicy")
-    assert attached_to(policy) == ["InboundTopic"]
+    (policy,) = (one for one in stack.all("SNS::TopicPolicy").values() if attached_to(one) == ["InboundTopic"])
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement == {
         "Sid": "AllowPublishThroughSSLOnly",
@@ -390,6 +392,12 @@ SNS = {"StringEquals": {"kms:ViaService": "sns.${AWS::Region}.amazonaws.com"}}
 SQS = {"StringEquals": {"kms:ViaService": "sqs.${AWS::Region}.amazonaws.com"}}
 DYNAMODB = {"StringLike": {"kms:ViaService": "dynamodb.*.amazonaws.com"}}
 TOPICS = {"ArnLike": {"aws:SourceArn": "arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:*"}}
+ALARMS = {
+    "StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"},
+    "ArnLike": {
+        "aws:SourceArn": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:${AWS::StackName}-*"
+    },
+}
 LOG_GROUPS = {
     "ArnLike": {
         "kms:EncryptionContext:aws:logs:arn": (
@@ -405,6 +413,7 @@ WRITERS = [
     ("ForwardToQueues", "forward", MESSAGES, SQS),  # failed; and reading conversations
     ("ForwardToLedger", "forward", STORE, DYNAMODB),
     ("LogsToLogGroups", "logs.${AWS::Region}.amazonaws.com", STORE, LOG_GROUPS),
+    ("CloudWatchToAlarms", "cloudwatch.amazonaws.com", MESSAGES, ALARMS),
 ]
 
 

@@ -27,6 +27,12 @@ def _stack(name: str, edit: Edit, *tests: str) -> Mechanism:
     )
 
 
+def _alarm(name: str, edit: Edit, test: str) -> Mechanism:
+    return Mechanism(
+        name=f"alarms/{name}", edits=(edit,), tests=(f"tests/infra/test_alarms.py::{test}",), control=_STACK_STANDS
+    )
+
+
 def _refused(name: str, says: str, edit: Edit) -> Mechanism:
     """Taken out, synth itself refuses: there is no stack for a control to look at, so the words must be right."""
     test = "tests/infra/test_defaults.py::test_synth_lets_the_default_configuration_through"
@@ -484,6 +490,7 @@ _STACK = (
         "ForwardToLedger-forward-actions5-condition5",
     ),
     _key("logs", "key.admit_logs()", "LogsToLogGroups-logs.${AWS::Region}.amazonaws.com-actions6-condition6"),
+    _key("cloudwatch", "key.admit_cloudwatch()", "CloudWatchToAlarms-cloudwatch.amazonaws.com-actions7-condition7"),
     _stack(
         "key-policy/any-service",
         Edit(
@@ -568,6 +575,72 @@ _STACK = (
     ),
 )
 
+_TOLD = (
+    _lambda(
+        "metrics/another-name",
+        "test_measures.py::test_each_function_writes_exactly_the_metrics_that_are_listed_for_it[forward]",
+        Edit(_DELIVERY, '"Blocked": count(', '"TextsBlocked": count('),
+    ),
+    _lambda(
+        "metrics/no-age-of-what-waits",
+        "test_measures.py::"
+        "test_how_long_a_text_has_waited_is_measured_each_time_it_is_given_back_and_not_of_its_followers",
+        Edit(
+            "lambda/bridge/reporting.py",
+            "metrics.add_metric(WAITING, MetricUnit.Seconds, report.waited)",
+            "continue",
+        ),
+    ),
+    _lambda(
+        "logs/without-the-text-key",
+        "test_measures.py::test_every_log_line_says_which_text_it_is_about[intake]",
+        Edit("lambda/bridge/reporting.py", 'return {"correlation_id": text_key}', "return {}"),
+    ),
+    _alarm(
+        "only-sqs-own-age",
+        Edit("infra/alarms.py", "            self._waiting(way)\n", ""),
+        "test_the_alarms_of_a_bridge_without_replies_are_these",
+    ),
+    _alarm(
+        "asleep-is-well",
+        Edit(
+            "infra/alarms.py",
+            "at_least=1,\n            missing=cloudwatch.TreatMissingData.IGNORE",
+            "at_least=1,\n            missing=cloudwatch.TreatMissingData.NOT_BREACHING",
+        ),
+        "test_the_alarms_of_a_bridge_without_replies_are_these",
+    ),
+    _alarm(
+        "no-data-is-well",
+        Edit("infra/alarms.py", "TreatMissingData.BREACHING", "TreatMissingData.NOT_BREACHING"),
+        "test_with_replies_and_an_expectation_of_texts_the_alarms_are_these",
+    ),
+    _alarm(
+        "another-namespace",
+        Edit(
+            "infra/function.py",
+            '"POWERTOOLS_METRICS_NAMESPACE": self._namespace',
+            '"POWERTOOLS_METRICS_NAMESPACE": "A"',
+        ),
+        "test_the_alarms_of_a_bridge_without_replies_are_these",
+    ),
+    _alarm(
+        "nobody-is-told",
+        Edit("infra/alarms.py", "        alarm.add_alarm_action(self._action)\n", ""),
+        "test_every_alarm_tells_the_topic_when_it_begins_and_when_it_is_over",
+    ),
+    _alarm(
+        "cloudwatch-shut-out",
+        Edit("infra/alarms.py", 'actions=["sns:Publish"]', 'actions=["sns:Subscribe"]'),
+        "test_cloudwatch_for_the_alarms_of_this_stack_and_nobody_else_is_let_into_the_topic",
+    ),
+    _alarm(
+        "any-alarm-of-the-account",
+        Edit("infra/key.py", "alarm:{Aws.STACK_NAME}-*", "alarm:*"),
+        "test_cloudwatch_for_the_alarms_of_this_stack_and_nobody_else_is_let_into_the_topic",
+    ),
+)
+
 MECHANISMS: tuple[Mechanism, ...] = (
     *_GROUPS,
     *_LEDGER_AND_ONCE,
@@ -577,6 +650,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     *_PRIVATE,
     *_EXPLAINED,
     *_STACK,
+    *_TOLD,
 )
 
 QUICK = (

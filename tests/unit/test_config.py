@@ -30,7 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "limits": Limits,
     "operation": Operation,
 }
-NEEDED = {"instance_arn", "contact_flow_id"}  # for start-chat only, and then without a default
+NO_DEFAULT = {"instance_arn", "contact_flow_id", "alarm_email", "expect_texts_every"}
 
 
 def mistakes(path: Path, text: str | bytes) -> list[Mistake]:
@@ -51,7 +51,7 @@ def test_the_sample_shows_every_optional_setting_with_its_default() -> None:
     shown = tomllib.loads(re.sub(r"(?m)^# (?=[a-z_]+ = )", "", text))
     for section, model in SECTIONS.items():
         assert set(shown[section]) == set(model.model_fields)
-        assert model.model_validate({k: v for k, v in shown[section].items() if k not in NEEDED}) == model()
+        assert model.model_validate({k: v for k, v in shown[section].items() if k not in NO_DEFAULT}) == model()
     assert set(shown) == set(BridgeConfig.model_fields)
     assert set(shown["numbers"][0]) == set(Number.model_fields)
 
@@ -186,6 +186,15 @@ BAD: dict[str, tuple[str, int | None, str, str]] = {
     ),
     "retention": (f"[operation]\nlog_retention_days = 31\n{GOOD}", 2, "operation.log_retention_days", "30,"),
     "level": (f'[operation]\nlog_level = "info"\n{GOOD}', 2, "operation.log_level", '"INFO"'),
+    "e-mail": (f'[operation]\nalarm_email = "the team"\n{GOOD}', 2, "operation.alarm_email", "ops@example.com"),
+    "two e-mails": (
+        f'[operation]\nalarm_email = "a@example.com b@example.com"\n{GOOD}',
+        *(2, "operation.alarm_email", "one address"),
+    ),
+    "silence": (
+        f'[operation]\nexpect_texts_every = "1m"\n{GOOD}',
+        *(2, "operation.expect_texts_every", 'from "10m" to "7d"'),
+    ),
     "number": (GOOD.replace("+1", "1"), 2, "numbers[1].number", "+12125550101"),
     "number as number": (GOOD.replace('"+12125550101"', "12125550101"), 2, "numbers[1].number", "quotes"),
     "other digits": (GOOD.replace("0101", "٠١٠١"), 2, "numbers[1].number", "E.164"),

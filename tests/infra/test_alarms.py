@@ -1,0 +1,227 @@
+"""The alarms: when each goes off, whom it tells what, and that it looks at something that is really written."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.backoff import JITTER
+from bridge.measures import BY_FUNCTION
+from infra.alarms import old, silence, two_tries
+from infra.config import load
+from tests.infra.conftest import BRIDGE_TOML, ROOT, Synthesised, build_app, refers_to, text
+
+HOUR, DAY = 3600, 86_400
+PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+CONFIG = f"""
+stack = "Other"
+[start_chat]
+instance_arn = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
+contact_flow_id = "abcdef01-1234-1234-1234-123456789012"
+[limits]
+give_up_after = "20m"
+retry_longest = "10m"
+[operation]
+alarm_email = "ops@example.com"
+expect_texts_every = "4h"
+{BRIDGE_TOML}delivery = "start-chat"
+"""
+
+# name: metric, statistic, seconds of a period, periods, breaching ones, threshold, what missing data is
+TEXTS: dict[str, tuple[str, str, int, int, int, float, str]] = {
+    "AlarmFailed": ("FailedQueue ApproximateNumberOfMessagesVisible", "Maximum", 60, 1, 1, 1, "ignore"),
+    "AlarmUndelivered": ("UndeliveredQueue ApproximateNumberOfMessagesVisible", "Maximum", 60, 1, 1, 1, "ignore"),
+    "AlarmTextsBlocked": ("forward Blocked", "Sum", 300, 1, 1, 1, "notBreaching"),
+    "AlarmTextsWaiting": ("forward SecondsWaiting", "Maximum", 600, 1, 1, 900, "notBreaching"),
+    "AlarmTextsNotTaken": ("ConversationsQueue ApproximateAgeOfOldestMessage", "Maximum", 60, 1, 1, 900, "ignore"),
+    "AlarmSlow": ("forward EndToEndMilliseconds", "p99", 300, 3, 3, 60_000, "notBreaching"),
+    "AlarmIntakeErrors": ("intake Errors", "Sum", 300, 3, 2, 1, "notBreaching"),
+    "AlarmIntakeThrottles": ("intake Throttles", "Sum", 300, 3, 2, 1, "notBreaching"),
+    "AlarmForwardErrors": ("forward Errors", "Sum", 300, 3, 2, 1, "notBreaching"),
+    "AlarmForwardThrottles": ("forward Throttles", "Sum", 300, 3, 2, 1, "notBreaching"),
+}
+REPLIES = TEXTS | {
+    "AlarmTextsWaiting": ("forward SecondsWaiting", "Maximum", 1200, 1, 1, 300, "notBreaching"),
+    "AlarmTextsNotTaken": ("ConversationsQueue ApproximateAgeOfOldestMessage", "Maximum", 60, 1, 1, 300, "ignore"),
+    "AlarmRepliesBlocked": ("reply Blocked", "Sum", 300, 1, 1, 1, "notBreaching"),
+    "AlarmRepliesWaiting": ("reply SecondsWaiting", "Maximum", 1200, 1, 1, 300, "notBreaching"),
+    "AlarmRepliesNotTaken": ("RepliesQueue ApproximateAgeOfOldestMessage", "Maximum", 60, 1, 1, 300, "ignore"),
+    "AlarmReplyIntakeErrors": ("reply_intake Errors", "Sum", 300, 3, 2, 1, "notBreaching"),
+    "AlarmReplyIntakeThrottles": ("reply_intake Throttles", "Sum", 300, 3, 2, 1, "notBreaching"),
+    "AlarmReplyErrors": ("reply Errors", "Sum", 300, 3, 2, 1, "notBreaching"),
+    "AlarmReplyThrottles": ("reply Throttles", "Sum", 300, 3, 2, 1, "notBreaching"),
+    "AlarmSilence": ("intake TextsReceived", "Sum", 600, 24, 24, 1, "breaching"),
+}
+AWS_METRICS = {
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},
+    "AWS/Lambda": {"Errors", "Throttles"},
+}
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """Replies, e-mail and silence too, in a stack of another name and with other times."""
+    folder = tmp_path_factory.mktemp("alarms")
+    (folder / "bridge.toml").write_text(CONFIG)
+    build_app(load(folder / "bridge.toml"), folder / "out").synth()
+    return Synthesised(json.loads((folder / "out" / "Bridge.template.json").read_text()))
+
+
+def watched(stack: Synthesised, alarm: Any) -> str:
+    """Function or queue, and metric, where that is one that is written."""
+    (dimension,) = alarm["Dimensions"]
+    namespace, name, value = alarm["Namespace"], alarm["MetricName"], dimension["Value"]
+    match namespace, dimension["Name"]:
+        case "AWS/SQS", "QueueName":
+            assert name in AWS_METRICS[namespace] and value["Fn::GetAtt"][1] == "QueueName"
+            return f"{refers_to(value)} {name}"
+        case "AWS/Lambda", "FunctionName":
+            assert name in AWS_METRICS[namespace]
+            (function,) = (one for one in BY_FUNCTION if stack.has_function(one, refers_to(value)))
+            return f"{function} {name}"
+        case _, "service":
+            environment = stack.get(stack.function(value))["Environment"]["Variables"]
+            assert (environment["POWERTOOLS_METRICS_NAMESPACE"], environment["POWERTOOLS_SERVICE_NAME"]) == (
+                namespace,
+                value,
+            )
+            assert name in BY_FUNCTION[value], f"{value} never writes {name}"
+            return f"{value} {name}"
+    raise AssertionError(f"nobody writes {namespace} {name} with {dimension}")
+
+
+def rules(stack: Synthesised) -> dict[str, tuple[str, str, int, int, int, float, str]]:
+    return {
+        name: (
+            watched(stack, alarm),
+            alarm.get("Statistic") or alarm["ExtendedStatistic"],
+            *(alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]),
+            alarm["Threshold"],
+            alarm["TreatMissingData"],
+        )
+        for name, alarm in stack.all("CloudWatch::Alarm").items()
+    }
+
+
+def test_the_alarms_of_a_bridge_without_replies_are_these(stack: Synthesised) -> None:
+    assert rules(stack) == TEXTS
+
+
+def test_with_replies_and_an_expectation_of_texts_the_alarms_are_these(everything: Synthesised) -> None:
+    assert rules(everything) == REPLIES
+
+
+def test_only_silence_is_too_little_of_something(everything: Synthesised) -> None:
+    operators = {name: alarm["ComparisonOperator"] for name, alarm in everything.all("CloudWatch::Alarm").items()}
+    assert operators.pop("AlarmSilence") == "LessThanThreshold"
+    assert set(operators.values()) == {"GreaterThanOrEqualToThreshold"}
+
+
+def test_a_bridge_with_few_texts_notices_that_they_are_slow(stack: Synthesised) -> None:
+    assert stack.get("AlarmSlow")["EvaluateLowSampleCountPercentile"] == "evaluate"
+
+
+def test_every_alarm_tells_the_topic_when_it_begins_and_when_it_is_over(everything: Synthesised) -> None:
+    for alarm in everything.all("CloudWatch::Alarm").values():
+        assert [refers_to(action) for action in alarm["AlarmActions"]] == ["AlarmTopic"]
+        assert [refers_to(action) for action in alarm["OKActions"]] == ["AlarmTopic"]
+        assert alarm.get("ActionsEnabled") is not False
+
+
+def test_every_alarm_says_in_a_few_sentences_what_to_do_with_a_command_that_can_be_copied(
+    everything: Synthesised,
+) -> None:
+    for name, alarm in everything.all("CloudWatch::Alarm").items():
+        says = alarm["AlarmDescription"]
+        assert 1 <= len(re.findall(r"\.(?: |$)", says)) <= 2, name
+        assert len(says) <= 400 and says.endswith("."), name
+        commands = re.findall(r"`(.*?)`", says)
+        assert commands and all(re.fullmatch(r"bridge [a-zA-Z ]+ --stack Other", one) for one in commands), name
+
+
+def test_the_page_for_the_engineer_on_call_has_a_heading_for_each_alarm(everything: Synthesised) -> None:
+    headings = re.findall(r"(?m)^### (Alarm\w+(?:, Alarm\w+)*)$", PAGE)
+    assert sorted(name for heading in headings for name in heading.split(", ")) == sorted(REPLIES)
+
+
+# --- the topic --------------------------------------------------------------------------------------------
+
+
+def test_cloudwatch_for_the_alarms_of_this_stack_and_nobody_else_is_let_into_the_topic(stack: Synthesised) -> None:
+    (policy,) = (
+        p for p in stack.all("SNS::TopicPolicy").values() if [refers_to(t) for t in p["Topics"]] == ["AlarmTopic"]
+    )
+    by_effect = {statement["Effect"]: statement for statement in policy["PolicyDocument"]["Statement"]}
+    assert len(policy["PolicyDocument"]["Statement"]) == len(by_effect) == 2
+    allowed = by_effect["Allow"]
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert (allowed["Action"], refers_to(allowed["Resource"])) == ("sns:Publish", "AlarmTopic")
+    assert {operator: {k: text(v) for k, v in of.items()} for operator, of in allowed["Condition"].items()} == {
+        "StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"},
+        "ArnLike": {
+            "aws:SourceArn": (
+                "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:${AWS::StackName}-*"
+            )
+        },
+    }
+    denied = by_effect["Deny"]
+    assert (denied["Principal"], denied["Action"]) == ("*", "sns:Publish")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_names_of_the_alarms_are_cloudformations_so_that_they_begin_with_the_stacks(stack: Synthesised) -> None:
+    assert all("AlarmName" not in alarm for alarm in stack.all("CloudWatch::Alarm").values())
+
+
+def test_an_e_mail_address_is_subscribed_where_there_is_one_and_goes_when_it_is_taken_out(
+    stack: Synthesised, everything: Synthesised
+) -> None:
+    def e_mails(of: Synthesised) -> list[Any]:
+        resources = of.template["Resources"].values()
+        return [
+            resource
+            for resource in resources
+            if resource["Type"] == "AWS::SNS::Subscription" and resource["Properties"]["Protocol"] == "email"
+        ]
+
+    assert e_mails(stack) == []
+    (subscription,) = e_mails(everything)
+    assert refers_to(subscription["Properties"]["TopicArn"]) == "AlarmTopic"
+    assert subscription["Properties"]["Endpoint"] == "ops@example.com"
+    assert "Retain" not in subscription.values()
+
+
+# --- times ------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(1, 12 * HOUR))
+def test_a_text_that_waits_at_any_pace_is_tried_in_each_period(pace: float) -> None:
+    seconds = two_tries(pace).to_seconds()
+    assert seconds >= pace * (1 + JITTER)
+    assert seconds % 60 == 0 and 300 <= seconds <= DAY
+
+
+@given(st.floats(600, 7 * DAY))
+def test_any_expectation_fits_into_what_cloudwatch_looks_back_at(within: float) -> None:
+    period, periods = silence(within)
+    seconds = period.to_seconds()
+    assert seconds % 60 == 0 and periods <= 24
+    assert within <= seconds * periods <= max(within * 1.1, within + 60)
+    assert seconds * periods <= (7 * DAY if seconds >= HOUR else DAY)
+
+
+@given(st.floats(1, DAY))
+def test_three_quarters_of_the_time_are_left_when_a_text_that_waits_is_noticed(give_up_after: float) -> None:
+    assert old(give_up_after) <= max(math.ceil(give_up_after / 4), 1) and old(give_up_after) <= 15 * 60
+
+
+def test_the_page_names_no_file_that_is_not_there() -> None:
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", PAGE):
+        assert (Path(ROOT / "docs") / link).exists(), link
