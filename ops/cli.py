@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import Abort, TyperException
 
-from ops import demo, failed, replay, sandbox
+from ops import demo, failed, numbers, replay, sandbox
 from ops.doctor.command import command as doctor
 from ops.samples import SampleError
 from ops.target import TargetError
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(failed.app, name="failed")
+app.add_typer(numbers.app, name="numbers")
 app.command("doctor")(doctor)
 app.command("replay")(replay.command)
 app.command("demo")(demo.command)

@@ -49,6 +49,10 @@ ConfigOption = Annotated[
 ]
 
 
+_NO_SUCH_STACK = "ValidationError"
+"""What DescribeStacks answers for a stack that it does not know."""
+
+
 class TargetError(Exception):
     """There is nothing to act on; the message is one line for people."""
 
@@ -124,6 +128,17 @@ class Target:
             raise TargetError(f"{self.where} is not a bridge, or is not deployed to the end")
         return replace(self, outputs=outputs)
 
+    def looked_at_if_there(self) -> Target:
+        """This one with its outputs, or without any where the stack is not deployed. Raises TargetError."""
+        if self.outputs:
+            return self
+        try:
+            return self.looked_at()
+        except TargetError as exc:
+            if isinstance(exc.__cause__, ClientError) and exc.__cause__.response["Error"]["Code"] == _NO_SUCH_STACK:
+                return self
+            raise
+
     @property
     def config(self) -> Path:
         """The bridge.toml that it should have been deployed from."""
@@ -147,7 +162,7 @@ def said_of(exc: ClientError | BotoCoreError, *, stack: str, region: str | None)
     if isinstance(exc, BotoCoreError):
         return f"AWS cannot be reached: {exc}"
     code = exc.response["Error"]["Code"]
-    if code == "ValidationError":  # what DescribeStacks answers for a stack that it does not know
+    if code == _NO_SUCH_STACK:
         return f"there is no stack {stack} in {region}; its name is `stack` in bridge.toml"
     return f"AWS does not describe stack {stack}: {code}"
 

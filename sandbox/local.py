@@ -214,11 +214,22 @@ class Sandbox:
         on_step("check the queue's event source mapping")
         self._mapping_enabled()
         shutil.copyfile(config, self.folder / "bridge.toml")
-        with self.double() as double:
-            numbers = tomllib.loads(config.read_text(encoding="utf-8"))["numbers"]  # synth found them well-formed
-            double.know([{"number": number["number"], "arn": number["arn"]} for number in numbers])
+        self._tell_double(tomllib.loads(config.read_text(encoding="utf-8")))  # synth found it well-formed
         self.config = str(config)
         self._save()
+
+    def _tell_double(self, config: dict[str, Any]) -> None:
+        """Of our numbers: a new one has its two-way channel at the topic, as `bridge numbers connect` leaves it."""
+        channel = {
+            "two_way": True,
+            "channel": self.outputs["InboundTopicArn"],
+            "role": self.outputs["TwoWayChannelRoleArn"],
+            "tags": {"sms-to-connect:two-way-before": "off"},
+        }
+        with self.double() as double:
+            known = {number["arn"] for number in double.numbers()}
+            ours = ({"number": number["number"], "arn": number["arn"]} for number in config["numbers"])
+            double.know([number if number["arn"] in known else number | channel for number in ours])
 
     def _mapping_enabled(self) -> None:
         function = self.outputs.get("ForwardFunctionName")

@@ -6,13 +6,13 @@ from collections import Counter
 
 import typer
 
-from ops.doctor import policies, stack
+from ops.doctor import numbers, policies, stack
 from ops.doctor.findings import Check, State, examine
 from ops.doctor.preflight import Preflight
 from ops.output import JsonOption, Output
 from ops.target import ConfigOption, ProfileOption, RegionOption, SandboxOption, StackOption, Target
 
-CHECKS: tuple[Check, ...] = (*stack.CHECKS, *policies.CHECKS)
+CHECKS: tuple[Check, ...] = (*stack.CHECKS, *numbers.CHECKS, *policies.CHECKS)
 STYLES = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red", State.CANNOT_TELL: "cyan"}
 
 

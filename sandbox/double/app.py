@@ -16,12 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from sandbox.double import connect, participants, sms
+from sandbox.double import connect, numbers, participants, sms
 from sandbox.double.agent import Action, act
 from sandbox.double.connect import ContactCentre
 from sandbox.double.faults import Fault, Kind
 from sandbox.double.model import Answer, RefusedError, rest_json, target_json
-from sandbox.double.sms import Number
+from sandbox.double.numbers import Number, Pool
 
 Cut = Callable[[Scope], None]
 """Resets the TCP connection that a request came in on."""
@@ -66,7 +66,7 @@ def _call(request: Request, path: str, body: bytes) -> _Call:
             name=target,
             operation=operation,
             signed=signed,
-            handlers=sms.HANDLERS,
+            handlers=sms.HANDLERS | numbers.HANDLERS,
             read=lambda: rpc.read(operation, body=body) if operation else {},
             write=lambda values: rpc.write(operation, values) if operation else Answer(500, b""),
             refuse=lambda refused: rpc.refuse(operation, refused),
@@ -224,12 +224,17 @@ def _controls(centre: ContactCentre) -> list[Route]:
         wanted = _Again.model_validate_json(await request.body())
         return _json(centre.notifications.again(wanted.n, copies=wanted.copies, delay=wanted.delay))
 
-    async def numbers(_: Request) -> Response:
+    async def ours(_: Request) -> Response:
         return _json({"numbers": [number.model_dump() for number in centre.numbers.values()]})
 
     async def know(request: Request) -> Response:
         centre.know(TypeAdapter(list[Number]).validate_json(await request.body()))
-        return await numbers(request)
+        return await ours(request)
+
+    async def pools(request: Request) -> Response:
+        found = TypeAdapter(list[Pool]).validate_json(await request.body())
+        centre.pools = {pool.id: pool for pool in found}
+        return _json({"pools": [pool.model_dump() for pool in found]})
 
     async def reset(_: Request) -> Response:
         centre.reset()
@@ -258,8 +263,9 @@ def _controls(centre: ContactCentre) -> list[Route]:
         Route("/_double/phone", guarded(phone)),
         Route("/_double/notifications", guarded(notifications)),
         Route("/_double/notifications", guarded(again), methods=["POST"]),
-        Route("/_double/numbers", guarded(numbers)),
+        Route("/_double/numbers", guarded(ours)),
         Route("/_double/numbers", guarded(know), methods=["POST"]),
+        Route("/_double/pools", guarded(pools), methods=["POST"]),
         Route("/_double/reset", guarded(reset), methods=["POST"]),
     ]
 

@@ -51,8 +51,15 @@ class Double:
         return self._call("GET", "/numbers")["numbers"]  # type: ignore[no-any-return]
 
     def know(self, numbers: list[dict[str, Any]]) -> None:
-        """Tells the double of our numbers: number (E.164) and arn; also status, pool."""
+        """Tells the double of all our numbers: number and arn; also status, pool, two_way, channel, role, ...
+
+        What is not said of one that it knows stays as it is.
+        """
         self._call("POST", "/numbers", json=numbers)
+
+    def pools(self, pools: list[dict[str, Any]]) -> None:
+        """Tells the double of all our pools: id; also two_way, channel, role."""
+        self._call("POST", "/pools", json=pools)
 
     # What happens on the contact centre's side. `chat` is a contact id, an unambiguous beginning of one, or the
     # customer's number. All take copies=n and delay=seconds for the notifications, and answer with the ids after it.

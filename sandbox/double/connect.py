@@ -29,7 +29,7 @@ from sandbox.double.chats import (
 )
 from sandbox.double.faults import Faults
 from sandbox.double.model import RefusedError
-from sandbox.double.sms import E164, PHONE_NUMBER_ARN, Number
+from sandbox.double.numbers import E164, PHONE_NUMBER_ARN, Number, Pool
 from sandbox.double.streaming import Notifications, Publish, unpublished
 
 SMS = "connect:sms"
@@ -51,6 +51,12 @@ RATES: dict[str, tuple[float, float]] = {
     "SendTextMessage": (1, 1),
     "DescribePhoneNumbers": (1, 1),
     "UpdatePhoneNumber": (1, 1),
+    "DescribePools": (1, 1),
+    "ListTagsForResource": (1, 1),
+    "TagResource": (1, 1),
+    "UntagResource": (1, 1),
+    "DescribeSpendLimits": (1, 1),
+    "DescribeAccountAttributes": (1, 1),
 }
 """Calls per second and burst by operation; that of SendChatIntegrationEvent is `rate` and `burst` of the settings."""
 
@@ -92,6 +98,9 @@ class Settings(BaseModel):
     """Beginnings of numbers, such as +44, that a protect configuration blocks."""
     spending_limit: int | None = Field(default=None, ge=0)
     """SMS (parts of texts) that may still be sent since the last reset."""
+    spend_limit: int = Field(default=100, ge=0)
+    """Dollars a month for texts, as DescribeSpendLimits says."""
+    account_tier: Literal["SANDBOX", "PRODUCTION"] = "PRODUCTION"
 
     notify_twice: float = Field(default=0, ge=0, le=1)
     notify_late: float = Field(default=0, ge=0, le=1)
@@ -149,11 +158,12 @@ class ContactCentre:
         self._clock, self._monotonic = clock, monotonic
         self.faults = Faults()
         self.numbers: dict[str, Number] = {}
+        self.pools: dict[str, Pool] = {}
         self.notifications = Notifications(publish, account=ACCOUNT, instance=INSTANCE)
         self.reset()
 
     def reset(self) -> None:
-        """As new: no journal, no chats, no faults, the settings of the start. Our numbers stay."""
+        """As new: no journal, no chats, no faults, the settings of the start. Our numbers and pools stay."""
         self.faults.clear()
         self.chats: list[Chat] = []
         self._active: dict[str, Chat] = {}
@@ -190,9 +200,14 @@ class ContactCentre:
         )
 
     def know(self, numbers: list[Number]) -> None:
-        """Our numbers from now on; one that was known keeps its two-way settings."""
+        """Our numbers from now on; one that was known keeps what is not said of it now."""
         for number in numbers:
-            number.created_at = self.now()
+            known = self.numbers.get(number.arn)
+            if known is None:
+                number.created_at = self.now()
+                continue
+            for name in number.model_fields_set:
+                setattr(known, name, getattr(number, name))
         self.numbers = {number.arn: self.numbers.get(number.arn, number) for number in numbers}
 
     def admit(self, operation: str) -> None:

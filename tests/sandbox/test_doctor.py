@@ -16,7 +16,7 @@ import pytest
 
 from ops.cli import run
 from sandbox.local import Sandbox
-from tests.sandbox.texts import Phones, until
+from tests.sandbox.texts import OURS, Phones, until
 
 Row = dict[str, str]
 
@@ -292,6 +292,52 @@ def anybodys(policy: Any) -> None:
     del policy["Statement"][0]["Condition"]
 
 
+def number_is(**changes: Any) -> Any:
+    """The first of our numbers, changed."""
+
+    @contextmanager
+    def trouble(world: World) -> Iterator[None]:
+        double = world.phones.double
+        before = double.numbers()
+        double.know([number | (changes if number["number"] == OURS else {}) for number in before])
+        try:
+            yield
+        finally:
+            double.know(before)
+
+    return trouble
+
+
+def refused(operation: str) -> Any:
+    """To whoever asks."""
+
+    @contextmanager
+    def trouble(world: World) -> Iterator[None]:
+        with world.phones.fault("refuse", operation=operation):
+            yield
+
+    return trouble
+
+
+@contextmanager
+def number_gone(world: World) -> Iterator[None]:
+    double = world.phones.double
+    before = double.numbers()
+    double.know([number for number in before if number["number"] != OURS])
+    try:
+        yield
+    finally:
+        double.know(before)
+
+
+@contextmanager
+def number_in_a_pool(world: World) -> Iterator[None]:
+    world.phones.double.pools([{"id": "pool-1"}])
+    with number_is(pool="pool-1")(world):
+        yield
+    world.phones.double.pools([])
+
+
 @dataclass(frozen=True)
 class Trouble:
     """What is done, and what doctor then says: of which checks, with which words and which remedy."""
@@ -302,7 +348,50 @@ class Trouble:
 
 
 RESTORE = "bridge sandbox down"
+CONNECT = f"bridge numbers connect {OURS} --sandbox"
+NUMBER = ("number", "fail")
 TROUBLES = {
+    "a number that is not there": Trouble(
+        number_gone, {NUMBER: "the account has no such number in this Region"}, "bridge numbers --sandbox"
+    ),
+    "an ARN of another number": Trouble(
+        number_is(number="+12125550109"), {NUMBER: "its ARN in bridge.toml is that of +12125550109"}, "bridge numbers"
+    ),
+    "a number that is not active": Trouble(
+        number_is(status="PENDING"), {NUMBER: "is PENDING, not ACTIVE"}, "wait for its registration"
+    ),
+    "a number without SMS": Trouble(number_is(capabilities=["VOICE"]), {NUMBER: "has no SMS"}, "another number"),
+    "two-way SMS that is off": Trouble(
+        number_is(two_way=False), {NUMBER: "two-way SMS is off: its texts go nowhere"}, CONNECT
+    ),
+    "a number at another topic": Trouble(
+        number_is(channel="arn:aws:sns:us-east-1:111122223333:another"),
+        {NUMBER: "its texts go to arn:aws:sns:us-east-1:111122223333:another"},
+        CONNECT,
+    ),
+    "a number whose texts go straight to Connect": Trouble(
+        number_is(channel="connect.us-east-1.amazonaws.com"),
+        {NUMBER: "its texts go straight to Amazon Connect, past the bridge"},
+        CONNECT,
+    ),
+    "a number in another role": Trouble(
+        number_is(role="arn:aws:iam::111122223333:role/another"),
+        {NUMBER: "it publishes in another role, arn:aws:iam::111122223333:role/another"},
+        CONNECT,
+    ),
+    "a number in no role": Trouble(
+        number_is(role=None), {NUMBER: "it publishes in no role, which the topic does not admit"}, CONNECT
+    ),
+    "a number in a pool that goes elsewhere": Trouble(
+        number_in_a_pool,
+        {NUMBER: "it is in pool pool-1, whose two-way SMS is off"},
+        "aws pinpoint-sms-voice-v2 update-pool --pool-id pool-1 --two-way-enabled",
+    ),
+    "End User Messaging that may not be asked": Trouble(
+        refused("DescribePhoneNumbers"),
+        {("number", "cannot tell"): "you may not ask for it"},
+        "needs the permission sms-voice:DescribePhoneNumbers",
+    ),
     "an event source that is disabled": Trouble(
         event_source_disabled,
         {("event sources", "fail"): "is disabled: nothing reads this queue"},

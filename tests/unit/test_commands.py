@@ -26,7 +26,8 @@ def named() -> set[str]:
 def test_the_readme_names_every_command() -> None:
     assert named() == {
         "sandbox up", "sandbox down", "sandbox status", "sandbox text", "sandbox reply", "sandbox transfer",
-        "sandbox end", "sandbox chats", "replay", "doctor", "failed redrive", "demo",
+        "sandbox end", "sandbox chats", "replay", "doctor", "numbers", "numbers connect", "numbers disconnect",
+        "failed redrive", "demo",
     }  # fmt: skip
 
 

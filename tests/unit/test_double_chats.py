@@ -885,18 +885,71 @@ def test_numbers_are_described_a_page_at_a_time(world: Chats) -> None:
         ({"TwoWayEnabled": True, "TwoWayChannelArn": f"{TOPIC}.fifo"}, "ValidationException INVALID_ARN"),
         ({"PhoneNumberId": "phone-unknown"}, "ResourceNotFoundException"),
         ({"PhoneNumberId": f"{ARN}3", "TwoWayEnabled": False}, "ConflictException PHONE_NUMBER_ASSOCIATED_TO_POOL"),
+        ({"PhoneNumberId": f"{ARN}4", "TwoWayEnabled": False}, "ConflictException RESOURCE_NOT_ACTIVE"),
+        (
+            {"PhoneNumberId": f"{ARN}5", "TwoWayEnabled": True, "TwoWayChannelArn": TOPIC},
+            "ValidationException TWO_WAY_NOT_SUPPORTED_IN_COUNTRY",
+        ),
     ],
     ids=str,
 )
 def test_a_number_that_cannot_be_updated_so_is_refused(world: Chats, request_: dict[str, Any], refused: str) -> None:
     pooled = {"number": "+12125550103", "arn": f"{ARN}3", "pool": "pool-1"}
-    world.control("POST", "numbers", json=[{"number": OURS, "arn": ARN}, pooled])
+    pending = {"number": "+12125550104", "arn": f"{ARN}4", "status": "PENDING"}
+    one_way = {"number": "+12125550105", "arn": f"{ARN}5", "two_way_possible": False}
+    world.control("POST", "numbers", json=[{"number": OURS, "arn": ARN}, pooled, pending, one_way])
     assert refusal(world.sms.update_phone_number, **{"PhoneNumberId": ARN, **request_}) == refused
 
 
+def test_what_is_not_said_of_a_known_number_stays(world: Chats) -> None:
+    world.sms.update_phone_number(PhoneNumberId=ARN, TwoWayEnabled=True, TwoWayChannelArn=TOPIC)
+    world.control("POST", "numbers", json=[{"number": OURS, "arn": ARN, "status": "PENDING"}])
+    (found,) = world.sms.describe_phone_numbers(PhoneNumberIds=[ARN])["PhoneNumbers"]
+    assert (found["Status"], found["TwoWayChannelArn"]) == ("PENDING", TOPIC)
+
+
+def test_a_role_that_is_not_named_stays_until_two_way_is_off(world: Chats) -> None:
+    world.control("POST", "settings", json={"rates": {"*": [100, 100]}})
+    role = "arn:aws:iam::111122223333:role/two-way"
+    on = {"PhoneNumberId": ARN, "TwoWayEnabled": True, "TwoWayChannelArn": TOPIC}
+    world.sms.update_phone_number(**on, TwoWayChannelRole=role)
+    assert world.sms.update_phone_number(**on)["TwoWayChannelRole"] == role
+    world.sms.update_phone_number(PhoneNumberId=ARN, TwoWayEnabled=False)
+    assert "TwoWayChannelRole" not in world.sms.update_phone_number(**on)
+
+
+def test_numbers_have_tags_as_aws_writes_them(world: Chats) -> None:
+    world.control("POST", "settings", json={"rates": {"*": [100, 100]}})
+    tag = functools.partial(world.sms.tag_resource, ResourceArn=ARN)
+    tag(Tags=[{"Key": "a", "Value": "arn:aws:sns:us-east-1:111122223333:topic"}, {"Key": "b", "Value": ""}])
+    tag(Tags=[{"Key": "b", "Value": "=2C @"}])
+    world.sms.untag_resource(ResourceArn=ARN, TagKeys=["a", "never"])
+    assert world.sms.list_tags_for_resource(ResourceArn=ARN)["Tags"] == [{"Key": "b", "Value": "=2C @"}]
+    assert refusal(tag, Tags=[{"Key": "c", "Value": "a,b"}]) == "ValidationException INVALID_PARAMETER"
+    assert refusal(tag, Tags=[{"Key": "aws:c", "Value": ""}]) == "ValidationException INVALID_PARAMETER"
+    too_many = [{"Key": f"k{n}", "Value": ""} for n in range(50)]
+    assert refusal(tag, Tags=too_many) == "ServiceQuotaExceededException TAGS_PER_RESOURCE"
+
+
+def test_a_pool_has_two_way_settings_of_its_own(world: Chats) -> None:
+    world.control("POST", "pools", json=[{"id": "pool-1", "two_way": True, "channel": TOPIC}])
+    (pool,) = world.sms.describe_pools(PoolIds=["pool-1"])["Pools"]
+    assert (pool["TwoWayEnabled"], pool["TwoWayChannelArn"]) == (True, TOPIC)
+    world.clock.now += 1
+    assert refusal(world.sms.describe_pools, PoolIds=["pool-2"]) == "ResourceNotFoundException"
+
+
+def test_the_account_has_a_tier_and_a_spending_limit(world: Chats) -> None:
+    world.control("POST", "settings", json={"spend_limit": 1, "account_tier": "SANDBOX"})
+    (limit,) = world.sms.describe_spend_limits()["SpendLimits"]
+    assert (limit["EnforcedLimit"], limit["MaxLimit"], limit["Overridden"]) == (1, 100, True)
+    (tier,) = world.sms.describe_account_attributes()["AccountAttributes"]
+    assert tier == {"Name": "ACCOUNT_TIER", "Value": "SANDBOX"}
+
+
 def test_an_sms_operation_that_is_not_played_says_so(world: Chats) -> None:
-    with pytest.raises(ClientError, match="the double does not play DescribePools"):
-        world.sms.describe_pools()
+    with pytest.raises(ClientError, match="the double does not play DescribeKeywords"):
+        world.sms.describe_keywords()
     response = world.http("POST", "/", headers={"x-amz-target": "PinpointSMSVoiceV2.Nothing"}, content=b"{}")
     assert "the double does not play PinpointSMSVoiceV2.Nothing" in response.text
 

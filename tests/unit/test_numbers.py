@@ -1,0 +1,176 @@
+"""Our numbers beside bridge.toml, and what is remembered of where their texts went."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.config import BridgeConfig, load
+from ops.doctor.findings import State
+from ops.doctor.numbers import described_as, of_channel, of_identity, of_pool, well
+from ops.numbers import block, rows
+from ops.two_way import BEFORE, VALUE, TwoWay, remembered, tags
+
+ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef"
+OTHER = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-fedcba9876543210"
+TOPIC = "arn:aws:sns:us-east-1:111122223333:inbound"
+ROLE = "arn:aws:iam::111122223333:role/channel"
+OURS = TwoWay(TOPIC, ROLE)
+OUTPUTS = {"InboundTopicArn": TOPIC, "TwoWayChannelRoleArn": ROLE}
+BRIDGE_TOML = f'[[numbers]]\nnumber = "+12125550101"\narn = "{ARN}"\n'
+
+
+def described(number: str = "+12125550101", arn: str = ARN, **more: Any) -> dict[str, Any]:
+    return {
+        "PhoneNumber": number,
+        "PhoneNumberArn": arn,
+        "PhoneNumberId": arn.rpartition("/")[2],
+        "Status": "ACTIVE",
+        "NumberCapabilities": ["SMS"],
+        "TwoWayEnabled": True,
+        "TwoWayChannelArn": TOPIC,
+        "TwoWayChannelRole": ROLE,
+        "SelfManagedOptOutsEnabled": False,
+    } | more
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> BridgeConfig:
+    path = tmp_path / "bridge.toml"
+    path.write_text(BRIDGE_TOML)
+    return load(path)
+
+
+# --- what is remembered ------------------------------------------------------------------------------------
+
+
+arns = st.from_regex(r"\Aarn:aws:[a-z]{3}:us-east-1:111122223333:[!-~]{1,600}\Z")
+
+
+@given(st.builds(TwoWay) | st.builds(TwoWay, arns) | st.builds(TwoWay, arns, arns))
+def test_whatever_stood_before_fits_into_tags_and_is_read_from_them(before: TwoWay) -> None:
+    noted = tags(before)
+    assert all(re.fullmatch(r"[A-Za-z0-9_.:/=+@-]+", text) for text in (*noted, *noted.values()))
+    assert all(len(key) <= 128 and len(value) <= VALUE for key, value in noted.items())
+    assert remembered({"another": "tag", **noted}) == before
+
+
+def test_without_the_tag_nothing_is_remembered() -> None:
+    assert remembered({"another": "tag", f"{BEFORE}-2": "rest"}) is None
+
+
+# --- the list ----------------------------------------------------------------------------------------------
+
+
+def test_each_number_is_listed_with_what_bridge_toml_says_of_it(config: BridgeConfig) -> None:
+    found = rows([described(), described("+12125550102", OTHER, TwoWayEnabled=False)], config, OUTPUTS)
+    shown = [(row["number"], row["texts_go"], row["bridge_toml"]) for row in found]
+    assert shown == [
+        ("+12125550101", "to this stack", "integration-event"),
+        ("+12125550102", "nowhere", "missing"),
+    ]
+
+
+def test_a_number_that_only_bridge_toml_knows_is_listed_too(config: BridgeConfig) -> None:
+    (row,) = rows([], config, OUTPUTS)
+    assert (row["number"], row["status"], row["can_be_added"]) == ("+12125550101", "not there", False)
+
+
+def test_another_arn_is_told(config: BridgeConfig) -> None:
+    (row,) = rows([described(arn=OTHER)], config, OUTPUTS)
+    assert row["bridge_toml"] == "with another ARN"
+
+
+@pytest.mark.parametrize(
+    ("now", "outputs", "shown"),
+    [
+        ({"TwoWayChannelRole": None}, OUTPUTS, "to this stack, in another role"),
+        ({"TwoWayChannelArn": "connect.us-east-1.amazonaws.com"}, OUTPUTS, "to Amazon Connect"),
+        ({"TwoWayChannelArn": f"{TOPIC}-2"}, OUTPUTS, "to topic inbound-2"),
+        ({}, {}, "to topic inbound"),
+        ({"PoolId": "pool-1"}, OUTPUTS, "as pool pool-1 says"),
+    ],
+)
+def test_where_a_numbers_texts_go_is_said(
+    now: dict[str, Any], outputs: dict[str, str], shown: str, config: BridgeConfig
+) -> None:
+    (row,) = rows([described(**now)], config, outputs)
+    assert row["texts_go"] == shown
+
+
+def test_the_block_to_paste_is_a_bridge_toml_and_goes_behind_another(config: BridgeConfig, tmp_path: Path) -> None:
+    (row,) = (row for row in rows([described(), described("+12125550102", OTHER)], config, {}) if row["can_be_added"])
+    path = tmp_path / "pasted.toml"
+    path.write_text(block(row))
+    assert [(number.number, number.arn) for number in load(path).numbers] == [("+12125550102", OTHER)]
+    path.write_text(f"{BRIDGE_TOML}\n{block(row)}")
+    assert [number.number for number in load(path).numbers] == ["+12125550101", "+12125550102"]
+
+
+@pytest.mark.parametrize(
+    "more", [{"number": "12345"}, {"NumberCapabilities": ["VOICE"]}, {"Status": "DELETED"}], ids=str
+)
+def test_what_bridge_toml_would_not_take_is_not_offered(more: dict[str, Any], config: BridgeConfig) -> None:
+    (row, _) = rows([described(**{"number": "+12125550102", "arn": OTHER} | more)], config, {})
+    assert (row["bridge_toml"], row["can_be_added"]) == ("not possible", False)
+
+
+# --- doctor ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (None, "the account has no such number"),
+        (described("+12125550102"), "its ARN in bridge.toml is that of +12125550102"),
+        (described(arn=OTHER), "has another ARN than bridge.toml says"),
+        (described(Status="PENDING"), "is PENDING, not ACTIVE"),
+        (described(NumberCapabilities=["VOICE"]), "has no SMS"),
+        (described(), None),
+    ],
+)
+def test_a_number_must_be_the_one_that_bridge_toml_names(
+    found: dict[str, Any] | None, said: str | None, config: BridgeConfig
+) -> None:
+    finding = of_identity(config.numbers[0], found, options="")
+    assert said in finding.finding if finding and said else finding is None
+
+
+def test_a_number_is_known_by_its_arn_before_its_number(config: BridgeConfig) -> None:
+    one, two = described(arn=OTHER), described("+12125550102")
+    assert described_as(config.numbers[0], [one, two]) == two
+    assert described_as(config.numbers[0], [one]) == one
+    assert described_as(config.numbers[0], []) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (TwoWay(), "two-way SMS is off"),
+        (TwoWay("connect.us-east-1.amazonaws.com", ROLE), "straight to Amazon Connect"),
+        (TwoWay(f"{TOPIC}-2", ROLE), f"its texts go to {TOPIC}-2"),
+        (TwoWay(TOPIC), "in no role"),
+        (TwoWay(TOPIC, f"{ROLE}-2"), f"in another role, {ROLE}-2"),
+    ],
+)
+def test_a_numbers_texts_must_come_to_this_stack_in_its_role(now: TwoWay, said: str) -> None:
+    finding = of_channel("+12125550101", now, ours=OURS, options=" --stack S")
+    assert finding and finding.state == State.FAIL and said in finding.finding
+    assert finding.command == "bridge numbers connect +12125550101 --stack S"
+
+
+def test_a_number_of_a_pool_is_as_its_pool_is() -> None:
+    assert of_channel("+12125550101", OURS, ours=OURS, options="") is None
+    assert of_pool("+12125550101", "pool-1", OURS, ours=OURS).state == State.OK
+    elsewhere = of_pool("+12125550101", "pool-1", TwoWay(), ours=OURS)
+    assert elsewhere.state == State.FAIL and f"--two-way-channel-role {ROLE}" in elsewhere.command
+
+
+def test_who_answers_stop_is_said() -> None:
+    assert "AWS answers STOP" in well(described())
+    assert "STOP and HELP come as texts" in well(described(SelfManagedOptOutsEnabled=True))
