@@ -62,8 +62,8 @@ sandbox: setup  ## a real deploy to a local AWS, with injected faults
 sabotage: setup  ## take each mechanism out, see its test turn red; one: make sabotage ONLY=group-lock
 	@$(BIN)/python -m tests.sabotage $(ONLY)
 
-faults: setup  ## 20,000 texts through kills, outages and lost answers, the naive bridge beside it: make faults SEED=1
-	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
+faults: setup  ## 20,000 texts through kills and outages: make faults SEED=1 [DELIVERY=start-chat]
+	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(DELIVERY),--delivery $(DELIVERY))
 
 check: setup  ## lint, format, types, import rules
 	@$(BIN)/ruff check .

@@ -8,25 +8,26 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 from tests.faults import report
 from tests.faults.bridge import bridge
 from tests.faults.naive import naive
-from tests.faults.plan import Plan
+from tests.faults.plan import Delivery, Plan
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="of all that is drawn by chance; default: another one")
-    parser.add_argument("--delivery", choices=("integration-event", "start-chat"), default="integration-event")
+    parser.add_argument("--delivery", choices=get_args(Delivery), default="integration-event", help="of all numbers")
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--conversations", type=int, default=2_000)
     parser.add_argument("--workers", type=int, default=6, help="forward processes")
     parser.add_argument("--intakes", type=int, default=2, help="intake processes")
-    parser.add_argument("--rate", type=float, default=80.0, help="texts a second")
+    parser.add_argument("--rate", type=float, default=None, help="texts a second; default: 80, with start-chat 20")
     parser.add_argument("--outage", type=float, default=60.0, help="seconds; of the refusal, too")
     parser.add_argument("--no-faults", action="store_true")
-    parser.add_argument("--no-naive", action="store_true", help="only the bridge")
+    parser.add_argument("--no-naive", action="store_true", help="only the bridge, as always with start-chat")
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
     plan = Plan(
@@ -36,7 +37,7 @@ def main() -> int:
         conversations=min(options.conversations, options.texts),
         forwards=options.workers,
         intakes=options.intakes,
-        rate=options.rate,
+        rate=options.rate or (20.0 if options.delivery == "start-chat" else 80.0),
         faults=not options.no_faults,
         outage=options.outage,
         refusal=options.outage,

@@ -36,12 +36,15 @@ QUOTA: dict[str, Any] = {
     "burst": 20 * 26,
     "chat_limit": 1_000_000,
     "rates": {
-        "StartChatContact": [20 * 5, 20 * 8],
-        "CreateParticipantConnection": [20 * 6, 20 * 9],
-        "SendMessage": [20 * 10, 20 * 15],
-        "SendTextMessage": [300, 300],  # one a second unless raised
+        "StartChatContact": [100 * 5, 100 * 8],
+        "CreateParticipantConnection": [100 * 6, 100 * 9],
+        "SendMessage": [100 * 10, 100 * 15],
+        "SendTextMessage": [300, 300],
     },
 }
+
+_SHORT_LIVED = {"participant_token_seconds": 60, "connection_token_seconds": 3630}
+"""A chat must be connected to within a minute; a token is renewed an hour before it expires, so after 30 s."""
 
 
 def packaged(plan: Plan, folder: Path) -> tuple[BridgeConfig, Path]:
@@ -55,13 +58,15 @@ def packaged(plan: Plan, folder: Path) -> tuple[BridgeConfig, Path]:
 
 
 async def bridge(plan: Plan, folder: Path, say: Say, *, texts: Sequence[Text] | None = None) -> Result:
-    """A load, by default that of the plan, through the bridge; where it starts chats, agents reply."""
-    texts = load(plan) if texts is None else texts
+    """A load through the bridge, by default that of the plan with its opt-outs; where it starts chats, agents reply."""
+    silent: set[str] = set()
+    if texts is None:
+        texts = load(plan)
+        silent = opted_out(texts, seed=plan.seed)
     async with _stage(plan, folder, say) as stage:
         agents = None
         if plan.starts_chats:
-            silent = opted_out(texts, seed=plan.seed)
-            stage.double.settings(opted_out=sorted(silent))
+            stage.double.settings(opted_out=sorted(silent), **_SHORT_LIVED if plan.faults else {})
             agents = Agents(stage.double, texts, seed=plan.seed, opted_out=silent)
         return await Run(plan, texts, stage, say, agents=agents).go()
 
@@ -84,7 +89,7 @@ async def _stage(plan: Plan, folder: Path, say: Say) -> AsyncIterator[Stage]:
     async with contextlib.AsyncExitStack() as stack:
         streaming = Streaming(record, policy=FILTER_POLICY, seed=plan.seed, window=plan.window)
         sns = await stack.enter_async_context(streaming.server)
-        sqs = Sqs(queues, trouble=stores["SQS"], record=record)
+        sqs = Sqs(queues, trouble=stores["SQS"], record=record, group_lock=plan.group_lock)
         await stack.enter_async_context(sqs.server)
         centre = contact_centre(folder, QUOTA, sns=sns.url if plan.starts_chats else None)
         double, double_url = await stack.enter_async_context(centre)

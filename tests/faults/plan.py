@@ -36,6 +36,11 @@ class Plan:
     visibility: float = 42.0
     """Of the queues: six times function_timeout, as the stack has it; more than it at the least."""
     drain: float = 900.0
+    throttled: float = 0.0
+    failing: float = 0.0
+    """Shares of the calls of every API of Connect's that are throttled and answered 5xx; besides `faults`."""
+    group_lock: bool = True
+    """Whether texts of one conversation are one message group; else each is a group of its own."""
 
     @property
     def starts_chats(self) -> bool:

@@ -89,8 +89,8 @@ class Run:
             await stack.enter_async_context(in_background(self._progress(began)))
             if self._agents:
                 await stack.enter_async_context(in_background(self._agents.work()))
+            await timeline.begin()
             if plan.faults:
-                await timeline.background()
                 await stack.enter_async_context(in_background(timeline.kills()))
                 phases = await stack.enter_async_context(in_background(timeline.phases()))
             await self._publish()

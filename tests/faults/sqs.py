@@ -31,8 +31,11 @@ _UNAVAILABLE = Answer(
 class Sqs:
     """The endpoint: what the functions call of SQS, on the queues of the model."""
 
-    def __init__(self, queues: Mapping[str, Fifo], *, trouble: Trouble, record: Record) -> None:
-        self._queues, self._trouble, self._record = queues, trouble, record
+    def __init__(
+        self, queues: Mapping[str, Fifo], *, trouble: Trouble, record: Record, group_lock: bool = True
+    ) -> None:
+        """Without `group_lock` each message is a group of its own, so that workers get those of one group at once."""
+        self._queues, self._trouble, self._record, self._group_lock = queues, trouble, record, group_lock
         self.server = Server(self._answer)
         self.sent = asyncio.Event()
 
@@ -63,7 +66,7 @@ class Sqs:
         body = parameters["MessageBody"]
         message = queue.send(
             body,
-            group=parameters["MessageGroupId"],
+            group=parameters["MessageGroupId" if self._group_lock else "MessageDeduplicationId"],
             deduplication_id=parameters["MessageDeduplicationId"],
             attributes=parameters.get("MessageAttributes"),
         )

@@ -85,7 +85,7 @@ def load(plan: Plan) -> list[Text]:
     """In the order of publishing."""
     seed, texts, conversations, window = plan.seed, plan.texts, plan.conversations, plan.window
     rng = random.Random(f"{seed} texts")
-    people = [(_customer(number), OURS[number % len(OURS)]) for number in range(conversations)]
+    people = [_person(number) for number in range(conversations)]
     # everybody texts at least once
     order = [*range(conversations), *(rng.randrange(conversations) for _ in range(texts - conversations))][:texts]
     rng.shuffle(order)
@@ -100,6 +100,28 @@ def opted_out(texts: Sequence[Text], *, seed: int) -> set[str]:
     """Customers whose phones take no replies."""
     customers = sorted({text.customer for text in texts})
     return {who for who in customers if random.Random(f"{seed} {who}").random() < _OPTED_OUT}
+
+
+def pairs(*, seed: int, conversations: int) -> list[Text]:
+    """The first two texts of each conversation, one right after the other."""
+    rng = random.Random(f"{seed} pairs")
+    people = [_person(number) for number in range(conversations) for _ in range(2)]
+    return [_plain(number, *who, rng=rng, replied=False) for number, who in enumerate(people)]
+
+
+def rounds(*, seed: int, conversations: int, texts: int, replies: int) -> list[Text]:
+    """Everybody's first text, then everybody's second one, and so on; agents reply to the first ones."""
+    rng = random.Random(f"{seed} rounds")
+    load: list[Text] = []
+    for turn in range(texts):
+        for person in rng.sample(range(conversations), conversations):
+            load.append(_plain(len(load), *_person(person), rng=rng, replied=turn < replies))
+    return load
+
+
+def _plain(number: int, customer: str, ours: str, *, rng: random.Random, replied: bool) -> Text:
+    then: tuple[Act, ...] = ("reply",) if replied else ()
+    return _text(number, customer, ours, kind="plain", then=then, rng=rng, window=0)
 
 
 def reply_body(number: int, rng: random.Random, *, long: bool) -> str:
@@ -193,9 +215,9 @@ def _delay(rng: random.Random) -> float:
     return rng.uniform(0.2, 2) if rng.random() < _SLOW else rng.expovariate(1 / 0.03)
 
 
-def _customer(number: int) -> str:
-    """From the numbers that are reserved for fiction: 100 in each area code."""
-    return f"+1{201 + number // 100}55501{number % 100:02}"
+def _person(number: int) -> tuple[str, str]:
+    """A customer and the number of ours that they text; of those reserved for fiction: 100 in each area code."""
+    return f"+1{201 + number // 100}55501{number % 100:02}", OURS[number % len(OURS)]
 
 
 def _id(rng: random.Random) -> str:

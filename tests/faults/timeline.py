@@ -47,6 +47,13 @@ class Timeline:
         self.ended: dict[str, float] = {}
         """When each phase was over, by its name."""
 
+    async def begin(self) -> None:
+        """What stands from the first text on."""
+        if self._plan.faults:
+            await self.background()
+        elif self._plan.throttled or self._plan.failing:
+            await self._connect(("throttle", {"share": self._plan.throttled}), ("error", {"share": self._plan.failing}))
+
     async def background(self) -> None:
         await self._connect(
             ("throttle", {"share": 0.02}),
