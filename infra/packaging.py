@@ -1,17 +1,16 @@
 """The functions' archive: lambda/bridge, the compiled configuration and pure-Python dependencies, without a network.
 
-Dependencies are copied from the environment that runs this, at the versions in requirements/function.txt; of
-botocore's data comes along what our clients read. The folder is named after the hash of its sources: equal sources do
-not redeploy.
+Dependencies are copied from the environment that runs this, at the versions in requirements/function.txt, as far as
+they are used. The folder is named after the hash of its sources: equal sources do not redeploy.
 """
 
 from __future__ import annotations
 
-import compileall
 import hashlib
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,20 +19,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
-from py_compile import PycInvalidationMode
+
+from infra import models
 
 ROOT = Path(__file__).parent.parent
-SERVICES = ("connect", "connectparticipant", "dynamodb", "pinpoint-sms-voice-v2", "sqs")
-"""Those that the functions call: of all others, botocore's models stay behind."""
 FIXED_TIME = 315532800
 """1980-01-01 UTC, the first day that a zip archive knows."""
 UNUSED_FOR = 24 * 3600.0
 """Seconds after which an archive that no synth wanted is removed: each change of a source leaves one behind."""
 
-_DATA = re.compile(r"botocore/(cacert\.pem|data/(_retry|endpoints|partitions|sdk-default-configuration)\.json)")
-_UNUSED = re.compile(r"aws_lambda_powertools/(event_handler/|utilities/(?!__init__|jmespath_utils/|typing/))")
-"""Half of Powertools: web frameworks, parsers, caches. A test imports the handlers from the archive alone."""
-_MODEL = re.compile(r"botocore/data/([^/]+)/([^/]+)/(service-2|endpoint-rule-set-1)\.json\.gz")
+_AUTHORITIES = "botocore/cacert.pem"
+_UNUSED = re.compile(
+    r"aws_lambda_powertools/(event_handler/|utilities/(?!__init__|jmespath_utils/|typing/))"  # web frameworks, parsers
+    r"|wcwidth/table_grapheme_overrides/_known_"  # how each of dozens of terminals draws emoji
+)
+"""Modules that nothing here imports. Tests load and use the handlers from the archive alone."""
 
 
 class PackagingError(Exception):
@@ -48,25 +48,30 @@ class Archive:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Python:
+    path: str
+    version: str
+
+
 def build(*, config: str, runtime: str, root: Path = ROOT, into: Path | None = None) -> Archive:
     """Make the archive, or find it made already; `config` is the JSON that the functions read.
 
-    Byte-code goes in when this Python is the functions' own: their folder is read-only, so everything would be compiled
-    anew at each cold start. Otherwise a line on stderr says so. Raises PackagingError.
+    Byte-code goes in when the functions' own Python is here, be it this one: their folder is read-only, so everything
+    would be compiled anew at each cold start. Otherwise a line on stderr says so. Raises PackagingError.
     """
     pins = _pins(root / "requirements" / "function.txt")
     sources = {
         path.relative_to(root / "lambda").as_posix(): path.read_bytes()
         for path in sorted((root / "lambda" / "bridge").rglob("*.py"))
     } | {"bridge/config.json": config.encode()}
-    byte_code = runtime == f"python{sys.version_info.major}.{sys.version_info.minor}"
-    if not byte_code:
-        ours = f"Python {sys.version_info.major}.{sys.version_info.minor}"
-        sys.stderr.write(f"packaging with {ours} for {runtime}: functions are compiled at their cold start\n")
+    python = _python(runtime)
+    if not python:
+        sys.stderr.write(f"packaging without byte-code, for want of {runtime}: each cold start takes twice as long\n")
     made_of = sources | {
         "dependencies": repr(pins).encode(),
-        "byte-code": sys.version.encode() if byte_code else b"",
-        "packaging": Path(__file__).read_bytes(),
+        "byte-code": python.version.encode() if python else b"",
+        "packaging": Path(__file__).read_bytes() + Path(models.__file__).read_bytes(),
     }
     fingerprint = _hash(made_of)
     folder = (into or root / "build" / "function") / fingerprint[:16]
@@ -77,8 +82,8 @@ def build(*, config: str, runtime: str, root: Path = ROOT, into: Path | None = N
             _write(making, sources)
             for name in pins:
                 _write(making, dict(_files(name)))
-            if byte_code:
-                _compile(making)
+            if python:
+                _compile(making, python)
             _settle(making)
             making.rename(folder)
         except OSError:
@@ -115,13 +120,11 @@ def _files(name: str) -> Iterator[tuple[str, bytes]]:
     Extension modules stay behind: wcwidth, which has one, does without.
     """
     found = {file.as_posix(): Path(str(file.locate())) for file in distribution(name).files or ()}
-    models = [match for path in found if (match := _MODEL.fullmatch(path)) and match[1] in SERVICES]
-    current = {m[1]: max(n[2] for n in models if n[1] == m[1] and n[3] == "service-2") for m in models}
-    wanted = {m[0] for m in models if m[2] == current[m[1]]}
     for path, source in found.items():
-        module = path.endswith(".py") and not path.startswith("..") and not _UNUSED.match(path)
-        if module or path in wanted or _DATA.fullmatch(path):
+        if path == _AUTHORITIES or (path.endswith(".py") and not path.startswith("..") and not _UNUSED.match(path)):
             yield path, source.read_bytes()
+    if name == "botocore":
+        yield from models.files(found)
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -131,17 +134,20 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         target.write_bytes(content)
 
 
-def _compile(folder: Path) -> None:
+def _python(runtime: str) -> _Python | None:
+    """This interpreter, or one on the PATH."""
+    ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    path = sys.executable if runtime == ours else shutil.which(runtime)
+    if path is None:
+        return None
+    said = subprocess.run([path, "-c", "import sys; print(sys.version)"], capture_output=True, text=True, check=False)  # noqa: S603
+    return _Python(path, said.stdout) if f"python{said.stdout}".startswith(f"{runtime}.") else None
+
+
+def _compile(folder: Path, python: _Python) -> None:
     """Byte-code that Python takes as it is, without a look at the source's time or content."""
-    compiled = compileall.compile_dir(
-        folder,
-        quiet=1,
-        workers=0,
-        stripdir=str(folder),
-        prependdir="/var/task",
-        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
-    )
-    if not compiled:
+    options = ["-q", "-j", "0", "-s", str(folder), "-p", "/var/task", "--invalidation-mode", "unchecked-hash"]
+    if subprocess.run([python.path, "-m", "compileall", *options, str(folder)], check=False).returncode:  # noqa: S603
         raise PackagingError("a module of the functions' archive cannot be compiled: see above")
 
 

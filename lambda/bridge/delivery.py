@@ -11,7 +11,6 @@ import random
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -39,7 +38,6 @@ from bridge.errors import (
     ending,
 )
 from bridge.known import Facts, Known
-from bridge.measures import TEXT, Kind, failed_by
 from bridge.notification import InboundSms
 from bridge.pacing import Pacer
 
@@ -491,25 +489,3 @@ class Attempt:
 
 def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
-
-
-def metrics_of(reports: Sequence[Report], kind: Kind = TEXT) -> dict[str, int]:
-    """Counts of a batch by metric name."""
-
-    def count(condition: Callable[[Report], bool]) -> int:
-        return sum(map(condition, reports))
-
-    errors = [report.error for report in reports if report.result == "failed" and report.error]
-    return {
-        kind.done: count(lambda r: r.result == "forwarded"),
-        kind.parts: sum(report.parts for report in reports),
-        kind.ignored: count(lambda r: r.result == "ignored"),
-        kind.failed: len(errors),
-        **Counter(map(failed_by, errors)),
-        "NewChats": count(lambda r: r.new_chat),
-        "ChatsEnded": count(lambda r: r.result == "ended"),
-        "DuplicatesSuppressed": count(lambda r: r.result == "duplicate"),
-        "Retries": count(lambda r: r.result == "given back" and isinstance(r.error, TransientError)),
-        "Blocked": count(lambda r: isinstance(r.error, BlockedError)),
-        "GaveUp": count(lambda r: r.gave_up),
-    }

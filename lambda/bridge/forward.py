@@ -36,7 +36,7 @@ def forward(event: Mapping[str, Any], *, courier: Courier, queue: Conversations)
 def _collaborators() -> tuple[Courier, Conversations]:
     settings = ForwardSettings.from_environment(os.environ)
     config = Config.load()
-    sqs, dynamodb = sdk.sqs(), sdk.dynamodb()
+    sqs, dynamodb = sdk.later(sdk.sqs), sdk.dynamodb()
     connect = sdk.connect(answer_within=config.limits.call_timeout)
     courier = Courier(
         config=config,

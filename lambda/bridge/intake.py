@@ -116,7 +116,7 @@ def _collaborators() -> Intake:
     return Intake(
         conversations=Conversations(client=sqs, url=settings.conversations_queue_url),
         failed=Failed(client=sqs, url=settings.failed_queue_url, stage="intake"),
-        ledger=Ledger(client=sdk.dynamodb(), table=settings.ledger_table),
+        ledger=Ledger(client=sdk.later(sdk.dynamodb), table=settings.ledger_table),
         notes=Ledger(client=sdk.dynamodb_once(), table=settings.ledger_table),
     )
 

@@ -9,11 +9,14 @@ that a function can fail with are listed here, and a test compares the lists wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bridge.errors import (
     AccessRefusedError,
+    BlockedError,
     BridgeError,
     ChatLimitError,
     ChatNotKnownYetError,
@@ -23,11 +26,15 @@ from bridge.errors import (
     NotFoundError,
     RejectedError,
     ThrottledError,
+    TransientError,
     UnavailableError,
     UnexpectedError,
     UnknownChatError,
     UnknownNumberError,
 )
+
+if TYPE_CHECKING:  # intake counts as well, and delivers nothing
+    from bridge.delivery import Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +101,25 @@ BY_FUNCTION: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Every metric there is, by the function that writes it."""
+
+
+def metrics_of(reports: Sequence[Report], kind: Kind = TEXT) -> dict[str, int]:
+    """Counts of a batch by metric name."""
+
+    def count(condition: Callable[[Report], bool]) -> int:
+        return sum(map(condition, reports))
+
+    errors = [report.error for report in reports if report.result == "failed" and report.error]
+    return {
+        kind.done: count(lambda r: r.result == "forwarded"),
+        kind.parts: sum(report.parts for report in reports),
+        kind.ignored: count(lambda r: r.result == "ignored"),
+        kind.failed: len(errors),
+        **Counter(map(failed_by, errors)),
+        "NewChats": count(lambda r: r.new_chat),
+        "ChatsEnded": count(lambda r: r.result == "ended"),
+        "DuplicatesSuppressed": count(lambda r: r.result == "duplicate"),
+        "Retries": count(lambda r: r.result == "given back" and isinstance(r.error, TransientError)),
+        "Blocked": count(lambda r: isinstance(r.error, BlockedError)),
+        "GaveUp": count(lambda r: r.gave_up),
+    }

@@ -38,12 +38,13 @@ def _collaborators() -> tuple[Answers, Conversations]:
     settings = ReplySettings.from_environment(os.environ)
     config = Config.load()
     limits = config.limits
-    sqs, dynamodb = sdk.sqs(), sdk.dynamodb()
+    sqs, dynamodb = sdk.later(sdk.sqs), sdk.dynamodb()
+    participant = sdk.later(lambda: sdk.connectparticipant(answer_within=limits.call_timeout))
     chats = Chats(client=dynamodb, table=settings.chats_table)
     answers = Answers(
         config=config,
         chats=chats,
-        agents=ChatAgents(participant=sdk.connectparticipant(answer_within=limits.call_timeout), chats=chats),
+        agents=ChatAgents(participant=participant, chats=chats),
         phones=Texting(client=sdk.texting(answer_within=limits.call_timeout)),
         ledger=Ledger(client=dynamodb, table=settings.ledger_table, stage="reply"),
         failed=Failed(client=sqs, url=settings.failed_queue_url, stage="reply"),

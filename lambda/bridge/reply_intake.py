@@ -129,7 +129,7 @@ def _collaborators() -> ReplyIntake:
     return ReplyIntake(
         replies=Conversations(client=sqs, url=settings.replies_queue_url),
         failed=Failed(client=sqs, url=settings.failed_queue_url, stage=STAGE),
-        ledger=Ledger(client=sdk.dynamodb(), table=settings.ledger_table, stage=STAGE),
+        ledger=Ledger(client=sdk.later(sdk.dynamodb), table=settings.ledger_table, stage=STAGE),
         notes=Ledger(client=sdk.dynamodb_once(), table=settings.ledger_table),
     )
 

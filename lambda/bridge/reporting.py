@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from bridge.delivery import Report, metrics_of
 from bridge.errors import BlockedError, BridgeError
-from bridge.measures import MILLISECONDS, NOTES_MISSED, TEXT, WAITING, Kind, failed_by
+from bridge.measures import MILLISECONDS, NOTES_MISSED, TEXT, WAITING, Kind, failed_by, metrics_of
+
+if TYPE_CHECKING:
+    from bridge.delivery import Report
 
 logger = Logger()
 metrics = Metrics()

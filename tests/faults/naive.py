@@ -1,9 +1,11 @@
-"""The naive bridge on a stage: one function behind the topic. It finds boto3 in the bridge's archive."""
+"""The naive bridge on a stage: one function behind the topic. It finds boto3 where this project has it."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+
+import boto3
 
 from tests.faults.bridge import QUOTA, packaged
 from tests.faults.plan import Plan
@@ -18,7 +20,7 @@ from tests.faults.timeline import broken_archive
 
 async def naive(plan: Plan, folder: Path, say: Say) -> Result:
     """The same load as the bridge's."""
-    settings, archive = packaged(plan, folder)
+    settings, _ = packaged(plan, folder)
     record = Record()
     async with contextlib.AsyncExitStack() as stack:
         double, double_url = await stack.enter_async_context(contact_centre(folder, QUOTA))
@@ -27,7 +29,7 @@ async def naive(plan: Plan, folder: Path, say: Say) -> Result:
             handler="handler.handler",
             folder=ROOT / "bench/naive",
             python=PYTHON,
-            variables={"AWS_ENDPOINT_URL_CONNECT": double_url, "PYTHONPATH": str(archive)},
+            variables={"AWS_ENDPOINT_URL_CONNECT": double_url, "PYTHONPATH": str(Path(boto3.__file__).parents[1])},
             timeout=settings.limits.function_timeout,
             environments=plan.naives,
             logs=folder,

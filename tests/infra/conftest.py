@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,12 @@ import aws_cdk as cdk
 import pytest
 
 import app
+from infra import packaging
 from infra.config import BridgeConfig, load
 
 ROOT = Path(app.__file__).parent
+OURS = f"python{sys.version_info.major}.{sys.version_info.minor}"
+"""The Python that runs this, as a runtime."""
 CONTEXT: Mapping[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
 BRIDGE_TOML = """
 [[numbers]]
@@ -124,6 +128,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> BridgeConfig:
     path = tmp_path_factory.mktemp("config") / "bridge.toml"
     path.write_text(BRIDGE_TOML)
     return load(path)
+
+
+@pytest.fixture(scope="session")
+def archive(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The functions' archive as it is made by the Python that they run on, with byte-code."""
+    return packaging.build(config=config.runtime_json(), runtime=OURS, into=tmp_path_factory.mktemp("archives")).folder
 
 
 @pytest.fixture(scope="session")

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
-import subprocess
-import sys
-import threading
 import zipfile
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from infra import packaging
 from infra.config import BridgeConfig
+from infra.models import OPERATIONS
 from infra.packaging import PackagingError, build
-from tests.infra.conftest import ROOT
+from tests.infra.conftest import OURS, ROOT
 
-OURS = f"python{sys.version_info.major}.{sys.version_info.minor}"
 OTHER = "python3.13" if OURS != "python3.13" else "python3.14"
-
-SERVICES = ("connect", "connectparticipant", "dynamodb", "pinpoint-sms-voice-v2", "sqs")
-
-
-@pytest.fixture(scope="session")
-def archive(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As it is made by the Python that the functions run on, with byte-code."""
-    return build(config=config.runtime_json(), runtime=OURS, into=tmp_path_factory.mktemp("archives")).folder
 
 
 @pytest.fixture
@@ -39,6 +25,11 @@ def project(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "lambda", tmp_path / "lambda", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     return tmp_path
+
+
+@pytest.fixture
+def no_other_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.packaging.shutil.which", lambda _: None)
 
 
 def zipped(folder: Path, to: Path) -> int:
@@ -65,12 +56,12 @@ def test_it_holds_pure_python_and_nothing_that_is_not_read(archive: Path) -> Non
 def test_of_botocores_models_it_holds_the_current_ones_of_the_services_that_are_called(archive: Path) -> None:
     data = archive / "botocore/data"
     assert {path.name for path in data.iterdir()} == {
-        *SERVICES,
-        *("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"),
+        *OPERATIONS,
+        *("endpoints.json", "partitions.json", "sdk-default-configuration.json"),
     }
-    for service in SERVICES:
+    for service in OPERATIONS:
         (version,) = (data / service).iterdir()
-        assert {path.name for path in version.iterdir()} == {"service-2.json.gz", "endpoint-rule-set-1.json.gz"}
+        assert {path.name for path in version.iterdir()} == {"service-2.json", "endpoint-rule-set-1.json"}
     assert [path.name for path in (data / "dynamodb").iterdir()] == ["2012-08-10"]
 
 
@@ -78,10 +69,11 @@ def test_the_functions_configuration_goes_with_them(archive: Path, config: Bridg
     assert (archive / "bridge/config.json").read_text() == config.runtime_json()
 
 
+@pytest.mark.usefixtures("no_other_python")
 def test_it_is_small(archive: Path, tmp_path: Path, config: BridgeConfig, capsys: pytest.CaptureFixture[str]) -> None:
     plain = build(config=config.runtime_json(), runtime=OTHER, into=tmp_path / "archives").folder
-    assert zipped(plain, tmp_path / "plain.zip") < 2.2e6
-    assert zipped(archive, tmp_path / "with-byte-code.zip") < 4.5e6
+    assert zipped(plain, tmp_path / "plain.zip") < 1.2e6
+    assert zipped(archive, tmp_path / "with-byte-code.zip") < 3e6
     capsys.readouterr()
 
 
@@ -90,6 +82,28 @@ def test_its_byte_code_is_taken_without_a_look_at_the_source(archive: Path) -> N
         compiled = Path(importlib.util.cache_from_source(str(source)))
         flags = int.from_bytes(compiled.read_bytes()[4:8], "little")
         assert flags == 0b01, source  # PEP 552: by hash, and not to be checked
+
+
+def test_its_byte_code_is_that_of_the_functions_python_where_that_is_on_the_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, told = tmp_path / OTHER, tmp_path / "told"
+    found.write_text(f'#!/bin/sh\necho "$*" >> {told}\necho {OTHER.removeprefix("python")}.1\n')
+    found.chmod(0o755)
+    monkeypatch.setattr("infra.packaging.shutil.which", {OTHER: str(found)}.get)
+    monkeypatch.setattr(packaging, "_files", lambda name: ())
+    build(config="{}", runtime=OTHER, into=tmp_path / "archives")
+    assert capsys.readouterr().err == ""
+    assert "-m compileall -q -j 0" in told.read_text().splitlines()[-1]
+
+
+def test_a_python_that_only_bears_the_name_compiles_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("infra.packaging.shutil.which", lambda _: "/bin/false")
+    monkeypatch.setattr(packaging, "_files", lambda name: ())
+    build(config="{}", runtime=OTHER, into=tmp_path / "archives")
+    assert capsys.readouterr().err.startswith("packaging without byte-code")
 
 
 def test_tracebacks_name_files_as_lambda_sees_them(archive: Path) -> None:
@@ -147,6 +161,7 @@ def test_a_changed_source_is_another_archive(project: Path, monkeypatch: pytest.
     assert build(config="{}", runtime=OURS, root=project).fingerprint != before.fingerprint
 
 
+@pytest.mark.usefixtures("no_other_python")
 def test_another_configuration_or_runtime_is_another_archive(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,87 +174,12 @@ def test_another_configuration_or_runtime_is_another_archive(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines() == [
-        f"packaging with Python {OURS.removeprefix('python')} for {OTHER}: functions are compiled at their cold start"
+        f"packaging without byte-code, for want of {OTHER}: each cold start takes twice as long"
     ]
 
 
 def test_a_dependency_that_is_not_the_locked_one_is_not_packaged(project: Path) -> None:
     locked = project / "requirements/function.txt"
-    locked.write_text(locked.read_text().replace("boto3==", "boto3==0."))
-    with pytest.raises(PackagingError, match=r"function\.txt pins boto3 0\..* has .*: run `make setup`"):
+    locked.write_text(locked.read_text().replace("botocore==", "botocore==0."))
+    with pytest.raises(PackagingError, match=r"function\.txt pins botocore 0\..* has .*: run `make setup`"):
         build(config="{}", runtime=OURS, root=project)
-
-
-# --- that it works by itself ------------------------------------------------------------------------------
-
-CALLS = """
-import json, sys
-import boto3
-assert boto3.__file__.startswith(sys.argv[1]), boto3.__file__
-def client(service):
-    return boto3.client(service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x",
-                        endpoint_url=sys.argv[2])
-client("sqs").get_queue_attributes(QueueUrl=sys.argv[2] + "/111122223333/q")
-client("dynamodb").get_item(TableName="t", Key={"text_key": {"S": "k"}})
-client("connect").send_chat_integration_event(SourceId="s", DestinationId="d", Event={"Type": "DISCONNECT"})
-"""
-HANDLERS = """
-import sys
-from bridge import forward, intake
-assert intake.__file__.startswith(sys.argv[1]), intake.__file__
-assert callable(intake.handler) and callable(forward.handler)
-"""
-
-
-def run(archive: Path, code: str, *arguments: str) -> None:
-    """In a Python that has its standard library and the archive, and nothing else."""
-    environment = {
-        "PYTHONPATH": str(archive),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "POWERTOOLS_SERVICE_NAME": "test",
-        "POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect",
-    }
-    done = subprocess.run(
-        [sys.executable, "-S", "-s", "-c", code, str(archive), *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.fixture
-def endpoint() -> Iterator[tuple[str, list[str]]]:
-    """Answers everything with an empty object, and notes what it was asked."""
-    asked: list[str] = []
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            asked.append(self.headers.get("X-Amz-Target", self.path))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(json.dumps({}).encode())
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_each_service_can_be_called_from_the_archive_alone(archive: Path, endpoint: tuple[str, list[str]]) -> None:
-    url, asked = endpoint
-    run(archive, CALLS, url)
-    assert asked == ["AmazonSQS.GetQueueAttributes", "DynamoDB_20120810.GetItem", "/chat-integration-event"]
-
-
-def test_both_handlers_load_from_the_archive_alone(archive: Path) -> None:
-    run(archive, HANDLERS)
