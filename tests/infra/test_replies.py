@@ -50,7 +50,9 @@ def test_without_such_a_number_nothing_of_it_is_there(stack: Synthesised) -> Non
 
 @pytest.mark.parametrize("logical_id", ["StreamingTopic", "RepliesQueue", "Chats"])
 def test_what_holds_replies_and_chats_is_kept(stack: Synthesised, logical_id: str) -> None:
-    resource = stack.template["Resources"][logical_id]
+    resources = stack.template["Resources"]
+    assert logical_id in resources, "renamed: whatever points at it is lost"
+    resource = resources[logical_id]
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 

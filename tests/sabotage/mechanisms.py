@@ -2,59 +2,21 @@
 
 from __future__ import annotations
 
+from tests.sabotage import replies, start_chat
+from tests.sabotage.making import BY_EVENTS, alarm, key, refused, stack, unit
 from tests.sabotage.workshop import Edit, Mechanism
 
 _DELIVERY = "lambda/bridge/delivery.py"
 _QUEUES = "lambda/bridge/queues.py"
 _LEDGER = "lambda/bridge/ledger.py"
 
-_IN_ORDER = "tests/unit/test_delivery.py::test_texts_of_a_conversation_are_shown_in_their_order"
-"""Passes whatever is taken out of the functions: the bridge itself still works."""
-_STACK_STANDS = "tests/infra/test_stack.py::test_functions_run_on_arm64_with_active_tracing[forward]"
-"""Passes whatever is taken out of the stack, as long as there is one."""
-
-
-def _lambda(name: str, test: str, *edits: Edit) -> Mechanism:
-    return Mechanism(name=name, edits=edits, tests=(f"tests/unit/{test}",), control=_IN_ORDER)
-
-
-def _stack(name: str, edit: Edit, *tests: str) -> Mechanism:
-    return Mechanism(
-        name=name,
-        edits=(edit,),
-        tests=tuple(f"tests/infra/test_stack.py::{test}" for test in tests),
-        control=_STACK_STANDS,
-    )
-
-
-def _alarm(name: str, edit: Edit, test: str) -> Mechanism:
-    return Mechanism(
-        name=f"alarms/{name}", edits=(edit,), tests=(f"tests/infra/test_alarms.py::{test}",), control=_STACK_STANDS
-    )
-
-
-def _refused(name: str, says: str, edit: Edit) -> Mechanism:
-    """Taken out, synth itself refuses: there is no stack for a control to look at, so the words must be right."""
-    test = "tests/infra/test_defaults.py::test_synth_lets_the_default_configuration_through"
-    return Mechanism(name=name, edits=(edit,), tests=(test,), control=None, says=says)
-
-
-def _key(name: str, line: str, *sids: str) -> Mechanism:
-    """One statement of the key's policy, or one of each function."""
-    return _stack(
-        f"key-policy/{name}",
-        Edit("infra/stack.py", line, "pass"),
-        *(f"test_the_key_admits_who_writes[{sid}]" for sid in sids),
-    )
-
-
 _GROUPS = (
-    _lambda(
+    unit(
         "group-lock/one-for-all",
         "test_notification.py::test_a_conversation_is_one_customer_and_one_of_our_numbers",
         Edit("lambda/bridge/notification.py", "json.dumps([customer, ours])", '"one"'),
     ),
-    _lambda(
+    unit(
         "group-lock/one-per-text",
         "test_promises.py::test_while_one_environment_has_a_conversations_text_no_other_gets_its_next_one",
         Edit(
@@ -62,8 +24,9 @@ _GROUPS = (
             "conversation(self.origination_number, self.destination_number)",
             "conversation(self.origination_number, self.destination_number + self.text_key)",
         ),
+        control=BY_EVENTS,  # the open chats go by the conversation too
     ),
-    _lambda(
+    unit(
         "group-lock/not-the-queues",
         "test_promises.py::test_a_conversation_is_one_message_group_and_another_one_another",
         Edit(
@@ -72,12 +35,12 @@ _GROUPS = (
             "MessageGroupId=text_key,\n                MessageDeduplicationId=text_key,",
         ),
     ),
-    _lambda(
+    unit(
         "group-lock/not-in-forward",
         "test_entry.py::test_a_batch_is_read_into_conversations_in_the_order_of_the_queue",
         Edit("lambda/bridge/entry.py", 'group=attributes["MessageGroupId"]', 'group=record["messageId"]'),
     ),
-    _lambda(
+    unit(
         "order/no-sort-by-timestamp",
         "test_entry.py::test_texts_of_a_batch_are_sorted_by_the_time_at_which_they_were_sent_and_the_overtaken_are_counted",
         Edit(
@@ -86,7 +49,7 @@ _GROUPS = (
             "list(entries) for",
         ),
     ),
-    _lambda(
+    unit(
         "order/before-what-was-tried",
         "test_entry.py::test_nothing_is_sorted_ahead_of_a_text_that_was_received_before",
         Edit("lambda/bridge/entry.py", "(-entry.receive_count, entry.order)", "entry.order"),
@@ -94,22 +57,22 @@ _GROUPS = (
 )
 
 _LEDGER_AND_ONCE = (
-    _lambda(
+    unit(
         "ledger-read/none",
         "test_delivery.py::test_a_text_that_came_again_after_success_is_not_shown_twice",
         Edit(_DELIVERY, "known = self._ledger.read(sms.text_key)", "known: Known | None = None"),
     ),
-    _lambda(
+    unit(
         "ledger-read/not-consistent",
         "test_promises.py::test_the_ledger_is_read_as_it_is_now_and_not_as_it_was_a_moment_ago",
         Edit(_LEDGER, ", ConsistentRead=True", ""),
     ),
-    _lambda(
+    unit(
         "ledger-read/parts-forgotten",
         "test_delivery.py::test_a_failed_text_that_is_redriven_goes_on_where_it_stopped",
         Edit(_DELIVERY, "part = known.parts_done if known else 0", "part = 0"),
     ),
-    _lambda(
+    unit(
         "ledger-write/before-the-answer",
         "test_delivery.py::test_a_long_text_resumes_after_the_part_that_connect_last_accepted",
         Edit(
@@ -122,18 +85,18 @@ _LEDGER_AND_ONCE = (
             "            accepted = self._send(attempt, parts, part",
         ),
     ),
-    _lambda(
+    unit(
         "ledger-write/unconditional",
         "test_promises.py::"
         "test_a_worker_that_comes_too_late_does_not_set_the_ledger_back_and_learns_how_far_the_other_one_got",
         Edit(_LEDGER, '            condition="attribute_not_exists(parts_done) OR parts_done = :before",\n', ""),
     ),
-    _lambda(
+    unit(
         "ledger-write/not-believed",
         "test_delivery.py::test_a_text_that_another_environment_finished_meanwhile_is_left_to_it",
         Edit(_DELIVERY, "part = known.parts_done\n", "part += 1\n"),
     ),
-    _lambda(
+    unit(
         "ledger-write/shown-can-fail",
         "test_promises.py::test_a_text_that_was_shown_never_becomes_a_failed_one",
         Edit(
@@ -142,27 +105,27 @@ _LEDGER_AND_ONCE = (
             'add={":one": ("failures", 1)},\n',
         ),
     ),
-    _lambda(
+    unit(
         "ledger-keeps/ten-days",
         "test_promises.py::test_a_text_is_remembered_longer_than_any_queue_keeps_it",
         Edit(_LEDGER, "KEEP_SECONDS = 16 *", "KEEP_SECONDS = 10 *"),
     ),
-    _lambda(
+    unit(
         "plan/not-kept",
         "test_promises.py::test_how_a_text_was_begun_comes_back_from_the_ledger",
         Edit(_LEDGER, '            "plan": {"M": _serialised(plan)},\n', ""),
     ),
-    _lambda(
+    unit(
         "plan/not-used",
         "test_delivery.py::test_a_text_is_cut_as_it_was_begun_also_when_a_deploy_changed_the_limit_between_two_tries",
         Edit(_DELIVERY, "plan = known.plan if known and known.plan else None", "plan = None"),
     ),
-    _lambda(
+    unit(
         "deduplication/into-conversations",
         "test_promises.py::test_a_text_that_sns_hands_over_twice_is_queued_once",
         Edit(_QUEUES, "MessageDeduplicationId=text_key", "MessageDeduplicationId=str(time.time_ns())"),
     ),
-    _lambda(
+    unit(
         "deduplication/by-content",
         "test_promises.py::test_equal_texts_sent_one_after_the_other_are_both_queued",
         Edit(
@@ -172,17 +135,17 @@ _LEDGER_AND_ONCE = (
         ),
         Edit(_QUEUES, "import time\n", "import json\nimport time\n"),
     ),
-    _lambda(
+    unit(
         "deduplication/into-failed",
         "test_delivery.py::test_a_text_that_fails_again_after_a_redrive_has_another_deduplication_id",
         Edit(_DELIVERY, "deduplication_id=entry.entry_id", "deduplication_id=entry.text_key"),
     ),
-    _lambda(
+    unit(
         "deduplication/failed-queue",
         "test_promises.py::test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time",
         Edit(_QUEUES, "MessageDeduplicationId=deduplication_id", "MessageDeduplicationId=text_key"),
     ),
-    _lambda(
+    unit(
         "deduplication/redrive",
         "test_promises.py::test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time",
         Edit(
@@ -192,7 +155,7 @@ _LEDGER_AND_ONCE = (
         ),
         Edit("ops/failed.py", "from typing import Any\n", "import json\nfrom typing import Any\n"),
     ),
-    _lambda(
+    unit(
         "one-attempt/the-sdk-repeats",
         "test_promises.py::test_the_sdk_repeats_no_call_to_connect_and_waits_for_its_answer_as_long_as_configured",
         Edit("lambda/bridge/sdk.py", '"total_max_attempts": 1}', '"total_max_attempts": 4}'),
@@ -200,7 +163,7 @@ _LEDGER_AND_ONCE = (
 )
 
 _TROUBLE = (
-    _lambda(
+    unit(
         "followers/not-hidden-alike",
         "test_delivery.py::"
         "test_a_text_that_keeps_failing_goes_back_at_the_deadline_with_all_its_followers_hidden_alike",
@@ -210,40 +173,40 @@ _TROUBLE = (
             'Report(entry=follower, result="given back")',
         ),
     ),
-    _lambda(
+    unit(
         "followers/not-returned",
         "test_handlers.py::"
         "test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time",
         Edit(_DELIVERY, "followers = entries[number + 1 :]", "followers = entries[:0]"),
     ),
-    _lambda(
+    unit(
         "followers/tried-all-the-same",
         "test_delivery.py::test_texts_before_the_one_that_fails_stay_delivered",
         Edit(_DELIVERY, 'if report.result == "given back":\n', "if False:\n"),
     ),
-    _lambda(
+    unit(
         "followers/nobody-hides-them",
         "test_handlers.py::"
         "test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time",
         Edit("lambda/bridge/forward.py", "    hide(given_back, queue=queue)\n", ""),
     ),
-    _lambda(
+    unit(
         "back-off/by-receive-count",
         "test_delivery.py::test_the_wait_doubles_with_each_return_of_the_text_itself_up_to_the_longest",
         Edit(_DELIVERY, "        attempt.noted_returns = known.retries if known else 0\n", ""),
     ),
-    _lambda(
+    unit(
         "give-up/never",
         "test_delivery.py::test_a_text_is_given_up_by_the_age_of_its_queue_entry_with_its_last_reason",
         Edit(_DELIVERY, "if tried and age >= limits.give_up_after:", "if False:"),
     ),
-    _lambda(
+    unit(
         "give-up/by-age-of-the-sms",
         "test_delivery.py::"
         "test_giving_up_counts_from_the_queue_and_not_from_the_sms_so_that_a_redriven_text_has_its_time",
         Edit(_DELIVERY, "age = self._clock.now() - entry.queued_at", "age = self._clock.now() - entry.order"),
     ),
-    _lambda(
+    unit(
         "give-up/failed-not-written",
         "test_delivery.py::test_a_failed_text_stays_in_the_queue_until_both_failed_queue_and_ledger_have_it",
         Edit(
@@ -252,31 +215,31 @@ _TROUBLE = (
             '            pass\n        return Report(entry=entry, result="failed"',
         ),
     ),
-    _lambda(
+    unit(
         "deadline/none",
         "test_delivery.py::test_a_slow_conversation_stops_at_the_deadline_and_what_is_left_comes_back_at_once",
         Edit(
             _DELIVERY, "self._clock.monotonic() + self._config.limits.batch_deadline", "self._clock.monotonic() + 3600"
         ),
     ),
-    _lambda(
+    unit(
         "deadline/not-between-tries",
         "test_delivery.py::"
         "test_a_text_that_keeps_failing_goes_back_at_the_deadline_with_all_its_followers_hidden_alike",
         Edit(_DELIVERY, "if self._clock.monotonic() + wait >= until:", "if False:"),
     ),
-    _lambda(
+    unit(
         "blocked/as-permanent",
         "test_delivery.py::test_a_blocked_text_is_given_back_at_once_at_the_slow_pace",
         Edit("lambda/bridge/errors.py", "class BlockedError(BridgeError)", "class BlockedError(PermanentError)"),
     ),
-    _lambda(
+    unit(
         "blocked/as-transient",
         "test_delivery.py::test_a_blocked_text_is_given_back_at_once_at_the_slow_pace",
         Edit("lambda/bridge/errors.py", "class BlockedError(BridgeError)", "class BlockedError(TransientError)"),
         Edit(_DELIVERY, "if isinstance(error, BlockedError):\n            wait", "if False:\n            wait"),
     ),
-    _lambda(
+    unit(
         "blocked/unknown-is-permanent",
         "test_connect.py::test_an_answer_is_translated_by_code_and_status[SomethingNew-400-AccessRefusedError]",
         Edit(
@@ -285,7 +248,7 @@ _TROUBLE = (
             "UnavailableError if status >= 500 else RejectedError",
         ),
     ),
-    _lambda(
+    unit(
         "transient/as-permanent",
         "test_delivery.py::test_a_transient_error_is_tried_again_within_the_batch",
         Edit("lambda/bridge/errors.py", "class TransientError(BridgeError)", "class TransientError(PermanentError)"),
@@ -295,12 +258,12 @@ _TROUBLE = (
             "except QueueError as exc:\n                last = exc",
         ),
     ),
-    _lambda(
+    unit(
         "intake/keeps-trouble-quiet",
         "test_handlers.py::test_intake_says_when_failed_or_the_ledger_could_not_take_a_malformed_one",
         Edit("lambda/bridge/intake.py", "    if trouble:\n        raise trouble[0]\n", ""),
     ),
-    _lambda(
+    unit(
         "intake/stops-at-trouble",
         "test_handlers.py::test_intake_takes_the_other_records_before_it_says_that_one_could_not_be_taken",
         Edit("lambda/bridge/intake.py", "            trouble.append(exc)\n", "            raise exc\n"),
@@ -308,33 +271,33 @@ _TROUBLE = (
 )
 
 _POLITE = (
-    _lambda(
+    unit(
         "pacing/no-halving",
         "test_pacing_and_backoff.py::test_a_429_halves_the_rate_and_calls_in_flight_with_it_count_once",
         Edit("lambda/bridge/pacing.py", "self._rate = max(self._least, self._rate / 2)", "self._rate = self._rate"),
     ),
-    _lambda(
+    unit(
         "pacing/not-told-of-429",
         "test_delivery.py::test_throttling_halves_the_pace",
         Edit(_DELIVERY, "pacer.throttled()", "pass"),
     ),
-    _lambda(
+    unit(
         "pacing/no-bucket",
         "test_delivery.py::"
         "test_texts_for_which_there_is_no_turn_wait_a_little_longer_each_few_times_and_are_never_given_up_for_it",
         Edit(_DELIVERY, "if not pacer.take(until=until):", "if self._clock.monotonic() >= until:"),
     ),
-    _lambda(
+    unit(
         "pacing/no-waiting",
         "test_promises.py::test_a_call_waits_for_its_turn",
         Edit("lambda/bridge/pacing.py", "        if wait:\n            self._sleep(wait)\n", ""),
     ),
-    _lambda(
+    unit(
         "pacing/no-share",
         "test_pacing_and_backoff.py::test_it_starts_at_its_share_of_the_rate",
         Edit("lambda/bridge/pacing.py", "max(rate / environments, self._least)", "max(rate, self._least)"),
     ),
-    _lambda(
+    unit(
         "pacing/never-raises",
         "test_pacing_and_backoff.py::"
         "test_the_rate_raises_by_a_tenth_of_the_whole_a_second_while_calls_succeed_and_never_above_it",
@@ -344,7 +307,7 @@ _POLITE = (
 )
 
 _SHOWN = (
-    _lambda(
+    unit(
         "graphemes/cut-anywhere",
         "test_promises.py::test_no_grapheme_is_cut_wherever_the_limit_falls",
         Edit(
@@ -353,12 +316,12 @@ _SHOWN = (
             "return _hard_end(text, start, limit)",
         ),
     ),
-    _lambda(
+    unit(
         "graphemes/not-at-white-space",
         "test_split.py::test_the_cut_is_after_the_last_white_space_that_fits",
         Edit("lambda/bridge/split.py", "return after_space or (end if", "return (end if"),
     ),
-    _lambda(
+    unit(
         "graphemes/length-in-characters",
         "test_split.py::test_length_is_counted_in_utf16_code_units",
         Edit(
@@ -367,22 +330,22 @@ _SHOWN = (
             "return len(text)",
         ),
     ),
-    _lambda(
+    unit(
         "disconnect-keyword/unknown",
         "test_delivery.py::test_a_disconnect_keyword_is_shown_and_then_ends_the_chat",
         Edit("lambda/bridge/compose.py", "ends_chat = _is_disconnect(sms.body, chat)", "ends_chat = False"),
     ),
-    _lambda(
+    unit(
         "disconnect-keyword/no-chat-fails",
         "test_delivery.py::test_ending_a_chat_that_is_not_open_is_nothing_to_do[answer1]",
         Edit(_DELIVERY, '                if part.type == "DISCONNECT":\n                    return None\n', ""),
     ),
-    _lambda(
+    unit(
         "empty-body/no-line",
         "test_compose.py::test_an_empty_text_is_shown_as_the_configured_line",
         Edit("lambda/bridge/compose.py", "sms.body if sms.body.strip() else chat.empty_message", "sms.body"),
     ),
-    _lambda(
+    unit(
         "late-line/none",
         "test_delivery.py::test_a_text_that_waited_longer_than_mark_late_after_says_when_it_was_sent",
         Edit("lambda/bridge/compose.py", 'prefix=_late_line(sent_at, chat) if late and sent_at else ""', 'prefix=""'),
@@ -390,12 +353,12 @@ _SHOWN = (
 )
 
 _PRIVATE = (
-    _lambda(
+    unit(
         "redaction/vendors-words",
         "test_connect.py::test_a_message_of_the_vendor_decides_nothing_and_is_told_to_nobody",
         Edit("lambda/bridge/answers.py", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
     ),
-    _lambda(
+    unit(
         "redaction/unknown-number",
         "test_delivery.py::test_a_number_without_a_route_is_permanent_and_the_reason_does_not_say_the_whole_number",
         Edit(
@@ -404,12 +367,12 @@ _PRIVATE = (
             "return number",
         ),
     ),
-    _lambda(
+    unit(
         "redaction/words-of-a-defect",
         "test_handlers.py::test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted",
         Edit(_DELIVERY, '{type(exc).__name__}"),\n                defect', '{exc}"),\n                defect'),
     ),
-    _lambda(
+    unit(
         "redaction/conversation-logged",
         "test_handlers.py::test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted",
         Edit(
@@ -418,7 +381,7 @@ _PRIVATE = (
             'what, about = kind.one, _about(report.entry.text_key) | {"conversation": report.entry.group}',
         ),
     ),
-    _lambda(
+    unit(
         "redaction/printed-dataclass",
         "test_notification.py::test_what_a_dataclass_prints_of_a_text_holds_no_body_and_no_number",
         Edit("lambda/bridge/notification.py", "body: str = field(repr=False)", "body: str"),
@@ -426,40 +389,40 @@ _PRIVATE = (
 )
 
 _EXPLAINED = (
-    _lambda(
+    unit(
         "reason/not-in-the-ledger",
         "test_promises.py::test_the_ledger_says_of_a_failed_text_why_where_and_when",
         Edit(_LEDGER, 'self._outcome("failed", reason=str(error), ', 'self._outcome("failed", '),
     ),
-    _lambda(
+    unit(
         "received/not-noted",
         "test_handlers.py::test_intake_notes_a_text_as_soon_as_it_is_queued",
         Edit(
             "lambda/bridge/intake.py", '            note(self._notes, sms.text_key, facts, stage="intake", at=at)\n', ""
         ),
     ),
-    _lambda(
+    unit(
         "received/or-not-taken",
         "test_handlers.py::test_intake_takes_a_text_also_when_it_cannot_be_noted_and_counts_it",
         Edit("lambda/bridge/noting.py", "except LedgerError as exc:", "except ZeroDivisionError as exc:"),
     ),
-    _lambda(
+    unit(
         "received/over-what-is-known",
         "test_promises.py::test_noting_that_a_text_was_queued_touches_nothing_that_is_known_of_it_already",
         Edit(_LEDGER, "if_not_exists(#{name}, :{name})", ":{name}"),
     ),
-    _lambda(
+    unit(
         "failed-index/never",
         "test_promises.py::test_the_ledger_says_of_a_failed_text_why_where_and_when",
         Edit(_LEDGER, '"failed_on": {"S"', '"failed_day": {"S"'),
     ),
-    _lambda(
+    unit(
         "failed-index/for-ever",
         "test_promises.py::"
         "test_a_text_is_in_the_index_of_the_failed_only_while_it_is_failed_and_why_it_was_stays_known",
         Edit(_LEDGER, '_FAILED = ("failed_on",)', "_FAILED = ()"),
     ),
-    _lambda(
+    unit(
         "reason/not-on-the-entry",
         "test_promises.py::test_an_entry_of_failed_says_what_went_wrong_where_and_when",
         Edit(_QUEUES, '            "reason": str(error),\n', ""),
@@ -467,31 +430,31 @@ _EXPLAINED = (
 )
 
 _STACK = (
-    _key(
+    key(
         "eum-to-topic",
         'key.admit_to_topic(channel.role, name="EndUserMessaging")',
         "EndUserMessagingToTopic-TwoWayChannelRole-actions0-condition0",
     ),
-    _key(
+    key(
         "sns-to-undelivered",
         'key.admit_sns(to="Undelivered")',
         "SnsToUndelivered-sns.amazonaws.com-actions1-condition1",
     ),
-    _key(
+    key(
         "functions-to-queues",
         "key.admit_to_queues(function.role, name=function.sid)",
         "IntakeToQueues-intake-actions2-condition2",
         "ForwardToQueues-forward-actions4-condition4",
     ),
-    _key(
+    key(
         "functions-to-ledger",
         "key.admit_to_ledger(function.role, name=function.sid)",
         "IntakeToLedger-intake-actions3-condition3",
         "ForwardToLedger-forward-actions5-condition5",
     ),
-    _key("logs", "key.admit_logs()", "LogsToLogGroups-logs.${AWS::Region}.amazonaws.com-actions6-condition6"),
-    _key("cloudwatch", "key.admit_cloudwatch()", "CloudWatchToAlarms-cloudwatch.amazonaws.com-actions7-condition7"),
-    _stack(
+    key("logs", "key.admit_logs()", "LogsToLogGroups-logs.${AWS::Region}.amazonaws.com-actions6-condition6"),
+    key("cloudwatch", "key.admit_cloudwatch()", "CloudWatchToAlarms-cloudwatch.amazonaws.com-actions7-condition7"),
+    stack(
         "key-policy/any-service",
         Edit(
             "infra/key.py",
@@ -500,7 +463,7 @@ _STACK = (
         ),
         "test_the_key_admits_who_writes[EndUserMessagingToTopic-TwoWayChannelRole-actions0-condition0]",
     ),
-    _stack(
+    stack(
         "key-policy/undelivered-in-clear",
         Edit(
             "infra/queues.py",
@@ -509,14 +472,14 @@ _STACK = (
         ),
         "test_everything_at_rest_is_encrypted_with_the_one_key",
     ),
-    _stack(
+    stack(
         "least-privilege/one-action-more",
         Edit(
             "infra/stack.py", 'forward.may("sqs:SendMessage", on', 'forward.may("sqs:SendMessage", "sqs:PurgeQueue", on'
         ),
         "test_each_role_may_do_exactly_this",
     ),
-    _stack(
+    stack(
         "least-privilege/any-account",
         Edit(
             "infra/channel_role.py",
@@ -525,25 +488,25 @@ _STACK = (
         ),
         "test_only_end_user_messaging_for_this_account_takes_the_two_way_channel_role",
     ),
-    _stack(
+    stack(
         "tls/topic",
         Edit("infra/topic.py", ", enforce_ssl=True", ""),
         "test_the_topic_policy_refuses_whoever_comes_without_tls_and_lets_nobody_in",
     ),
-    _refused(
+    refused(
         "tls/undelivered",
         "AwsSolutions-SQS4",
         Edit("infra/queues.py", "encryption_master_key=key.key, enforce_ssl=True)", "encryption_master_key=key.key)"),
     ),
-    _refused(
+    refused(
         "visibility/once-the-time-out", "less than 6 times", Edit("infra/stack.py", "VISIBILITY = 6", "VISIBILITY = 1")
     ),
-    _stack(
+    stack(
         "partial-batches/off",
         Edit("infra/forward.py", "report_batch_item_failures=True", "report_batch_item_failures=False"),
         "test_forward_gets_batches_of_conversations_and_returns_parts_of_them",
     ),
-    _stack(
+    stack(
         "dead-letters/of-the-subscription",
         Edit(
             "infra/intake.py",
@@ -552,23 +515,23 @@ _STACK = (
         ),
         "test_what_sns_cannot_hand_to_intake_goes_to_undelivered",
     ),
-    _stack(
+    stack(
         "dead-letters/of-intake",
         Edit("infra/intake.py", "            on_failure=destinations.SqsDestination(undelivered.queue),\n", ""),
         "test_what_intake_crashes_on_goes_to_undelivered",
     ),
-    _stack(
+    stack(
         "retention/four-days",
         Edit("infra/queues.py", "LONGEST = Duration.days(14)", "LONGEST = Duration.days(4)"),
         "test_queues_keep_what_they_hold_as_long_as_sqs_can",
     ),
-    _stack(
+    stack(
         "kept/not-retained",
         Edit("infra/pinned.py", "    RemovalPolicies.of(construct).retain()\n", ""),
         "test_what_is_kept_survives_deletion_and_replacement_with_its_policies[FailedQueue]",
         "test_what_is_kept_survives_deletion_and_replacement_with_its_policies[InboundTopic]",
     ),
-    _stack(
+    stack(
         "kept/topic-not-pinned",
         Edit("infra/topic.py", '        pin(self.topic, "InboundTopic")\n', ""),
         "test_what_is_kept_is_all_that_holds_texts_or_is_pointed_at",
@@ -576,12 +539,12 @@ _STACK = (
 )
 
 _TOLD = (
-    _lambda(
+    unit(
         "metrics/another-name",
         "test_measures.py::test_each_function_writes_exactly_the_metrics_that_are_listed_for_it[forward]",
-        Edit(_DELIVERY, '"Blocked": count(', '"TextsBlocked": count('),
+        Edit("lambda/bridge/measures.py", '"Blocked": count(', '"TextsBlocked": count('),
     ),
-    _lambda(
+    unit(
         "metrics/no-age-of-what-waits",
         "test_measures.py::"
         "test_how_long_a_text_has_waited_is_measured_each_time_it_is_given_back_and_not_of_its_followers",
@@ -591,17 +554,17 @@ _TOLD = (
             "continue",
         ),
     ),
-    _lambda(
+    unit(
         "logs/without-the-text-key",
         "test_measures.py::test_every_log_line_says_which_text_it_is_about[intake]",
         Edit("lambda/bridge/reporting.py", 'return {"correlation_id": text_key}', "return {}"),
     ),
-    _alarm(
+    alarm(
         "only-sqs-own-age",
         Edit("infra/alarms.py", "            self._waiting(way)\n", ""),
         "test_the_alarms_of_a_bridge_without_replies_are_these",
     ),
-    _alarm(
+    alarm(
         "asleep-is-well",
         Edit(
             "infra/alarms.py",
@@ -610,12 +573,12 @@ _TOLD = (
         ),
         "test_the_alarms_of_a_bridge_without_replies_are_these",
     ),
-    _alarm(
+    alarm(
         "no-data-is-well",
         Edit("infra/alarms.py", "TreatMissingData.BREACHING", "TreatMissingData.NOT_BREACHING"),
         "test_with_replies_and_an_expectation_of_texts_the_alarms_are_these",
     ),
-    _alarm(
+    alarm(
         "another-namespace",
         Edit(
             "infra/function.py",
@@ -624,17 +587,17 @@ _TOLD = (
         ),
         "test_the_alarms_of_a_bridge_without_replies_are_these",
     ),
-    _alarm(
+    alarm(
         "nobody-is-told",
         Edit("infra/alarms.py", "        alarm.add_alarm_action(self._action)\n", ""),
         "test_every_alarm_tells_the_topic_when_it_begins_and_when_it_is_over",
     ),
-    _alarm(
+    alarm(
         "cloudwatch-shut-out",
         Edit("infra/alarms.py", 'actions=["sns:Publish"]', 'actions=["sns:Subscribe"]'),
         "test_cloudwatch_for_the_alarms_of_this_stack_and_nobody_else_is_let_into_the_topic",
     ),
-    _alarm(
+    alarm(
         "any-alarm-of-the-account",
         Edit("infra/key.py", "alarm:{Aws.STACK_NAME}-*", "alarm:*"),
         "test_cloudwatch_for_the_alarms_of_this_stack_and_nobody_else_is_let_into_the_topic",
@@ -651,6 +614,8 @@ MECHANISMS: tuple[Mechanism, ...] = (
     *_EXPLAINED,
     *_STACK,
     *_TOLD,
+    *start_chat.MECHANISMS,
+    *replies.MECHANISMS,
 )
 
 QUICK = (

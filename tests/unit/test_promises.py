@@ -6,6 +6,7 @@ The queues and the ledger's table are the tests' models of SQS FIFO and of Dynam
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -20,6 +21,8 @@ from bridge.known import Facts, Known
 from bridge.ledger import Ledger
 from bridge.pacing import Pacer
 from bridge.queues import Conversations, Failed
+from bridge.reply import reply
+from bridge.reply_intake import ReplyIntake, reply_intake
 from bridge.split import split, utf16_length
 from ops.failed import redrive
 from tests.model.fifo import Fifo
@@ -27,6 +30,8 @@ from tests.model.sqs import SqsClient, lambda_record
 from tests.model.table import Table
 from tests.unit.fakes import OTHER_CUSTOMER, OURS, FakeClock, payload, record
 from tests.unit.stages import Delivery, Stage
+from tests.unit.streams import OTHER_CHAT, item, streamed
+from tests.unit.test_reply import Stage as ReplyStage
 
 PLAN = Plan(limit=100, prefix="(late)\n", shown=False, ends_chat=True)
 FACTS = Facts(conversation="group", ours=OURS)
@@ -59,14 +64,7 @@ class Bridge:
         intake({"Records": list(notifications)}, taker=self._intake)
 
     def forward(self) -> None:
-        """One batch, as Lambda's event source mapping does it."""
-        received = self.conversations.receive()
-        records = [lambda_record(message) for message in received]
-        answer = forward({"Records": records}, courier=self._courier, queue=self._queue)
-        kept = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
-        for message in received:
-            if message.message_id not in kept:
-                self.conversations.delete(str(message.receipt))
+        hand_over(self.conversations, lambda event: forward(event, courier=self._courier, queue=self._queue))
 
     def redrive(self) -> int:
         outputs = {"FailedQueueUrl": "failed", "ConversationsQueueUrl": "conversations"}
@@ -139,6 +137,90 @@ def test_an_entry_of_failed_says_what_went_wrong_where_and_when(delivery: Delive
         "attempts": "1",
         "entry_id": queued.message_id,
     }
+
+
+class Replies:
+    """Reply-intake, its queue, reply and `bridge failed redrive` as they are; phones, chats and ledger are fakes."""
+
+    def __init__(self) -> None:
+        stage = ReplyStage()
+        self.clock, self.phones, self.ledger, self._answers = stage.clock, stage.phones, stage.ledger, stage.answers
+        self.replies, self.conversations, self.failed = (
+            Fifo(now=self.clock.now, visibility=180, name=name) for name in ("replies", "conversations", "failed")
+        )
+        queues = {"replies": self.replies, "conversations": self.conversations, "failed": self.failed}
+        self.sqs = cast(Any, SqsClient(queues))
+        self._queue = Conversations(client=self.sqs, url="replies")
+        self._answers._failed = self._failed("reply")
+        self._taker = ReplyIntake(
+            replies=self._queue,
+            failed=self._failed("reply-intake"),
+            ledger=self.ledger,  # type: ignore[arg-type]
+            notes=self.ledger,  # type: ignore[arg-type]
+        )
+
+    def _failed(self, stage: str) -> Failed:
+        return Failed(client=self.sqs, url="failed", stage=stage, now=self.clock.now)
+
+    def stream(self, *items: dict[str, Any]) -> None:
+        reply_intake({"Records": [streamed(item) for item in items]}, taker=self._taker)
+
+    def reply(self) -> None:
+        hand_over(self.replies, lambda event: reply(event, answers=self._answers, queue=self._queue))
+
+    def redrive(self) -> int:
+        outputs = {f"{name.title()}QueueUrl": name for name in ("failed", "replies", "conversations")}
+        target: Any = SimpleNamespace(client=lambda _: self.sqs, outputs=outputs)
+        return redrive(target)
+
+
+def hand_over(queue: Fifo, function: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """One batch, as Lambda's event source mapping does it."""
+    received = queue.receive()
+    answer = function({"Records": [lambda_record(message) for message in received]})
+    kept = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+    for message in received:
+        if message.message_id not in kept:
+            queue.delete(str(message.receipt))
+
+
+def test_a_chat_is_one_message_group_also_after_a_transfer() -> None:
+    replies = Replies()
+    replies.stream(
+        item("before"), item("after", ContactId="another-agents"), item("other", InitialContactId=OTHER_CHAT)
+    )
+    before, after, other = replies.replies.messages()
+    assert before.group == after.group != other.group
+
+
+def test_a_reply_that_connect_streams_twice_is_queued_once() -> None:
+    replies, said = Replies(), item("hi", Id="one")
+    replies.stream(said)
+    replies.stream(said)  # published twice, so that the notification's own id is another
+    assert len(replies.replies) == 1
+
+
+def test_equal_replies_one_after_the_other_are_both_sent() -> None:
+    replies = Replies()
+    replies.stream(item("yes"), item("yes"))
+    replies.reply()
+    assert replies.phones.bodies == ["yes", "yes"]
+
+
+def test_a_reply_that_is_redriven_goes_back_to_the_replies_and_is_in_failed_each_time_it_fails() -> None:
+    replies = Replies()
+    replies.phones.always = RejectedError("400")
+    replies.stream(item("hi", Id="one"))
+    for _ in range(3):
+        replies.reply()
+        assert (len(replies.replies), len(replies.failed)) == (0, 1), "SQS dropped it as a duplicate"
+        replies.clock.time += 1
+        assert replies.redrive() == 1
+        assert (len(replies.replies), len(replies.failed)) == (1, 0), "it is not where it came from"
+    assert len(replies.conversations) == 0
+    replies.phones.always = None
+    replies.reply()
+    assert replies.phones.bodies == ["hi"]
 
 
 # --- the ledger's writes ----------------------------------------------------------------------------------

@@ -50,6 +50,8 @@ from tests.unit.test_streamed import bodies, json_values
 LIST = json.dumps({"data": {"content": {"title": "Which?", "elements": [{"title": "Apple"}, {"title": "Orange"}]}}})
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
 
+OURS_TOO, ARN_TOO = "+12125550102", ARN.replace("phone-0", "phone-f")
+
 Answer = Exception | None | Callable[[str], object]
 
 
@@ -81,7 +83,7 @@ class FakeChats:
     def __init__(self) -> None:
         self.parties = {
             CHAT: Party(customer=CUSTOMER, ours=OURS, ours_arn=ARN),
-            OTHER_CHAT: Party(customer=OTHER_CUSTOMER, ours=OURS, ours_arn=ARN),
+            OTHER_CHAT: Party(customer=OTHER_CUSTOMER, ours=OURS_TOO, ours_arn=ARN_TOO),
         }
         self.ended: list[str] = []
         self.offers: list[tuple[str, tuple[str, ...]]] = []
@@ -169,6 +171,8 @@ def test_a_reply_goes_to_the_customer_from_the_very_number_that_was_texted() -> 
     noted = stage.ledger.texts["reply-one"]
     assert (noted.known.outcome, noted.known.contact, noted.known.parts_done) == ("forwarded", CHAT, 1)
     assert counted() == {"RepliesSent": 1, "PartsSent": 1}
+    stage.run(queued(item("Here too", InitialContactId=OTHER_CHAT), group=OTHER_CHAT))
+    assert stage.phones.sent[1:] == [(OTHER_CUSTOMER, ARN_TOO, "Here too")]
 
 
 def test_replies_are_sent_in_the_order_in_which_they_were_said() -> None:
@@ -185,6 +189,20 @@ def test_a_reply_that_came_again_is_not_sent_twice() -> None:
     stage.run(queued(said))
     assert stage.phones.bodies == ["hi"]
     assert counted() == {"RepliesSent": 1, "PartsSent": 1, "DuplicatesSuppressed": 1}
+
+
+def test_a_lost_answer_is_the_one_way_in_which_a_phone_is_texted_twice() -> None:
+    """Nobody can tell a text that was taken from one that was not, and the API has no client token."""
+    stage = Stage()
+
+    def lost(body: str) -> None:
+        stage.phones.sent.append((CUSTOMER, ARN, body))
+        raise UnavailableError("the answer was lost")
+
+    stage.phones.answers = [lost]
+    assert stage.run(queued(item("hi", Id="one"))) == DONE
+    assert stage.phones.bodies == ["hi", "hi"]
+    assert stage.ledger.texts["reply-one"].attempts == 2
 
 
 def test_texts_to_one_phone_are_a_second_apart_parts_of_a_reply_included() -> None:

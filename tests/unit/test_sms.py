@@ -92,6 +92,10 @@ def test_a_message_holds_exactly_what_aws_says(reply: str, lengths: list[int]) -
     assert [len(part) for part in messages(reply)] == lengths
 
 
+def test_no_family_is_torn_apart() -> None:
+    assert messages(FAMILY * 60) == (FAMILY * (OTHER_LIMIT // 11), FAMILY * 3)
+
+
 def test_a_reply_is_cut_at_a_word() -> None:
     reply = "word " * 400
     first, second = messages(reply)

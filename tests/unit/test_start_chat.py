@@ -28,7 +28,7 @@ from bridge.settings import ForwardSettings
 from bridge.start_chat import ChatAgents, StartChat
 from tests.model.table import Table
 from tests.unit.chat_services import ENDED, ChatServices, refusal
-from tests.unit.fakes import ARN, CONFIG, CUSTOMER, OURS, FakeClock, payload, record
+from tests.unit.fakes import ARN, CONFIG, CUSTOMER, OTHER_CUSTOMER, OURS, FakeClock, payload, record
 from tests.unit.stages import STREAMING_TOPIC, open_chats, start_chat, starting_chats
 
 
@@ -108,6 +108,14 @@ def test_later_texts_go_to_the_open_chat() -> None:
     desk.send("hello", key="one")
     assert desk.send("again", key="two") == Accepted("contact-1", False)
     assert desk.connect.calls == ["start", "connect", "send", "send"]
+    assert desk.contents == [("contact-1", "hello"), ("contact-1", "again")]
+
+
+def test_each_conversation_has_a_chat_of_its_own() -> None:
+    desk = Desk()
+    desk.send("hello", key="one")
+    assert desk.send("hello", key="two", customer=OTHER_CUSTOMER) == Accepted("contact-2", True)
+    assert desk.send("again", key="three", customer=OTHER_CUSTOMER) == Accepted("contact-2", False)
 
 
 @pytest.mark.parametrize("hours", [23.5, 24.5])
@@ -149,6 +157,17 @@ def test_a_lost_answer_opens_no_second_chat_and_shows_nothing_twice(call: str, f
     assert desk.connect.lost == []
     assert [*desk.connect.started] == ["one:1"]
     assert desk.contents == [("contact-1", "hello"), ("contact-1", "again")]
+
+
+def test_a_text_is_in_two_chats_only_where_the_first_ended_before_it_was_noted() -> None:
+    desk = Desk()
+    desk.send("hello", key="one")
+    desk.connect.lost = ["send"]
+    with pytest.raises(UnavailableError):
+        desk.send("again", key="two")
+    desk.connect.over.add("contact-1")
+    desk.send("again", key="two")
+    assert desk.contents[1:] == [("contact-1", "again"), ("contact-2", "again")]
 
 
 def test_equal_parts_of_a_text_are_all_shown() -> None:

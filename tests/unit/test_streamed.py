@@ -166,9 +166,17 @@ def test_the_filter_lets_through_exactly_what_is_not_nothing(
 
 def test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through() -> None:
     assert not matches(FILTER_POLICY, attributes(item(ParticipantRole="CUSTOMER")))
+    assert not matches(FILTER_POLICY, attributes(item(Type="ATTACHMENT", ParticipantRole="CUSTOMER"), None))
     assert not matches(FILTER_POLICY, attributes(event("participant.left")))
     assert matches(FILTER_POLICY, attributes(ended(), visibility=None))
     assert matches(FILTER_POLICY, attributes(item(..., Type="ATTACHMENT"), visibility=None))
+
+
+def test_the_filter_keeps_away_what_is_for_other_eyes() -> None:
+    for type_ in ("MESSAGE", "ATTACHMENT"):
+        assert not matches(FILTER_POLICY, attributes(item(Type=type_), "AGENT"))
+        assert matches(FILTER_POLICY, attributes(item(Type=type_), "CUSTOMER"))
+    assert not matches(FILTER_POLICY, attributes(item(), None)), "nobody knows who may see it"
 
 
 def test_the_filter_is_json_within_what_sns_takes() -> None:

@@ -1,0 +1,58 @@
+"""How a mechanism is described: what is patched, which test must notice, which one must not."""
+
+from __future__ import annotations
+
+from tests.sabotage.workshop import Edit, Mechanism
+
+IN_ORDER = "tests/unit/test_delivery.py::test_texts_of_a_conversation_are_shown_in_their_order"
+"""Passes whatever is taken out of the functions: the bridge itself still works, by either way into a chat."""
+BY_EVENTS = f"{IN_ORDER}[integration-event]"
+"""Passes whatever is taken out of the other way."""
+STACK_STANDS = "tests/infra/test_stack.py::test_functions_run_on_arm64_with_active_tracing[forward]"
+"""Passes whatever is taken out of the stack, as long as there is one."""
+
+
+def unit(name: str, test: str | tuple[str, ...], *edits: Edit, control: str | None = IN_ORDER) -> Mechanism:
+    """Of the functions. `test`: file in tests/unit and name, all of its cases or one."""
+    tests = (test,) if isinstance(test, str) else test
+    return Mechanism(name=name, edits=edits, tests=tuple(f"tests/unit/{each}" for each in tests), control=control)
+
+
+def stack(name: str, edit: Edit, *tests: str) -> Mechanism:
+    return Mechanism(
+        name=name,
+        edits=(edit,),
+        tests=tuple(f"tests/infra/test_stack.py::{test}" for test in tests),
+        control=STACK_STANDS,
+    )
+
+
+def refused(name: str, says: str, edit: Edit) -> Mechanism:
+    """Taken out, synth itself refuses: there is no stack for a control to look at, so the words must be right."""
+    test = "tests/infra/test_defaults.py::test_synth_lets_the_default_configuration_through"
+    return Mechanism(name=name, edits=(edit,), tests=(test,), control=None, says=says)
+
+
+def alarm(name: str, edit: Edit, test: str) -> Mechanism:
+    return Mechanism(
+        name=f"alarms/{name}", edits=(edit,), tests=(f"tests/infra/test_alarms.py::{test}",), control=STACK_STANDS
+    )
+
+
+def with_replies(name: str, edit: Edit, *tests: str) -> Mechanism:
+    """Of what the stack has for a number with start-chat delivery."""
+    return Mechanism(
+        name=name,
+        edits=(edit,),
+        tests=tuple(f"tests/infra/test_replies.py::{test}" for test in tests),
+        control="tests/infra/test_replies.py::test_the_new_functions_have_log_groups_that_are_kept_as_long_and_encrypted",
+    )
+
+
+def key(name: str, line: str, *sids: str) -> Mechanism:
+    """One statement of the key's policy, or one of each function."""
+    return stack(
+        f"key-policy/{name}",
+        Edit("infra/stack.py", line, "pass"),
+        *(f"test_the_key_admits_who_writes[{sid}]" for sid in sids),
+    )

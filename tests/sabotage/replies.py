@@ -1,0 +1,397 @@
+"""What is taken out of the way from the agent to the phone: streaming, its queue, the texts that are sent."""
+
+from __future__ import annotations
+
+from tests.sabotage.making import unit, with_replies
+from tests.sabotage.workshop import Edit, Mechanism
+
+_ANSWERING = "lambda/bridge/answering.py"
+_STREAMED = "lambda/bridge/streamed.py"
+_INTAKE = "lambda/bridge/reply_intake.py"
+_TEXTING = "lambda/bridge/texting.py"
+_SMS = "lambda/bridge/sms.py"
+_STACK = "infra/stack.py"
+_SENT = "tests/unit/test_reply.py::test_a_link_that_cannot_be_had_is_left_out"
+"""Passes whatever is taken out that is not needed while all goes well."""
+_FROM_OUR_NUMBER = "test_reply.py::test_a_reply_goes_to_the_customer_from_the_very_number_that_was_texted"
+_CANNOT = (
+    "test_reply.py::test_what_cannot_be_delivered_goes_to_failed_with_its_reason_and_the_agent_reads_why"
+    "[DESTINATION_PHONE_NUMBER_OPTED_OUT-they have opted out of texts from this number]"
+)
+_TO_A_MESSAGE = '            "MessageVisibility": list(_FOR_THE_PHONE),\n'
+_BY_OTHERS = '            "ParticipantRole": [{"anything-but": [_ECHO]}],\n'
+
+
+def _reply(name: str, test: str | tuple[str, ...], *edits: Edit) -> Mechanism:
+    return unit(name, test, *edits, control=_SENT)
+
+
+_FOR_THE_PHONE = (
+    _reply(
+        "reply-filter/customers-echoes",
+        "test_streamed.py::test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through",
+        Edit(_STREAMED, _TO_A_MESSAGE + _BY_OTHERS, _TO_A_MESSAGE),
+    ),
+    _reply(
+        "reply-filter/for-other-eyes",
+        "test_streamed.py::test_the_filter_keeps_away_what_is_for_other_eyes",
+        Edit(_STREAMED, _TO_A_MESSAGE, ""),
+    ),
+    _reply(
+        "reply-filter/events",
+        "test_streamed.py::test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through",
+        Edit(_STREAMED, '"Type": ["MESSAGE"],', '"Type": ["MESSAGE", "EVENT"],'),
+    ),
+    _reply(
+        "reply-filter/not-the-end-of-a-chat",
+        "test_streamed.py::test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through",
+        Edit(_STREAMED, '        {"ContentType": [CHAT_ENDED]},\n', ""),
+    ),
+    with_replies(
+        "reply-filter/none",
+        Edit(_STACK, "undelivered=undelivered, only=FILTER_POLICY)", "undelivered=undelivered)"),
+        "test_only_what_is_for_the_phone_and_the_end_of_a_chat_reach_reply_intake_and_what_cannot_be_handed_over_is_kept",
+    ),
+    _reply(
+        "replies/customers-echo-is-sent",
+        "test_streamed.py::test_echoes_receipts_and_what_is_for_other_eyes_are_nothing[of0-ALL]",
+        Edit(_STREAMED, '    if role == _ECHO:\n        return "nothing"\n', ""),
+    ),
+    _reply(
+        "replies/for-other-eyes-is-sent",
+        "test_streamed.py::test_echoes_receipts_and_what_is_for_other_eyes_are_nothing[of1-AGENT]",
+        Edit(
+            _STREAMED,
+            'return "reply" if seen_by is None or seen_by in _FOR_THE_PHONE else "nothing"',
+            'return "reply"',
+        ),
+    ),
+    _reply(
+        "replies/chat-ends-when-somebody-leaves",
+        (
+            "test_streamed.py::test_echoes_receipts_and_what_is_for_other_eyes_are_nothing[of4-ALL]",
+            "test_reply.py::test_what_is_not_for_the_phone_and_came_all_the_same_does_nothing[of0]",
+        ),
+        Edit(
+            _STREAMED,
+            'if item.get("ContentType") == CHAT_ENDED:',
+            'if str(item.get("ContentType")).endswith((".chat.ended", ".participant.left")):',
+        ),
+    ),
+    _reply(
+        "replies/end-of-a-chat-not-noted",
+        "test_reply.py::test_the_end_of_a_chat_closes_that_very_chat_after_what_was_said_before",
+        Edit(_ANSWERING, "            self._chats.end(contact)\n", ""),
+    ),
+)
+
+_GROUPS = (
+    _reply(
+        "reply-group/by-contact",
+        (
+            "test_streamed.py::test_a_reply_after_a_transfer_belongs_to_the_chat_that_was_started",
+            "test_promises.py::test_a_chat_is_one_message_group_also_after_a_transfer",
+        ),
+        Edit(_STREAMED, 'contact = item.get("InitialContactId")', 'contact = item.get("ContactId")'),
+    ),
+    _reply(
+        "reply-group/one-per-message",
+        "test_promises.py::test_a_chat_is_one_message_group_also_after_a_transfer",
+        Edit(_INTAKE, "conversation=contact, text_key=", "conversation=streamed.message_id, text_key="),
+    ),
+    _reply(
+        "reply-order/by-the-notification",
+        "test_streamed.py::"
+        "test_replies_of_a_batch_are_sorted_by_the_time_at_which_they_were_said_whenever_they_were_published",
+        Edit(
+            _STREAMED,
+            'read_time(item.get("AbsoluteTime")) or notification.sent_at',
+            "notification.sent_at",
+        ),
+    ),
+    _reply(
+        "reply-order/not-in-intake",
+        "test_reply.py::test_intake_takes_what_comes_together_in_the_order_in_which_it_was_said",
+        Edit(_INTAKE, "in sorted(notifications, key=_said_at):", "in notifications:"),
+    ),
+    _reply(
+        "reply-order/followers-tried-all-the-same",
+        "test_reply.py::test_a_reply_that_keeps_failing_goes_back_with_its_followers_hidden_alike",
+        Edit("lambda/bridge/delivery.py", 'if report.result == "given back":\n', "if False:\n"),
+    ),
+)
+
+_ONCE = (
+    _reply(
+        "reply-ledger/not-read",
+        "test_reply.py::test_a_reply_that_came_again_is_not_sent_twice",
+        Edit(_ANSWERING, "known = self._ledger.read(entry.text_key)", "known = None"),
+    ),
+    _reply(
+        "reply-ledger/by-the-notification",
+        (
+            "test_reply.py::test_a_reply_that_came_again_is_not_sent_twice",
+            "test_promises.py::test_a_reply_that_connect_streams_twice_is_queued_once",
+        ),
+        Edit(_STREAMED, '_text(item, "Id").strip() or notification.message_id', "notification.message_id"),
+    ),
+    _reply(
+        "reply-ledger/parts-forgotten",
+        "test_reply.py::test_a_long_reply_resumes_after_the_part_that_was_last_accepted",
+        Edit(_ANSWERING, "part = known.parts_done if known else 0", "part = 0"),
+    ),
+    _reply(
+        "reply-ledger/not-believed",
+        "test_reply.py::test_a_reply_that_another_environment_finished_meanwhile_is_left_to_it",
+        Edit(_ANSWERING, "            part = known.parts_done\n", "            part += 1\n"),
+    ),
+    _reply(
+        "reply-deduplication/by-content",
+        "test_promises.py::test_equal_replies_one_after_the_other_are_both_sent",
+        Edit(_INTAKE, "text_key=streamed.message_id", "text_key=streamed.content"),
+    ),
+    _reply(
+        "reply-deduplication/by-notification",
+        "test_promises.py::test_a_reply_that_connect_streams_twice_is_queued_once",
+        Edit(_INTAKE, "text_key=streamed.message_id", "text_key=notification.message_id"),
+    ),
+    _reply(
+        "reply-redrive/to-conversations",
+        "test_promises.py::test_a_reply_that_is_redriven_goes_back_to_the_replies_and_is_in_failed_each_time_it_fails",
+        Edit("ops/failed.py", '_HOME.get(_said(message, "stage"), "ConversationsQueueUrl")', '"ConversationsQueueUrl"'),
+    ),
+    _reply(
+        "one-attempt/the-sdk-texts-again",
+        "test_texting.py::test_the_sdk_repeats_no_text_and_waits_for_its_answer_as_long_as_configured",
+        Edit("lambda/bridge/sdk.py", '"total_max_attempts": 1}', '"total_max_attempts": 4}'),
+    ),
+)
+
+_TROUBLE = (
+    _reply(
+        "not-deliverable/not-told-apart",
+        "test_texting.py::test_a_phone_that_gets_no_text_is_permanent_with_that_reason",
+        Edit(_TEXTING, "if reason in NOT_DELIVERABLE:", "if False:"),
+    ),
+    _reply(
+        "not-deliverable/any-reason",
+        "test_texting.py::"
+        "test_an_answer_is_translated_by_code_reason_and_status"
+        "[ConflictException-RESOURCE_NOT_ACTIVE-400-AccessRefusedError]",
+        Edit(_TEXTING, "if reason in NOT_DELIVERABLE:", "if reason:"),
+    ),
+    _reply(
+        "not-deliverable/held",
+        _CANNOT,
+        Edit(
+            "lambda/bridge/errors.py",
+            "class NotDeliverableError(PermanentError)",
+            "class NotDeliverableError(BridgeError)",
+        ),
+        Edit(
+            "lambda/bridge/delivery.py",
+            "except (TransientError, BlockedError) as exc:",
+            "except BridgeError as exc:",
+        ),
+    ),
+    _reply(
+        "agent-is-told/not",
+        _CANNOT,
+        Edit(_ANSWERING, 'if report.result == "failed" and not isinstance(error', "if False and not isinstance(error"),
+    ),
+    _reply(
+        "agent-is-told/without-the-reason",
+        _CANNOT,
+        Edit(_ANSWERING, '_BECAUSE.get(reason) or ("it could', '("it could'),
+    ),
+    _reply(
+        "agent-is-told/as-if-by-the-customer",
+        _CANNOT,
+        Edit(_ANSWERING, '"[The text to the customer was not delivered: {because}.]"', '"Not delivered: {because}."'),
+    ),
+    _reply(
+        "agent-is-told/before-it-is-kept",
+        "test_reply.py::test_the_agent_is_told_once_failed_and_ledger_have_it",
+        Edit(_ANSWERING, 'if report.result == "failed" and not isinstance(error', "if not isinstance(error"),
+    ),
+    _reply(
+        "agent-is-told/in-whatever-chat-is-open",
+        "test_start_chat.py::test_the_agent_is_told_in_the_open_chat_and_nowhere_else",
+        Edit("lambda/bridge/start_chat.py", " or chat.contact != initial_contact_id:", ":"),
+    ),
+    _reply(
+        "unknown-chat/fails-at-once",
+        "test_reply.py::test_a_chat_that_is_not_noted_yet_is_waited_for_and_one_that_never_is_fails",
+        Edit(_ANSWERING, "KNOWN_WITHIN = 120.0", "KNOWN_WITHIN = 0.0"),
+    ),
+)
+
+_SENDING = (
+    _reply(
+        "sms-origin/any-of-our-numbers",
+        _FROM_OUR_NUMBER,
+        Edit(_ANSWERING, "origin=party.ours_arn", "origin=next(iter(self._config.routes.values())).arn"),
+    ),
+    _reply(
+        "sms-pace/none-to-a-phone",
+        "test_reply.py::test_texts_to_one_phone_are_a_second_apart_parts_of_a_reply_included",
+        Edit(_ANSWERING, "            turn=self._turns.of(party.customer),\n", ""),
+    ),
+    _reply(
+        "sms-pace/by-chat",
+        "test_reply.py::test_two_chats_with_one_phone_share_its_pace",
+        Edit(
+            _ANSWERING,
+            "turn=self._turns.of(party.customer)",
+            "turn=self._turns.of(_streamed(attempt.entry).initial_contact_id)",
+        ),
+    ),
+    _reply(
+        "sms-pace/one-for-all-phones",
+        "test_reply.py::test_other_phones_do_not_wait",
+        Edit(_ANSWERING, "turn=self._turns.of(party.customer)", 'turn=self._turns.of("all")'),
+    ),
+    *(
+        _reply(
+            f"sms-split/{name}",
+            f"test_sms.py::test_a_message_holds_exactly_what_aws_says[reply{case}-lengths{case}]",
+            Edit(_SMS, *edit),
+        )
+        for name, case, edit in (
+            ("gsm-limit", 1, ("GSM_LIMIT = 1530", "GSM_LIMIT = 1600")),
+            ("extension-counts-once", 3, ("            length += 2\n", "            length += 1\n")),
+            ("other-limit", 5, ("OTHER_LIMIT = 630", "OTHER_LIMIT = 670")),
+        )
+    ),
+    _reply(
+        "sms-split/inside-a-grapheme",
+        "test_sms.py::test_no_family_is_torn_apart",
+        Edit(
+            "lambda/bridge/split.py",
+            "return after_space or (end if end > start else _hard_end(text, start, limit))",
+            "return after_space or _hard_end(text, start, limit)",
+        ),
+    ),
+    _reply(
+        "sms-split/other-characters-as-gsm",
+        "test_sms.py::test_the_alphabet_is_the_one_that_aws_lists",
+        Edit(_SMS, "            return None\n", "            length += 1\n"),
+    ),
+    _reply(
+        "options/not-remembered",
+        "test_reply.py::test_an_interactive_message_is_sent_as_words_and_its_options_are_remembered_before",
+        Edit(_ANSWERING, "            self._offer(streamed, party)\n", "            pass\n"),
+    ),
+)
+
+_PRIVATE = (
+    _reply(
+        "redaction/words-of-a-defect-in-a-reply",
+        "test_reply.py::test_no_words_and_no_number_are_logged_or_counted",
+        Edit(
+            "lambda/bridge/delivery.py",
+            '{type(exc).__name__}"),\n                defect',
+            '{exc}"),\n                defect',
+        ),
+    ),
+    _reply(
+        "redaction/reply-logged",
+        "test_reply.py::test_no_words_and_no_number_are_logged_or_counted",
+        Edit(
+            "lambda/bridge/reporting.py",
+            '"attempts": report.attempts,\n                    "contact"',
+            '"text": report.entry.body,\n                    "contact"',
+        ),
+    ),
+    _reply(
+        "redaction/words-of-end-user-messaging",
+        "test_texting.py::test_a_message_of_the_vendor_decides_nothing_and_is_told_to_nobody",
+        Edit(_TEXTING, "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
+    ),
+    _reply(
+        "redaction/printed-reply",
+        "test_streamed.py::test_what_a_dataclass_prints_of_a_reply_holds_no_words",
+        Edit(_STREAMED, 'content: str = field(default="", repr=False)', 'content: str = ""'),
+    ),
+    _reply(
+        "redaction/printed-phone",
+        "test_reply.py::test_no_words_and_no_number_are_logged_or_counted",
+        Edit(_ANSWERING, "customer: str = field(repr=False)", "customer: str"),
+    ),
+)
+
+_IN_THE_STACK = (
+    *(
+        with_replies(
+            f"streaming-policy/{name}",
+            Edit("infra/streaming.py", *edit),
+            "test_connect_may_publish_for_this_very_instance_and_nobody_else_by_policy",
+        )
+        for name, edit in {
+            "behind-the-instance": (
+                '"ArnEquals": {"aws:SourceArn": list(instances)}',
+                '"ArnLike": {"aws:SourceArn": [f"{instance}/*" for instance in instances]}',
+            ),
+            "any-instance": ('                    "ArnEquals": {"aws:SourceArn": list(instances)},\n', ""),
+            "any-account": ('                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},\n', ""),
+            "without-tls": ("master_key=key.key, enforce_ssl=True", "master_key=key.key"),
+        }.items()
+    ),
+    *(
+        with_replies(f"key-policy/{name}", Edit(*edit), "test_the_key_admits_connect_for_the_streaming_topic")
+        for name, edit in {
+            "connect-to-streaming": (_STACK, "            key.admit_connect([*flows])\n", ""),
+            "connect-of-any-instance": (
+                "infra/key.py",
+                'MESSAGES, {"ArnEquals": {"aws:SourceArn": list(instances)}}',
+                "MESSAGES",
+            ),
+        }.items()
+    ),
+    with_replies(
+        "streaming/fifo-on-a-standard-topic",
+        Edit(
+            _STACK,
+            "            reply_intake.take_from(streaming.topic, undelivered=undelivered, only=FILTER_POLICY)\n",
+            "            reply_intake.take_from(streaming.topic, undelivered=undelivered, only=FILTER_POLICY)\n"
+            "            from aws_cdk import aws_sns as sns\n"
+            "            topic_arn, endpoint = streaming.topic.topic_arn, replies.queue.queue_arn\n"
+            '            sns.CfnSubscription(self, "Fifo", topic_arn=topic_arn, protocol="sqs", endpoint=endpoint)\n',
+        ),
+        "test_no_fifo_endpoint_stands_on_a_standard_topic",
+    ),
+    with_replies(
+        "streaming/what-cannot-be-handed-over-is-gone",
+        Edit("infra/intake.py", "dead_letter_queue=undelivered.queue", "dead_letter_queue=None"),
+        "test_only_what_is_for_the_phone_and_the_end_of_a_chat_reach_reply_intake_and_what_cannot_be_handed_over_is_kept",
+    ),
+    with_replies(
+        "least-privilege/texts-from-any-number",
+        Edit(
+            _STACK,
+            'reply.may("sms-voice:SendTextMessage", on=number.arn)',
+            'reply.may("sms-voice:SendTextMessage", on=number.arn.rpartition("/")[0] + "/phone-any")',
+        ),
+        "test_each_role_may_do_exactly_what_its_function_does",
+    ),
+    with_replies(
+        "kept/open-chats-not-pinned",
+        Edit("infra/table.py", "        pin(self.table, construct_id)\n", ""),
+        "test_what_holds_replies_and_chats_is_kept[Chats]",
+    ),
+    with_replies(
+        "kept/streaming-topic-not-pinned",
+        Edit("infra/streaming.py", '        pin(self.topic, "StreamingTopic")\n', ""),
+        "test_what_holds_replies_and_chats_is_kept[StreamingTopic]",
+    ),
+)
+
+MECHANISMS: tuple[Mechanism, ...] = (
+    *_FOR_THE_PHONE,
+    *_GROUPS,
+    *_ONCE,
+    *_TROUBLE,
+    *_SENDING,
+    *_PRIVATE,
+    *_IN_THE_STACK,
+)
