@@ -7,11 +7,11 @@ import sys
 from types import FrameType
 
 import typer
-from rich.console import Console
 from typer.exceptions import Abort, TyperException
 
-from ops import demo, failed, numbers, replay, sandbox
+from ops import demo, failed, numbers, replay, sandbox, trace
 from ops.doctor.command import command as doctor
+from ops.output import complain
 from ops.samples import SampleError
 from ops.target import TargetError
 from sandbox.local import SandboxError
@@ -27,6 +27,7 @@ app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(failed.app, name="failed")
 app.add_typer(numbers.app, name="numbers")
 app.command("doctor")(doctor)
+app.command("trace")(trace.command)
 app.command("replay")(replay.command)
 app.command("demo")(demo.command)
 
@@ -60,7 +61,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _say(problem: str) -> int:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"bridge: {problem}", markup=False)
+    complain(problem)
     return USAGE
 
 

@@ -92,6 +92,11 @@ class Output:
             _console().print(Text(line, style=style), soft_wrap=True)
 
 
+def complain(line: str) -> None:
+    """A line on stderr: why a command did not do, or find, all that it was asked for."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"bridge: {line}", markup=False)
+
+
 def _console() -> Console:
     return Console(highlight=False)
 
