@@ -14,6 +14,7 @@ import pytest
 
 from ops.failed import redrive
 from ops.target import Target
+from tests.sandbox.alarms import Watch
 from tests.sandbox.texts import OURS, OURS_TOO, Phones, Text, customer, until
 
 VISIBILITY = 30  # seconds: six times function_timeout in tests/sandbox/bridge.toml
@@ -60,10 +61,13 @@ def test_connect_refusing_everything_for_several_visibility_timeouts_loses_nothi
     phones: Phones,
 ) -> None:
     texts = [Text(customer=customer(2000 + c), body=f"{c}: {n}") for n in range(3) for c in range(4)]
+    watch = Watch.begin(phones.sandbox)
     with phones.fault("refuse"):
         phones.send(texts)
         until(lambda: phones.item(texts[0].key).get("error") == "AccessRefusedError", seconds=20, what="noted")
-        time.sleep(2.5 * VISIBILITY)
+        assert watch.on() == {"AlarmTextsBlocked"}
+        time.sleep(3.3 * VISIBILITY)
+        assert watch.on() - {"AlarmTextsNotTaken"} == {"AlarmTextsBlocked", "AlarmTextsWaiting"}
         assert phones.shown() == []
         assert phones.waiting() == len(texts)
         head = phones.item(texts[0].key)
@@ -210,30 +214,3 @@ def test_ending_a_chat_twice_is_nothing_to_do_however_connect_says_that_none_is_
     assert outcomes == ["forwarded", "forwarded", "ignored"]
     assert phones.contents(who) == ["hello"]
     assert [chat["ended"] for chat in phones.double.chats()] == [True]
-
-
-def test_no_log_line_of_a_function_holds_a_body_a_number_or_a_hash_of_one(phones: Phones) -> None:
-    texts = [
-        Text(customer=customer(7000), body="confidential words"),
-        Text(customer=customer(7001), body="confidential words", ours="+12125550199"),
-    ]
-    phones.send(texts)
-    phones.publish(f"confidential words from {customer(7002)}")
-    until(lambda: len(phones.failed()) == 2 and forwarded(phones, texts[:1]), seconds=20, what="all done")
-    conversations = [phones.item(text.key)["conversation"] for text in texts]
-    until(lambda: "text forwarded" in logged(phones) and "text failed" in logged(phones), seconds=20, what="logged")
-    log = logged(phones)
-    numbers = [customer(7000), customer(7001), customer(7002), OURS, "+12125550199"]
-    for secret in ("confidential", *(number.removeprefix("+") for number in numbers), *conversations):
-        assert secret not in log
-    assert '"TextsForwarded"' in log and '"TextsFailed"' in log
-    phones.empty("FailedQueueUrl")
-
-
-def logged(phones: Phones) -> str:
-    logs = phones.sandbox.client("logs")
-    lines = []
-    for group in logs.describe_log_groups()["logGroups"]:
-        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
-            lines += [event["message"] for event in page["events"]]
-    return "\n".join(lines)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.double.client import Double
 from sandbox.local import Sandbox
 
 OURS, OURS_TOO = "+12125550101", "+12125550102"
@@ -45,13 +46,25 @@ class Text:
         )
 
 
+SAID: set[str] = set()
+"""Whatever was published or written by an agent in this run, so that it can be looked for where it should not be."""
+
+
+class _Agents(Double):
+    """The double's controls, remembering what agents say."""
+
+    def _act(self, action: str, chat: str, **how: Any) -> dict[str, Any]:
+        SAID.add(str(how.get("text", "")))
+        return super()._act(action, chat, **how)
+
+
 class Phones:
     """Everybody who texts, and everything that can be asked afterwards."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.outputs = sandbox.outputs
-        self.double = sandbox.double()
+        self.double: Double = _Agents(sandbox.double_url)
         self._sns, self._sqs = sandbox.client("sns"), sandbox.client("sqs")
         self._dynamodb = sandbox.client("dynamodb")
 
@@ -63,6 +76,7 @@ class Phones:
                 time.sleep(1 / per_second)
 
     def publish(self, message: str) -> str:
+        SAID.add(_body(message))
         answer = self._sns.publish(TopicArn=self.outputs["InboundTopicArn"], Message=message)
         return str(answer["MessageId"])
 
@@ -146,6 +160,13 @@ def until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
             return value
         assert time.monotonic() < end, f"{what}: not within {seconds:g} s"
         time.sleep(0.1)
+
+
+def _body(message: str) -> str:
+    try:
+        return str(json.loads(message)["messageBody"])
+    except (ValueError, KeyError, TypeError):
+        return message
 
 
 def _plain(value: dict[str, Any]) -> Any:
