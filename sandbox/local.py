@@ -35,7 +35,9 @@ REGION = "us-east-1"
 PORT, DOUBLE_PORT = 4566, 4567
 HEALTHY_WITHIN = 60.0
 
-_DOUBLE_PLAYS = ("connect", "connectparticipant", "pinpoint-sms-voice-v2")
+_DOUBLE_PLAYS = ("connect", "connectparticipant", "pinpoint-sms-voice-v2", "service-quotas")
+_INSTANCE, _FLOW = "12345678-1234-1234-1234-123456789012", "00000000-1234-1234-1234-123456789012"
+"""Where numbers are imported that bridge.toml gives no instance."""
 _CDK_ADDS = "Subprocess exited with error"  # after what our app has said already
 _NO_USER_SETTINGS: dict[str, Any] = {
     "profile": (None, None, None, None),
@@ -219,7 +221,11 @@ class Sandbox:
         self._save()
 
     def _tell_double(self, config: dict[str, Any]) -> None:
-        """Of our numbers: a new one has its two-way channel at the topic, as `bridge numbers connect` leaves it."""
+        """Of our numbers and the instances that bridge.toml names.
+
+        A new number has its two-way channel at the topic, as `bridge numbers connect` leaves it, and is imported into
+        Connect unless the bridge starts its chats.
+        """
         channel = {
             "two_way": True,
             "channel": self.outputs["InboundTopicArn"],
@@ -230,6 +236,7 @@ class Sandbox:
             known = {number["arn"] for number in double.numbers()}
             ours = ({"number": number["number"], "arn": number["arn"]} for number in config["numbers"])
             double.know([number if number["arn"] in known else number | channel for number in ours])
+            double.know_instances(_with_flows(double.instances(), config))
 
     def _mapping_enabled(self) -> None:
         function = self.outputs.get("ForwardFunctionName")
@@ -347,6 +354,24 @@ _making_clients = threading.Lock()
 def _session() -> Any:
     """One for all clients: most of what making one takes is reading what they have in common."""
     return boto3.session.Session(botocore_session=BotocoreSession(_NO_USER_SETTINGS), region_name=REGION)
+
+
+def _with_flows(instances: list[dict[str, Any]], config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The double's instances, with what bridge.toml presumes there: flows to start, numbers imported."""
+    found = {instance["id"]: instance for instance in instances}
+    imported = {number["arn"] for instance in instances for number in instance["numbers"]}
+    general = config.get("start_chat", {})
+    for number in config["numbers"]:
+        starts = number.get("delivery", config.get("delivery")) == "start-chat"
+        arn = number.get("instance_arn", general.get("instance_arn")) if starts else None
+        flow = number.get("contact_flow_id", general.get("contact_flow_id")) if starts else _FLOW
+        name = (arn or _INSTANCE).rpartition("/")[2]
+        instance = found.setdefault(name, {"id": name, "flows": [], "numbers": []})
+        if flow not in [one["id"] for one in instance["flows"]]:
+            instance["flows"].append({"id": flow})
+        if not starts and number["arn"] not in imported:
+            instance["numbers"].append({"arn": number["arn"], "flow": flow})
+    return [*found.values()]
 
 
 def names() -> list[str]:

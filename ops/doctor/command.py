@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from typing import Annotated
 
 import typer
 
-from ops.doctor import numbers, policies, stack
+from ops.doctor import contact_centre, numbers, policies, quotas, stack
 from ops.doctor.findings import Check, State, examine
 from ops.doctor.preflight import Preflight
 from ops.output import JsonOption, Output
 from ops.target import ConfigOption, ProfileOption, RegionOption, SandboxOption, StackOption, Target
 
-CHECKS: tuple[Check, ...] = (*stack.CHECKS, *numbers.CHECKS, *policies.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *stack.CHECKS,
+    *numbers.CHECKS,
+    *policies.CHECKS,
+    *contact_centre.CHECKS,
+    *quotas.CHECKS,
+)
 STYLES = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red", State.CANNOT_TELL: "cyan"}
+
+_UUID = re.compile(r"\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+
+
+def _begin(uuid: re.Match[str]) -> str:
+    """What tells it from others; commands and --json have all of it."""
+    return f"{uuid[1]}…"
 
 
 def command(
@@ -22,6 +37,9 @@ def command(
     region: RegionOption = None,
     sandbox: SandboxOption = "default",
     config: ConfigOption = None,
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="Do not try SendChatIntegrationEvent: the one call that is no question.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find what would keep texts from their chats: one line a check, and what to do.
@@ -29,17 +47,17 @@ def command(
     Changes nothing. Exit code 1 when a check failed.
     """
     target = Target.choose(stack=stack, sandbox=sandbox, profile=profile, region=region, deployed=False)
-    preflight = Preflight(target=target, config_path=config or target.config)
+    preflight = Preflight(target=target, config_path=config or target.config, probe=not no_probe)
     output, left_out = Output(as_json=as_json), list[str]()
     counts: Counter[State] = Counter()
     for finding in examine(CHECKS, preflight, left_out):
         counts[finding.state] += 1
-        about = f" {finding.about}" if finding.about else ""
+        about = f" {_UUID.sub(_begin, finding.about)}" if finding.about else ""
         output.entry(
             finding.row(),
             mark=finding.state,
             style=STYLES[finding.state],
-            text=f"{finding.check}{about}: {finding.finding}",
+            text=f"{finding.check}{about}: {_UUID.sub(_begin, finding.finding)}",
             below=finding.remedy,
             command=finding.command,
         )

@@ -99,11 +99,9 @@ def of_pool(about: str, pool_id: str, now: TwoWay, *, ours: TwoWay) -> Finding:
 
 
 def well(described: Mapping[str, Any]) -> str:
-    """Of a number that is as it should be, with who answers to STOP and HELP."""
-    opt_outs = (
-        "STOP and HELP come as texts" if described["SelfManagedOptOutsEnabled"] else "AWS answers STOP and HELP itself"
-    )
-    return f"active, its texts come to this stack; {opt_outs}"
+    """Of a number that is as it should be. AWS answers STOP and HELP itself, unless it was told not to."""
+    opt_outs = "; STOP and HELP come as texts" if described["SelfManagedOptOutsEnabled"] else ""
+    return f"active, its texts come to this stack{opt_outs}"
 
 
 CHECKS = (Check("number", numbers),)

@@ -99,17 +99,17 @@ def permissions(preflight: Preflight) -> Iterator[Finding]:
 
 
 def _permissions(preflight: Preflight) -> Iterator[Finding | None]:
-    config, outputs = preflight.config, preflight.outputs
+    config = preflight.config
     role = preflight.resources[CHANNEL_ROLE]
-    yield _simulated(preflight, role.physical_id, "sns:Publish", outputs["InboundTopicArn"])
-    forward = _role_of(preflight, outputs["ForwardFunctionName"])
+    yield _simulated(preflight, role.physical_id, "sns:Publish", preflight.output("InboundTopicArn"))
+    forward = _role_of(preflight, preflight.output("ForwardFunctionName"))
     if not all(config.starts_chats(number) for number in config.numbers):
         yield _simulated(preflight, forward, "connect:SendChatIntegrationEvent", "*")
     for arns in config.contact_flows().values():
         yield _simulated(preflight, forward, "connect:StartChatContact", *arns)
     texting = [number.arn for number in config.numbers if config.starts_chats(number)]
-    if texting and "ReplyFunctionName" in outputs:
-        reply = _role_of(preflight, outputs["ReplyFunctionName"])
+    if texting:
+        reply = _role_of(preflight, preflight.output("ReplyFunctionName"))
         yield _simulated(preflight, reply, "sms-voice:SendTextMessage", *texting)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
-from infra.config import BridgeConfig
+from infra.config import BridgeConfig, Number
 from ops.target import Target
 
 _PATIENCE = ClientConfig(
@@ -60,12 +60,24 @@ class Resource:
     properties: Mapping[str, Any]
 
 
-class Preflight:
-    """Of one run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """A number in Amazon Connect; without `flow_id` no chat of it can start."""
 
-    def __init__(self, *, target: Target, config_path: Path) -> None:
+    instance_id: str
+    instance_arn: str
+    status: str
+    message: str
+    flow_id: str | None
+
+
+class Preflight:
+    """Of one run. `probe` says whether SendChatIntegrationEvent may be tried."""
+
+    def __init__(self, *, target: Target, config_path: Path, probe: bool = True) -> None:
         self.target = target
         self.config_path = config_path
+        self.probe = probe
         self._config: BridgeConfig | None = None
         self._identity: Identity | None = None
         self._outputs: Mapping[str, str] | None = None
@@ -98,6 +110,10 @@ class Preflight:
     def outputs(self, outputs: Mapping[str, str]) -> None:
         self._outputs = outputs
 
+    def output(self, name: str) -> str:
+        """One of them. A stack of another configuration may lack it: `configuration` says so."""
+        return _met(self.outputs.get(name))
+
     @property
     def deploy(self) -> str:
         """The command that deploys this file."""
@@ -114,7 +130,9 @@ class Preflight:
         return f"{self.deploy} --revert-drift"
 
     def ask(self, service: str, operation: str, **request: Any) -> Mapping[str, Any]:
-        """The answer. Raises DeniedError, ClientError, BotoCoreError."""
+        """The answer. Raises DeniedError, ClientError, BotoCoreError; UnmetError before the credentials are good."""
+        if service != "sts":
+            _met(self._identity)
         if service not in self._clients:
             self._clients[service] = self.target.client(service, _PATIENCE)
         client = self._clients[service]
@@ -183,8 +201,57 @@ class Preflight:
     @cached_property
     def phone_numbers(self) -> list[Mapping[str, Any]]:
         """All of the account in this Region: End User Messaging answers this once a second."""
-        _met(self._identity)
         return list(self.every("pinpoint-sms-voice-v2", "describe_phone_numbers", "PhoneNumbers", MaxResults=100))
+
+    @property
+    def by_events(self) -> list[Number]:
+        """Our numbers with integration-event delivery."""
+        return [number for number in self.config.numbers if not self.config.starts_chats(number)]
+
+    @cached_property
+    def imported(self) -> Mapping[str, Imported]:
+        """Those of them that are in an instance, by their ARN in End User Messaging."""
+        wanted = {number.arn for number in self.by_events}
+        key = "ListPhoneNumbersSummaryList"
+        listed = self.every("connect", "list_phone_numbers_v2", key, MaxResults=1000) if wanted else ()
+        return {
+            one["SourcePhoneNumberArn"]: self._imported(one)
+            for one in listed
+            if one.get("SourcePhoneNumberArn") in wanted
+        }
+
+    def _imported(self, listed: Mapping[str, Any]) -> Imported:
+        source, instance_id = listed["SourcePhoneNumberArn"], listed["InstanceId"]
+        answer = self.ask("connect", "describe_phone_number", PhoneNumberId=listed["PhoneNumberId"])
+        status = answer["ClaimedPhoneNumberSummary"].get("PhoneNumberStatus", {})
+        association = self.find(
+            "connect",
+            "get_flow_association",
+            InstanceId=instance_id,
+            ResourceId=source,
+            ResourceType="SMS_PHONE_NUMBER",
+        )
+        return Imported(
+            instance_id=instance_id,
+            instance_arn=listed["TargetArn"],
+            status=status.get("Status", "CLAIMED"),
+            message=status.get("Message", ""),
+            flow_id=association["FlowId"].rpartition("/")[2] if association else None,
+        )
+
+    @cached_property
+    def flows(self) -> Mapping[str, set[str]]:
+        """Ids of the flows that chats start with, by the id of their instance."""
+        found: dict[str, set[str]] = {}
+        for instance, arns in self.config.contact_flows().items():
+            found.setdefault(_last(instance), set()).update(map(_last, arns))
+        for imported in self.imported.values():
+            found.setdefault(imported.instance_id, set()).update({imported.flow_id} if imported.flow_id else ())
+        return found
+
+
+def _last(arn: str) -> str:
+    return arn.rpartition("/")[2]
 
 
 def _met(found: _T | None) -> _T:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from infra.config import BridgeConfig, ConfigError, load
 from ops.doctor.findings import Check, Finding, cannot_tell, fail, ok, unless, warn
-from ops.doctor.preflight import Identity, Preflight
+from ops.doctor.preflight import Identity, Preflight, Resource
 from ops.doctor.template import UnresolvedError, resolve
 from ops.target import said_of
 
@@ -48,7 +48,7 @@ def credentials(preflight: Preflight) -> Iterator[Finding]:
         yield elsewhere
         return
     preflight.identity = identity
-    yield ok(f"account {identity.account} in {target.region}, as {identity.arn}")
+    yield ok(f"account {identity.account}, {target.region}, as {identity.arn.split(':', 5)[5]}")
 
 
 def of_place(config: BridgeConfig, *, account: str, region: str) -> Finding | None:
@@ -67,7 +67,6 @@ def of_place(config: BridgeConfig, *, account: str, region: str) -> Finding | No
 
 def stack(preflight: Preflight) -> Iterator[Finding]:
     target = preflight.target
-    _ = preflight.identity
     try:
         (found,) = preflight.ask("cloudformation", "describe_stacks", StackName=target.stack)["Stacks"]
     except ClientError as exc:
@@ -105,7 +104,7 @@ def configuration(preflight: Preflight) -> Iterator[Finding]:
     elif deployed != config.fingerprint():
         yield fail(f"what is deployed is not what {path} says", "deploy", preflight.deploy)
     else:
-        yield ok(f"the stack was deployed from what {path} says")
+        yield ok(f"deployed as {path} says")
 
 
 def functions(preflight: Preflight) -> Iterator[Finding]:
@@ -168,12 +167,14 @@ def of_event_source(uuid: str, answer: Mapping[str, Any] | None, *, restore: str
 
 def subscriptions(preflight: Preflight) -> Iterator[Finding]:
     """The stack's own; whoever else listens gets bodies and numbers, too."""
-    wanted = preflight.all("SNS::Subscription")
-    yield from unless(_subscriptions(preflight), f"all {len(wanted)} are there, each with its dead-letter queue")
+    wanted = [one for one in preflight.all("SNS::Subscription") if one.properties["Protocol"] == "lambda"]
+    yield from unless(
+        _subscriptions(preflight, wanted), f"all {len(wanted)} are there, each with its dead-letter queue"
+    )
 
 
-def _subscriptions(preflight: Preflight) -> Iterator[Finding | None]:
-    for resource in preflight.all("SNS::Subscription"):
+def _subscriptions(preflight: Preflight, wanted: Sequence[Resource]) -> Iterator[Finding | None]:
+    for resource in wanted:
         try:
             expected = resolve(resource.properties, preflight)
         except UnresolvedError as exc:
@@ -235,6 +236,22 @@ def _lets_in(statement: Mapping[str, Any], topic: str) -> bool:
     return isinstance(principal, dict) and principal.get("Service") == "sns.amazonaws.com" and topic in arns
 
 
+def alarms(preflight: Preflight) -> Iterator[Finding]:
+    topic = preflight.output("AlarmTopicArn")
+    listening = list(preflight.every("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic))
+    yield of_listeners([one["SubscriptionArn"] for one in listening])
+
+
+def of_listeners(arns: Sequence[str]) -> Finding:
+    """SNS gives a subscription no ARN until it is confirmed. Whose they are is nobody's business here."""
+    waiting = sum(not arn.startswith("arn:") for arn in arns)
+    if not arns:
+        return warn("nobody is told of them", "set operation.alarm_email in bridge.toml, or subscribe to the topic")
+    if waiting == len(arns):
+        return warn("nobody is told of them: no subscription is confirmed", "follow the link in the e-mail from AWS")
+    return ok(f"{len(arns) - waiting} are told of them" + (f", {waiting} did not confirm yet" if waiting else ""))
+
+
 CHECKS = (
     Check("bridge.toml", settings),
     Check("credentials", credentials),
@@ -243,4 +260,5 @@ CHECKS = (
     Check("functions", functions),
     Check("event sources", event_sources),
     Check("subscriptions", subscriptions),
+    Check("alarms", alarms),
 )

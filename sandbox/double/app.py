@@ -16,10 +16,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from sandbox.double import connect, numbers, participants, sms
+from sandbox.double import connect, instances, numbers, participants, quotas, sms
 from sandbox.double.agent import Action, act
 from sandbox.double.connect import ContactCentre
 from sandbox.double.faults import Fault, Kind
+from sandbox.double.instances import Instance
 from sandbox.double.model import Answer, RefusedError, rest_json, target_json
 from sandbox.double.numbers import Number, Pool
 
@@ -48,9 +49,12 @@ class _Call:
     refuse: Callable[[RefusedError], Answer]
 
 
-_SMS = "pinpoint-sms-voice-v2"
+_TARGETS: Mapping[str, Handlers] = {
+    "pinpoint-sms-voice-v2": sms.HANDLERS | numbers.HANDLERS,
+    "service-quotas": quotas.HANDLERS,
+}
 _REST: Mapping[str, Handlers] = {
-    "connect": connect.HANDLERS | participants.CONNECT_HANDLERS,
+    "connect": connect.HANDLERS | participants.CONNECT_HANDLERS | instances.HANDLERS,
     "connectparticipant": participants.PARTICIPANT_HANDLERS,
 }
 
@@ -58,15 +62,16 @@ _REST: Mapping[str, Handlers] = {
 def _call(request: Request, path: str, body: bytes) -> _Call:
     signed = request.headers.get("authorization", "").startswith("AWS4-")
     target, name = request.headers.get("x-amz-target", ""), f"{request.method} {request.url.path}"
-    if target_json(_SMS).speaks(target):
-        rpc = target_json(_SMS)
+    spoken = next((service for service in _TARGETS if target and target_json(service).speaks(target)), None)
+    if spoken:
+        rpc = target_json(spoken)
         operation = rpc.find(target)
         return _Call(
-            service=_SMS,
+            service=spoken,
             name=target,
             operation=operation,
             signed=signed,
-            handlers=sms.HANDLERS | numbers.HANDLERS,
+            handlers=_TARGETS[spoken],
             read=lambda: rpc.read(operation, body=body) if operation else {},
             write=lambda values: rpc.write(operation, values) if operation else Answer(500, b""),
             refuse=lambda refused: rpc.refuse(operation, refused),
@@ -236,6 +241,14 @@ def _controls(centre: ContactCentre) -> list[Route]:
         centre.pools = {pool.id: pool for pool in found}
         return _json({"pools": [pool.model_dump() for pool in found]})
 
+    async def found_instances(_: Request) -> Response:
+        return _json({"instances": [instance.model_dump() for instance in centre.instances.values()]})
+
+    async def found(request: Request) -> Response:
+        given = TypeAdapter(list[Instance]).validate_json(await request.body())
+        centre.instances = {instance.id: instance for instance in given}
+        return await found_instances(request)
+
     async def reset(_: Request) -> Response:
         centre.reset()
         return _json(centre.status())
@@ -266,6 +279,8 @@ def _controls(centre: ContactCentre) -> list[Route]:
         Route("/_double/numbers", guarded(ours)),
         Route("/_double/numbers", guarded(know), methods=["POST"]),
         Route("/_double/pools", guarded(pools), methods=["POST"]),
+        Route("/_double/instances", guarded(found_instances)),
+        Route("/_double/instances", guarded(found), methods=["POST"]),
         Route("/_double/reset", guarded(reset), methods=["POST"]),
     ]
 

@@ -57,9 +57,16 @@ class Double:
         """
         self._call("POST", "/numbers", json=numbers)
 
-    def pools(self, pools: list[dict[str, Any]]) -> None:
+    def know_pools(self, pools: list[dict[str, Any]]) -> None:
         """Tells the double of all our pools: id; also two_way, channel, role."""
         self._call("POST", "/pools", json=pools)
+
+    def instances(self) -> list[dict[str, Any]]:
+        return self._call("GET", "/instances")["instances"]  # type: ignore[no-any-return]
+
+    def know_instances(self, instances: list[dict[str, Any]]) -> None:
+        """Tells the double of all instances: id; also status, flows (id, type, state, status), numbers (arn, flow)."""
+        self._call("POST", "/instances", json=instances)
 
     # What happens on the contact centre's side. `chat` is a contact id, an unambiguous beginning of one, or the
     # customer's number. All take copies=n and delay=seconds for the notifications, and answer with the ids after it.

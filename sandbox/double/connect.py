@@ -28,6 +28,7 @@ from sandbox.double.chats import (
     new_id,
 )
 from sandbox.double.faults import Faults
+from sandbox.double.instances import Instance
 from sandbox.double.model import RefusedError
 from sandbox.double.numbers import E164, PHONE_NUMBER_ARN, Number, Pool
 from sandbox.double.streaming import Notifications, Publish, unpublished
@@ -57,6 +58,12 @@ RATES: dict[str, tuple[float, float]] = {
     "UntagResource": (1, 1),
     "DescribeSpendLimits": (1, 1),
     "DescribeAccountAttributes": (1, 1),
+    "DescribeInstance": (2, 5),
+    "DescribeContactFlow": (2, 5),
+    "ListPhoneNumbersV2": (2, 5),
+    "DescribePhoneNumber": (2, 5),
+    "GetFlowAssociation": (2, 5),
+    "ListServiceQuotas": (10, 10),
 }
 """Calls per second and burst by operation; that of SendChatIntegrationEvent is `rate` and `burst` of the settings."""
 
@@ -159,11 +166,12 @@ class ContactCentre:
         self.faults = Faults()
         self.numbers: dict[str, Number] = {}
         self.pools: dict[str, Pool] = {}
+        self.instances: dict[str, Instance] = {}
         self.notifications = Notifications(publish, account=ACCOUNT, instance=INSTANCE)
         self.reset()
 
     def reset(self) -> None:
-        """As new: no journal, no chats, no faults, the settings of the start. Our numbers and pools stay."""
+        """As new: no journal, no chats, no faults, the settings of the start. Our numbers, pools and instances stay."""
         self.faults.clear()
         self.chats: list[Chat] = []
         self._active: dict[str, Chat] = {}
@@ -387,6 +395,7 @@ class ContactCentre:
         details = request.get("NewSessionDetails", {})
         _check_destination(destination, subtype)
         _check_event(event, subtype)
+        self._check_imported(destination)
 
         active = self.active_chats()
         chat = self._sessions.get((source, destination, subtype))
@@ -425,6 +434,12 @@ class ContactCentre:
         else:
             self.happen(chat, content_type=event["ContentType"], by=chat.customer, content=event.get("Content"))
         return {"InitialContactId": chat.contact, "NewChatCreated": new}
+
+    def _check_imported(self, destination: str) -> None:
+        """(?) A double that was told of no instances takes any number."""
+        imported = {number.arn for instance in self.instances.values() for number in instance.numbers}
+        if self.instances and destination not in imported:
+            raise RefusedError("ResourceNotFoundException", "The number is not imported into any instance")
 
     def said(self, chat: Chat, content_type: str, content: str, *, at: float) -> Item:
         """A message of the customer."""

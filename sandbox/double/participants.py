@@ -45,6 +45,7 @@ def start_chat_contact(centre: ContactCentre, request: Request) -> dict[str, Any
     if key[1] and key in centre.started:
         centre.repeated += 1
         return centre.started[key]
+    _check_flow(centre, request)
     check_details(request)
     content_types = frozenset(request.get("SupportedMessagingContentTypes", [PLAIN]))
     first = request.get("InitialMessage")
@@ -256,6 +257,13 @@ def _check_content(
 def _check_topic(arn: str) -> None:
     if not TOPIC_ARN.fullmatch(arn):  # the pattern has no room for .fifo
         raise invalid("StreamingEndpointArn must be the ARN of a standard SNS topic")
+
+
+def _check_flow(centre: ContactCentre, request: Request) -> None:
+    """(?) A double that was told of no instances takes any flow."""
+    instance = centre.instances.get(request["InstanceId"].rpartition("/")[2])
+    if centre.instances and (instance is None or instance.flow(request["ContactFlowId"]) is None):
+        raise RefusedError("ResourceNotFoundException", "There is no such instance or contact flow")
 
 
 def _names_a_message(content: str | None) -> bool:

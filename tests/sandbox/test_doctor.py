@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,14 @@ class World:
 
 @pytest.fixture
 def world(sandbox: Sandbox, phones: Phones, capsys: pytest.CaptureFixture[str]) -> World:
-    phones.double.settings(rates={"*": (1000, 1000)})
+    phones.double.settings(rate=2000, burst=2000, rates={"*": (1000, 1000)})
     return World(sandbox, phones, capsys)
 
 
-HONEST: dict[tuple[str, str], str] = {}
+HONEST = {
+    ("alarms", "warn"): "nobody is told of them",
+    ("active chats", "cannot tell"): "CloudWatch has no count of the last hour",
+}
 """What is not ok in a fresh sandbox: state and finding by check and what it is about."""
 
 
@@ -288,6 +292,12 @@ def opened(policy: Any) -> None:
     policy["Statement"].append({"Sid": "Open", "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"})
 
 
+def nearly(policy: Any) -> None:
+    (statement,) = (one for one in policy["Statement"] if one.get("Sid") == "ConnectStreams")
+    arns = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    statement["Condition"]["ArnEquals"]["aws:SourceArn"] = f"{arns if isinstance(arns, str) else arns[0]}/*"
+
+
 def anybodys(policy: Any) -> None:
     del policy["Statement"][0]["Condition"]
 
@@ -332,10 +342,105 @@ def number_gone(world: World) -> Iterator[None]:
 
 @contextmanager
 def number_in_a_pool(world: World) -> Iterator[None]:
-    world.phones.double.pools([{"id": "pool-1"}])
+    world.phones.double.know_pools([{"id": "pool-1"}])
     with number_is(pool="pool-1")(world):
         yield
-    world.phones.double.pools([])
+    world.phones.double.know_pools([])
+
+
+INSTANCE = "12345678-1234-1234-1234-123456789012"
+FLOW = "abcdef01-1234-1234-1234-123456789012"
+"""The one that bridge.toml starts chats with."""
+
+
+def centre_with(edit: Callable[[list[dict[str, Any]]], None]) -> Any:
+    """The contact centre's instances, edited."""
+
+    @contextmanager
+    def trouble(world: World) -> Iterator[None]:
+        double = world.phones.double
+        before, after = double.instances(), double.instances()
+        edit(after)
+        double.know_instances(after)
+        try:
+            yield
+        finally:
+            double.know_instances(before)
+
+    return trouble
+
+
+def instance_is(**changes: Any) -> Any:
+    return centre_with(lambda instances: instances[0].update(changes))
+
+
+def flow_is(**changes: Any) -> Any:
+    def edit(instances: list[dict[str, Any]]) -> None:
+        (flow,) = (flow for flow in instances[0]["flows"] if flow["id"] == FLOW)
+        flow.update(changes)
+
+    return centre_with(edit)
+
+
+def import_is(**changes: Any) -> Any:
+    return centre_with(lambda instances: instances[0]["numbers"][0].update(changes))
+
+
+def settings(**changes: Any) -> Any:
+    """Of the double; every test begins with its own."""
+
+    @contextmanager
+    def trouble(world: World) -> Iterator[None]:
+        before = {name: world.phones.double.status()[name] for name in changes}
+        world.phones.double.settings(**changes)
+        try:
+            yield
+        finally:
+            world.phones.double.settings(**before)
+
+    return trouble
+
+
+MINUTES_AGO = iter(range(55, 0, -5))
+
+
+def measured(namespace: str, dimensions: dict[str, str], *, then: float = 1.0, **values: float) -> Any:
+    """What CloudWatch was told last; it forgets nothing, so each value is newer than those before it."""
+
+    @contextmanager
+    def trouble(world: World) -> Iterator[None]:
+        named = [{"Name": key, "Value": value} for key, value in dimensions.items()]
+
+        def put(values: dict[str, float]) -> None:
+            at = datetime.now(UTC) - timedelta(minutes=next(MINUTES_AGO))
+            data = [
+                {"MetricName": name, "Dimensions": named, "Value": value, "Timestamp": at}
+                for name, value in values.items()
+            ]
+            world.aws("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
+
+        put(values)
+        try:
+            yield
+        finally:
+            put(dict.fromkeys(values, then))
+
+    return trouble
+
+
+def chats(count: float, share: float) -> Any:
+    dimensions = {"InstanceId": INSTANCE, "MetricGroup": "Chats"}
+    return measured("AWS/Connect", dimensions, ConcurrentActiveChats=count, ConcurrentActiveChatsPercentage=share)
+
+
+@contextmanager
+def nothing_reserved(world: World) -> Iterator[None]:
+    aws, name = world.aws("lambda"), world.sandbox.outputs["IntakeFunctionName"]
+    aws.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    try:
+        yield
+    finally:
+        aws.delete_function_concurrency(FunctionName=name)
 
 
 @dataclass(frozen=True)
@@ -392,6 +497,111 @@ TROUBLES = {
         {("number", "cannot tell"): "you may not ask for it"},
         "needs the permission sms-voice:DescribePhoneNumbers",
     ),
+    "a number that is not imported": Trouble(
+        instance_is(numbers=[]),
+        {
+            ("import", "fail"): "is in no Connect instance of this Region",
+            ("SendChatIntegrationEvent", "cannot tell"): "Connect knows no such number",
+        },
+        "aws connect import-phone-number --source-phone-number-arn",
+    ),
+    "an import that failed": Trouble(
+        import_is(status="FAILED"), {("import", "fail"): "its import failed"}, "import it again"
+    ),
+    "an import that goes on": Trouble(
+        import_is(status="IN_PROGRESS"), {("import", "warn"): "is being imported"}, "run doctor again"
+    ),
+    "a number without a flow": Trouble(
+        import_is(flow=None),
+        {("import", "fail"): f"has no flow in instance {INSTANCE}: no chat can start"},
+        "aws connect associate-flow --instance-id",
+    ),
+    "an instance that is not active": Trouble(
+        instance_is(status="CREATION_FAILED"), {("instance", "fail"): "is CREATION_FAILED"}, "Connect console"
+    ),
+    "an instance that is not there": Trouble(
+        centre_with(list.clear),
+        {
+            ("import", "fail"): "is in no Connect instance of this Region",
+            ("instance", "fail"): "there is no such instance",
+            ("contact flow", "fail"): f"is not in instance {INSTANCE}",
+            ("SendChatIntegrationEvent", "cannot tell"): "Connect knows no such number",
+        },
+        "aws connect list-instances",
+    ),
+    "a flow that is not there": Trouble(
+        flow_is(id="99999999-1234-1234-1234-123456789012"),
+        {("contact flow", "fail"): f"is not in instance {INSTANCE}"},
+        "aws connect list-contact-flows --instance-id",
+    ),
+    "a flow that was never published": Trouble(
+        flow_is(status="SAVED"), {("contact flow", "fail"): "was never published"}, "publish it"
+    ),
+    "a flow of another type": Trouble(
+        flow_is(type="CUSTOMER_QUEUE"), {("contact flow", "fail"): "is of type CUSTOMER_QUEUE"}, "CONTACT_FLOW"
+    ),
+    "a flow that was archived": Trouble(
+        flow_is(state="ARCHIVED"), {("contact flow", "fail"): "is ARCHIVED"}, "restore it"
+    ),
+    "a streaming topic that admits nearly the instance": Trouble(
+        edited(topic_policy, set_topic_policy, nearly),
+        {
+            ("topic policies", "fail"): "says otherwise than deployed: ConnectStreams",
+            ("streaming topic", "fail"): (
+                f"does not admit arn:aws:connect:us-east-1:111122223333:instance/{INSTANCE}: "
+                "its condition is not the bare ARN"
+            ),
+        },
+        "ArnEquals aws:SourceArn = the bare ARN",
+    ),
+    "an account that may not call SendChatIntegrationEvent": Trouble(
+        refused("SendChatIntegrationEvent"),
+        {("SendChatIntegrationEvent", "fail"): "Connect refuses this account: texts will be blocked"},
+        'set delivery = "start-chat"',
+    ),
+    "chats at the quota": Trouble(
+        chats(500, 100),
+        {("active chats", "fail"): "500 at once, 100 % of the quota: no chat can start until one ends"},
+        "aws service-quotas request-service-quota-increase --service-code connect",
+    ),
+    "chats near the quota": Trouble(
+        chats(425, 85), {("active chats", "warn"): "425 at once, 85 % of the quota"}, "let chats end sooner"
+    ),
+    "a rate that is over the quota": Trouble(
+        settings(rate=10.0),
+        {("Connect's rate", "warn"): "limits.connect_rate is 1000 a second, the quota 10: texts will be throttled"},
+        "lower limits.connect_rate",
+    ),
+    "nothing left to spend": Trouble(
+        measured("AWS/SMSVoice", {}, TextMessageMonthlySpend=100.0),
+        {("spending limit", "fail"): "100.00 of 100 dollars this month: replies are not sent"},
+        "aws pinpoint-sms-voice-v2 set-text-message-spend-limit-override",
+    ),
+    "little left to spend": Trouble(
+        measured("AWS/SMSVoice", {}, TextMessageMonthlySpend=90.0),
+        {("spending limit", "warn"): "90.00 of 100 dollars this month"},
+        "raise the limit",
+    ),
+    "no spending allowed": Trouble(
+        settings(spend_limit=0),
+        {("spending limit", "fail"): "1.00 of 0 dollars this month: replies are not sent"},
+        "raise",
+    ),
+    "an account in the SMS sandbox": Trouble(
+        settings(account_tier="SANDBOX"),
+        {("SMS account", "warn"): "the account is in AWS's SMS sandbox: only verified phones get replies"},
+        "ask for production access",
+    ),
+    "a function that may not run": Trouble(
+        nothing_reserved,
+        {("concurrency", "fail"): "may not run at all: none is reserved for it"},
+        "aws lambda delete-function",
+    ),
+    "an instance that may not be asked": Trouble(
+        refused("DescribeInstance"),
+        {("instance", "cannot tell"): "you may not ask for it"},
+        "needs the permission connect:DescribeInstance",
+    ),
     "an event source that is disabled": Trouble(
         event_source_disabled,
         {("event sources", "fail"): "is disabled: nothing reads this queue"},
@@ -418,7 +628,10 @@ TROUBLES = {
     ),
     "a topic policy without Connect": Trouble(
         edited(topic_policy, set_topic_policy, without("ConnectStreams")),
-        {("topic policies", "fail"): "no longer says: ConnectStreams"},
+        {
+            ("topic policies", "fail"): "no longer says: ConnectStreams",
+            ("streaming topic", "fail"): f"does not admit arn:aws:connect:us-east-1:111122223333:instance/{INSTANCE}",
+        },
         RESTORE,
     ),
     "a queue policy without SNS": Trouble(
@@ -471,7 +684,24 @@ def test_each_trouble_is_told_by_its_check_alone_with_what_to_do(name: str, worl
         assert odd(rows) == trouble.says
         told = [row for row in rows if (row["check"], row["state"]) in trouble.says]
         assert any(trouble.remedy in f"{row['remedy']}: {row['command']}" for row in told)
+
+
+def test_all_of_that_was_mended(world: World) -> None:
+    """Each trouble would show in the next one; this is for the last."""
     assert odd(world.doctor()) == {}
+
+
+def test_the_probe_can_show_nothing_and_can_be_left_out(world: World) -> None:
+    double = world.phones.double
+    before = double.chats()
+    for without_chat in ("not-found", "ignored"):
+        double.settings(without_chat=without_chat)
+        assert odd(world.doctor()) == {}
+    sent = [entry for entry in double.journal() if entry["operation"] == "SendChatIntegrationEvent"]
+    assert [(entry["type"], entry["content"], entry["new_chat"]) for entry in sent] == [("DISCONNECT", None, False)]
+    assert double.chats() == before
+    assert odd(world.doctor("--no-probe")) == {("SendChatIntegrationEvent", "cannot tell"): "not tried"}
+    assert len([entry for entry in double.journal() if entry["operation"] == "SendChatIntegrationEvent"]) == 1
 
 
 def test_settings_that_were_not_deployed_are_told(world: World, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +12,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from infra.config import load
+from infra.config import Number, load
 from ops.cli import run
+from ops.doctor.command import CHECKS
+from ops.doctor.contact_centre import of_access, of_flow, of_import, of_instance, of_streaming
 from ops.doctor.findings import Check, Finding, State, examine, fail, ok
 from ops.doctor.policies import of_key, of_policy, of_simulation
-from ops.doctor.preflight import DeniedError, Preflight, UnmetError
-from ops.doctor.stack import of_event_source, of_function, of_place, of_status, of_subscription
+from ops.doctor.preflight import DeniedError, Identity, Imported, Preflight, UnmetError
+from ops.doctor.quotas import of_chats, of_rate, of_reserved, of_spending, of_tier, of_unreserved
+from ops.doctor.stack import of_event_source, of_function, of_listeners, of_place, of_status, of_subscription
 from ops.doctor.template import UnresolvedError, resolve
 from ops.output import Output
 from ops.target import Target
@@ -90,6 +95,7 @@ def test_a_call_that_is_denied_is_named_as_iam_names_it() -> None:
             raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetMetricData")
 
     here = preflight()
+    here.identity = Identity("111122223333", "arn:aws:iam::111122223333:root")
     here._clients["cloudwatch"] = Client()
     with pytest.raises(DeniedError, match=r"^cloudwatch:GetMetricData$"):
         here.ask("cloudwatch", "get_metric_data")
@@ -377,3 +383,157 @@ def test_every_mistake_of_the_file_is_told(tmp_path: Path, capsys: pytest.Captur
     assert run(["doctor", "--stack", "S", "--region", "us-east-1", "--config", str(bad)]) == 1
     shown = capsys.readouterr().out
     assert shown.count("fail         bridge.toml: line") == 2
+
+
+def test_the_docs_name_every_check() -> None:
+    docs = (Path(__file__).parents[2] / "docs/commands.md").read_text(encoding="utf-8")
+    section = docs[docs.index("### `bridge doctor`") : docs.index("### `bridge numbers`")]
+    rows = section[section.index("| check |") :].splitlines()[2:]
+    named = [name for row in rows if row for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert named == [check.name for check in CHECKS]
+
+
+# --- contact centre ---------------------------------------------------------------------------------------
+
+
+INSTANCE = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
+TOPIC = "arn:aws:sns:us-east-1:111122223333:agents"
+
+
+def number() -> Number:
+    return Number.model_validate({"number": "+12125550101", "arn": NUMBERS.split('"')[3]})
+
+
+@pytest.mark.parametrize(
+    ("status", "flow_id", "state"),
+    [
+        ("CLAIMED", "f", State.OK),
+        ("CLAIMED", None, State.FAIL),
+        ("FAILED", "f", State.FAIL),
+        ("IN_PROGRESS", None, State.WARN),
+    ],
+)
+def test_an_import_is_done_once_it_has_a_flow(status: str, flow_id: str | None, state: State) -> None:
+    imported = Imported(instance_id="i", instance_arn=INSTANCE, status=status, message="", flow_id=flow_id)
+    assert of_import(number(), imported).state == state
+    assert of_import(number(), None).state == State.FAIL
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ({}, State.OK),
+        ({"Status": "SAVED"}, State.FAIL),
+        ({"Type": "CUSTOMER_QUEUE"}, State.FAIL),
+        ({"State": "ARCHIVED"}, State.FAIL),
+    ],
+)
+def test_chats_start_only_with_a_published_inbound_flow(change: dict[str, str], state: State) -> None:
+    flow = {"Name": "Texts", "Type": "CONTACT_FLOW", "State": "ACTIVE", "Status": "PUBLISHED"} | change
+    assert of_flow("i", "f", flow).state == state
+    assert of_flow("i", "f", None).state == State.FAIL
+    assert of_instance("i", {"InstanceStatus": "CREATION_IN_PROGRESS"}).state == State.FAIL
+
+
+def admits(source: Any, **more: Any) -> dict[str, str]:
+    condition = {"Condition": {"ArnEquals": {"AWS:SourceArn": source}}} if source else {}
+    said = {"Effect": "Allow", "Principal": {"Service": "connect.amazonaws.com"}, "Action": "SNS:Publish"} | condition
+    return {"Policy": json.dumps({"Statement": [said | more]})}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        (admits(INSTANCE), "admits instance"),
+        (admits([INSTANCE, f"{INSTANCE}-other"]), "admits instance"),
+        (admits(None), "admits instance"),
+        (admits(f"{INSTANCE}/*"), "its condition is not the bare ARN"),
+        (admits(INSTANCE.replace("1234", "9999")), f"does not admit {INSTANCE}"),
+        (admits(INSTANCE, Effect="Deny"), f"does not admit {INSTANCE}"),
+        (admits(INSTANCE, Principal={"Service": "sns.amazonaws.com"}), f"does not admit {INSTANCE}"),
+        (admits(INSTANCE, Action="sns:Subscribe"), f"does not admit {INSTANCE}"),
+        ({}, f"does not admit {INSTANCE}"),
+        (admits(INSTANCE) | {"KmsMasterKeyId": "alias/aws/sns"}, "AWS's own key, which Connect may not use"),
+        (None, "there is no such topic"),
+    ],
+)
+def test_a_streaming_topic_admits_that_very_instance(attributes: dict[str, str] | None, said: str) -> None:
+    found = of_streaming(TOPIC, INSTANCE, attributes)
+    assert said in found.finding
+    assert found.state == (State.OK if said == "admits instance" else State.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("said", "imported", "allowed", "state"),
+    [
+        ("taken", True, True, State.OK),
+        ("opened", True, True, State.WARN),
+        ("ResourceNotFoundException", True, True, State.OK),
+        ("ResourceNotFoundException", False, True, State.CANNOT_TELL),
+        ("ResourceNotFoundException", None, True, State.CANNOT_TELL),
+        ("AccessDeniedException", True, True, State.FAIL),
+        ("AccessDeniedException", True, False, State.CANNOT_TELL),
+        ("AccessDeniedException", True, None, State.CANNOT_TELL),
+        ("InvalidRequestException", True, True, State.CANNOT_TELL),
+        ("ThrottlingException", True, True, State.CANNOT_TELL),
+        ("InternalServiceException", True, True, State.CANNOT_TELL),
+        ("SomethingNobodyDocumented", True, True, State.CANNOT_TELL),
+    ],
+)
+def test_access_is_told_only_where_the_answer_decides(
+    said: str, imported: bool | None, allowed: bool | None, state: State
+) -> None:
+    found = of_access(said, imported=imported, allowed=allowed, deploy="npx cdk deploy")
+    assert found.state == state
+    if state == State.FAIL:
+        assert 'delivery = "start-chat"' in found.remedy
+
+
+# --- quotas and alarms ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("share", "state"),
+    [(None, State.CANNOT_TELL), (79, State.OK), (80, State.WARN), (99, State.WARN), (100, State.FAIL)],
+)
+def test_active_chats_are_measured_by_their_share_of_the_quota(share: float | None, state: State) -> None:
+    assert of_chats(INSTANCE, share, share and 5 * share).state == state
+
+
+@pytest.mark.parametrize(("quota", "state"), [(None, State.CANNOT_TELL), (13, State.WARN), (14, State.OK)])
+def test_the_bridge_calls_no_faster_than_the_quota(quota: float | None, state: State) -> None:
+    assert of_rate(14, quota).state == state
+
+
+@pytest.mark.parametrize(
+    ("limit", "spent", "state"),
+    [
+        (None, None, State.CANNOT_TELL),
+        (100, None, State.OK),
+        (100, 79.9, State.OK),
+        (100, 80, State.WARN),
+        (100, 100, State.FAIL),
+        (0, None, State.FAIL),
+        (1, 0, State.WARN),
+    ],
+)
+def test_what_may_be_spent_is_compared_with_what_is(limit: float | None, spent: float | None, state: State) -> None:
+    assert of_spending(limit, spent).state == state
+
+
+def test_an_account_in_the_sms_sandbox_is_told() -> None:
+    states = [of_tier(name).state for name in ("PRODUCTION", "SANDBOX", "")]
+    assert states == [State.OK, State.WARN, State.CANNOT_TELL]
+
+
+def test_functions_must_have_room_to_run() -> None:
+    assert [finding.about for finding in of_reserved({"a": 0, "b": None, "c": 5})] == ["a"]
+    assert of_unreserved(9, needed=8) is None
+    few = of_unreserved(8, needed=8)
+    assert few and few.state == State.WARN
+
+
+def test_somebody_must_be_told_of_alarms() -> None:
+    assert of_listeners([]).state == State.WARN
+    assert of_listeners(["PendingConfirmation"]).state == State.WARN
+    assert of_listeners(["PendingConfirmation", "arn:aws:sns:us-east-1:111122223333:t:1"]).state == State.OK

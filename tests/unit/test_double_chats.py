@@ -998,3 +998,67 @@ def test_what_an_action_needs_is_said(world: Chats) -> None:
     contact, _ = world.chat()
     assert world.cannot("reply", contact) == "text is missing"
     assert "one of typing, delivered, read" in world.cannot("event", contact, text="dancing")
+
+
+# Instances
+
+
+FLOW_ID = FLOW.rpartition("/")[2]
+
+
+def with_instance(world: Chats, **more: Any) -> dict[str, Any]:
+    instance = {"id": INSTANCE, "flows": [{"id": FLOW_ID}], "numbers": [{"arn": ARN, "flow": FLOW_ID}]} | more
+    world.control("POST", "instances", json=[instance])
+    return instance
+
+
+def test_an_instance_and_its_flows_are_described(world: Chats) -> None:
+    with_instance(world, flows=[{"id": FLOW_ID}, {"id": "saved", "status": "SAVED"}])
+    assert world.connect.describe_instance(InstanceId=INSTANCE)["Instance"]["InstanceStatus"] == "ACTIVE"
+    flow = world.connect.describe_contact_flow(InstanceId=INSTANCE, ContactFlowId=FLOW_ID)["ContactFlow"]
+    assert (flow["Type"], flow["State"], flow["Status"]) == ("CONTACT_FLOW", "ACTIVE", "PUBLISHED")
+    describe = functools.partial(world.connect.describe_contact_flow, InstanceId=INSTANCE)
+    assert refusal(describe, ContactFlowId="saved") == "ContactFlowNotPublishedException"
+    assert refusal(describe, ContactFlowId="nothing") == "ResourceNotFoundException"
+    assert refusal(world.connect.describe_instance, InstanceId="nothing") == "ResourceNotFoundException"
+
+
+def test_imported_numbers_are_listed_with_the_arn_that_they_came_with_and_their_flow(world: Chats) -> None:
+    with_instance(world, numbers=[{"arn": ARN, "flow": FLOW_ID}, {"arn": ARN_TOO, "status": "IN_PROGRESS"}])
+    first = world.connect.list_phone_numbers_v2(MaxResults=1)
+    rest = world.connect.list_phone_numbers_v2(MaxResults=1, NextToken=first["NextToken"])
+    (one,), (two,) = first["ListPhoneNumbersSummaryList"], rest["ListPhoneNumbersSummaryList"]
+    assert (one["SourcePhoneNumberArn"], one["InstanceId"]) == (ARN, INSTANCE)
+    status = world.connect.describe_phone_number(PhoneNumberId=two["PhoneNumberId"])["ClaimedPhoneNumberSummary"]
+    assert status["PhoneNumberStatus"]["Status"] == "IN_PROGRESS"
+    flow_of = functools.partial(
+        world.connect.get_flow_association, InstanceId=INSTANCE, ResourceType="SMS_PHONE_NUMBER"
+    )
+    assert flow_of(ResourceId=ARN)["FlowId"].endswith(FLOW_ID)
+    assert refusal(flow_of, ResourceId=ARN_TOO) == "ResourceNotFoundException"
+
+
+def test_a_number_that_is_not_imported_and_a_flow_that_is_not_there_take_no_chats(world: Chats) -> None:
+    with_instance(world, numbers=[])
+    event = {"Type": "MESSAGE", "ContentType": "text/plain", "Content": "hello"}
+    send = functools.partial(
+        world.connect.send_chat_integration_event, SourceId=CUSTOMER, Subtype="connect:sms", Event=event
+    )
+    assert refusal(send, DestinationId=ARN) == "ResourceNotFoundException"
+    with_instance(world, flows=[])
+    send(DestinationId=ARN)
+    assert refusal(world.start) == "ResourceNotFoundException"
+
+
+def test_connects_quotas_are_those_of_the_settings(world: Chats) -> None:
+    world.control("POST", "settings", json={"chat_limit": 7, "rate": 3})
+    response = world.http(
+        "POST",
+        "/",
+        headers={"x-amz-target": "ServiceQuotasV20190624.ListServiceQuotas", "authorization": "AWS4-HMAC-SHA256"},
+        content=b'{"ServiceCode": "connect"}',
+    )
+    assert {quota["QuotaName"]: quota["Value"] for quota in response.json()["Quotas"]} == {
+        "Concurrent active chats per instance": 7,
+        "Rate of SendChatIntegrationEvent API requests": 3,
+    }

@@ -1,0 +1,253 @@
+"""Amazon Connect: numbers that were imported, instances, flows, streaming, and whether it lets events through."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.config import Number
+from ops.doctor.findings import Check, Finding, cannot_tell, fail, ok, warn
+from ops.doctor.preflight import DeniedError, Imported, Preflight
+
+PROBE = "+12025550100"
+"""A number kept for fiction: no phone has it, so no chat is its."""
+CONNECT = "connect.amazonaws.com"
+
+
+def imports(preflight: Preflight) -> Iterator[Finding]:
+    """With integration-event delivery, its import into Connect decides instance and flow of a number's chats."""
+    for number in preflight.by_events:
+        yield of_import(number, preflight.imported.get(number.arn))
+
+
+def of_import(number: Number, imported: Imported | None) -> Finding:
+    about = number.number
+    if imported is None:
+        return fail(
+            "is in no Connect instance of this Region",
+            "import it, give it a flow, and connect it to the stack again",
+            f"aws connect import-phone-number --source-phone-number-arn {number.arn} --instance-id INSTANCE",
+            about=about,
+        )
+    if imported.status == "FAILED":
+        return fail(f"its import failed {imported.message}".rstrip(), "import it again", about=about)
+    if imported.status == "IN_PROGRESS":
+        return warn("is being imported", "run doctor again when that is done", about=about)
+    if imported.flow_id is None:
+        return fail(
+            f"has no flow in instance {imported.instance_id}: no chat can start",
+            "give it one",
+            f"aws connect associate-flow --instance-id {imported.instance_id} --resource-id {number.arn} "
+            "--resource-type SMS_PHONE_NUMBER --flow-id FLOW",
+            about=about,
+        )
+    return ok(f"in instance {imported.instance_id}, with flow {imported.flow_id}", about=about)
+
+
+def instances(preflight: Preflight) -> Iterator[Finding]:
+    for instance_id in preflight.flows:
+        answer = preflight.find("connect", "describe_instance", InstanceId=instance_id)
+        yield of_instance(instance_id, answer and answer["Instance"])
+
+
+def of_instance(instance_id: str, instance: Mapping[str, Any] | None) -> Finding:
+    if instance is None:
+        return fail(
+            "there is no such instance",
+            "correct instance_arn in bridge.toml",
+            "aws connect list-instances",
+            about=instance_id,
+        )
+    if instance["InstanceStatus"] != "ACTIVE":
+        why = instance.get("StatusReason", {}).get("Message", "")
+        return fail(
+            f"is {instance['InstanceStatus']} {why}".rstrip(), "look at it in the Connect console", about=instance_id
+        )
+    return ok("is active", about=instance_id)
+
+
+def flows(preflight: Preflight) -> Iterator[Finding]:
+    for instance_id, flow_ids in preflight.flows.items():
+        for flow_id in sorted(flow_ids):
+            yield _flow(preflight, instance_id, flow_id)
+
+
+def _flow(preflight: Preflight, instance_id: str, flow_id: str) -> Finding:
+    try:
+        answer = preflight.find("connect", "describe_contact_flow", InstanceId=instance_id, ContactFlowId=flow_id)
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] != "ContactFlowNotPublishedException":
+            raise
+        return of_flow(instance_id, flow_id, {"Status": "SAVED"})
+    return of_flow(instance_id, flow_id, answer and answer["ContactFlow"])
+
+
+def of_flow(instance_id: str, flow_id: str, flow: Mapping[str, Any] | None) -> Finding:
+    """Only a published inbound flow starts chats."""
+    if flow is None:
+        return fail(
+            f"is not in instance {instance_id}",
+            "correct contact_flow_id in bridge.toml",
+            f"aws connect list-contact-flows --instance-id {instance_id}",
+            about=flow_id,
+        )
+    if flow["Status"] != "PUBLISHED":
+        return fail("was never published", "publish it in Connect's flow designer", about=flow_id)
+    if flow["Type"] != "CONTACT_FLOW":
+        return fail(f"is of type {flow['Type']}", "chats start with an inbound flow: CONTACT_FLOW", about=flow_id)
+    if flow["State"] != "ACTIVE":
+        return fail(f"is {flow['State']}", "restore it in Connect's flow designer", about=flow_id)
+    return ok(f"{flow['Name']}, published", about=flow_id)
+
+
+def streaming(preflight: Preflight) -> Iterator[Finding]:
+    """Whether Connect may publish what is said in chats; a condition that does not fit makes no error anywhere."""
+    config = preflight.config
+    wanted = {(preflight.output("StreamingTopicArn"), arn) for arn in config.contact_flows()}
+    for number in preflight.by_events:
+        imported = preflight.imported.get(number.arn)
+        if number.streaming_topic_arn and imported:
+            wanted.add((number.streaming_topic_arn, imported.instance_arn))
+    for topic, instance_arn in sorted(wanted):
+        answer = preflight.find("sns", "get_topic_attributes", TopicArn=topic)
+        yield of_streaming(topic, instance_arn, answer and answer["Attributes"])
+
+
+def of_streaming(topic: str, instance_arn: str, attributes: Mapping[str, str] | None) -> Finding:
+    name = topic.rpartition(":")[2]
+    if attributes is None:
+        return fail("there is no such topic", "correct streaming_topic_arn in bridge.toml", about=name)
+    if attributes.get("KmsMasterKeyId", "").endswith("alias/aws/sns"):
+        return fail("is encrypted with AWS's own key, which Connect may not use", "give it a key of yours", about=name)
+    statements = json.loads(attributes.get("Policy") or "{}").get("Statement", [])
+    sources = [_sources(one) for one in statements if _admits_connect(one)]
+    if any(source is None or instance_arn in source for source in sources):
+        return ok(f"admits instance {instance_arn.rpartition('/')[2]}", about=name)
+    nearly = any(one.startswith(instance_arn) for source in sources for one in source or ())
+    return fail(
+        f"does not admit {instance_arn}" + (": its condition is not the bare ARN" if nearly else ""),
+        "let connect.amazonaws.com publish, with ArnEquals aws:SourceArn = the bare ARN of the instance",
+        about=name,
+    )
+
+
+def _admits_connect(statement: Mapping[str, Any]) -> bool:
+    principal, actions = statement.get("Principal"), statement.get("Action", [])
+    services = principal.get("Service", []) if isinstance(principal, dict) else []
+    listed = [actions] if isinstance(actions, str) else actions
+    return (
+        statement["Effect"] == "Allow"
+        and CONNECT in ([services] if isinstance(services, str) else services)
+        and any(action.lower() in ("sns:publish", "sns:*", "*") for action in listed)
+    )
+
+
+def _sources(statement: Mapping[str, Any]) -> list[str] | None:
+    """The source ARNs that a statement asks for; None where it asks for none."""
+    found = [
+        value
+        for by in statement.get("Condition", {}).values()
+        for name, of in by.items()
+        if name.lower() == "aws:sourcearn"
+        for value in ([of] if isinstance(of, str) else of)
+    ]
+    return found or None
+
+
+# --- SendChatIntegrationEvent ---------------------------------------------------------------------------------
+
+
+def access(preflight: Preflight) -> Iterator[Finding]:
+    """Whether Connect lets the account send chat integration events, by one that can show nothing to anybody.
+
+    It is a DISCONNECT, which carries no words, for a customer whose number is kept for fiction, so that there is no
+    chat that it could end. The API's reference says of such an event that it is answered without a contact, "if the
+    integration event is not valid without an already existing chat contact". Should Connect open a chat for it all the
+    same, the very call ends it: no flow has led it to an agent, and there is not a word in it.
+
+    The call is made by whoever runs this: what the function's own role may is checked as `permissions`.
+    """
+    if not preflight.by_events:
+        return
+    if not preflight.probe:
+        yield cannot_tell("not tried", "leave out --no-probe")
+        return
+    number = preflight.by_events[0]
+    try:
+        imported: bool | None = number.arn in preflight.imported
+    except DeniedError:
+        imported = None
+    try:
+        answer = preflight.ask(
+            "connect",
+            "send_chat_integration_event",
+            SourceId=PROBE,
+            DestinationId=number.arn,
+            Subtype="connect:sms",
+            Event={"Type": "DISCONNECT"},
+        )
+        said = "opened" if answer.get("NewChatCreated") else "taken"
+    except DeniedError:
+        said = "AccessDeniedException"
+    except ClientError as exc:
+        said = exc.response["Error"]["Code"]
+    allowed = _allowed_to_oneself(preflight) if said == "AccessDeniedException" else True
+    yield of_access(said, imported=imported, allowed=allowed, deploy=preflight.deploy)
+
+
+def of_access(said: str, *, imported: bool | None, allowed: bool | None, deploy: str) -> Finding:
+    """`said` is the error's code; taken; or opened, where a chat was opened. `allowed` whether IAM lets the caller."""
+    if said == "taken" or (said == "ResourceNotFoundException" and imported):
+        return ok("Connect lets it through")
+    if said == "opened":
+        return warn("Connect lets it through, and opened a chat for the trial that it ended at once", "use --no-probe")
+    if said == "ResourceNotFoundException":
+        return cannot_tell("Connect knows no such number", "import the number, then run doctor again")
+    if said != "AccessDeniedException":
+        return cannot_tell(f"Connect answers {said}, which says nothing of access", "run doctor again")
+    if allowed is False:
+        return cannot_tell("you may not call it yourself", "needs the permission connect:SendChatIntegrationEvent")
+    if allowed is None:
+        return cannot_tell(
+            "it is refused, by Connect to the account or by IAM to you",
+            "to tell them apart needs the permission iam:SimulatePrincipalPolicy (and iam:GetRole)",
+        )
+    return fail(
+        "Connect refuses this account: texts will be blocked",
+        'ask AWS Support for access; or set delivery = "start-chat" in bridge.toml, with instance_arn and '
+        "contact_flow_id, and deploy",
+        deploy,
+    )
+
+
+def _allowed_to_oneself(preflight: Preflight) -> bool | None:
+    """Whether IAM lets whoever runs this call it; None where that is not to be learned."""
+    arn = preflight.identity.arn
+    kind, _, rest = arn.split(":", 5)[5].partition("/")
+    if kind == "root":
+        return True
+    try:
+        if kind == "assumed-role":  # whose ARN lacks the role's path
+            role = preflight.find("iam", "get_role", RoleName=rest.partition("/")[0])
+            arn = role["Role"]["Arn"] if role else arn
+        answer = preflight.ask(
+            "iam",
+            "simulate_principal_policy",
+            PolicySourceArn=arn,
+            ActionNames=["connect:SendChatIntegrationEvent"],
+        )
+    except (DeniedError, ClientError):
+        return None
+    return all(result["EvalDecision"] == "allowed" for result in answer["EvaluationResults"])
+
+
+CHECKS = (
+    Check("import", imports),
+    Check("instance", instances),
+    Check("contact flow", flows),
+    Check("streaming topic", streaming),
+    Check("SendChatIntegrationEvent", access),
+)
