@@ -17,7 +17,7 @@ from sandbox.local import Sandbox
 from tests.sandbox.texts import OURS, OURS_TOO, START_CHAT, Phones, until
 
 CUSTOMER = "+14255550121"
-FLOW = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012/contact-flow/flow-1"
+FLOW = "abcdef01-1234-1234-1234-123456789012"
 
 
 @pytest.fixture
