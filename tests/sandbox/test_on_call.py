@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from ops.cli import run
 from sandbox.local import Sandbox
+from tests.sandbox.alarms import Watch
 from tests.sandbox.test_promises import assert_each_shown_once_in_the_order_of_the_queue, forwarded
 from tests.sandbox.texts import Phones, Text, customer, until
 
@@ -40,3 +42,29 @@ def test_a_number_that_was_forgotten_in_bridge_toml_is_added_and_its_texts_are_r
     until(lambda: forwarded(phones, texts), seconds=60, what="all forwarded")
     assert_each_shown_once_in_the_order_of_the_queue(phones, texts)
     assert phones.count("FailedQueueUrl") == 0
+
+
+def test_while_connect_refuses_access_texts_are_held_doctor_names_the_cause_and_all_drain_by_themselves(
+    phones: Phones, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watch = Watch.begin(sandbox)
+    texts = [Text(customer=customer(9600 + c), body=f"{c}: {n}") for n in range(3) for c in range(5)]
+    heads = texts[:5]
+    with phones.fault("refuse", operation="SendChatIntegrationEvent"):
+        phones.send(texts)
+        until(lambda: all(phones.item(head.key).get("retries") for head in heads), seconds=40, what="held")
+        assert phones.shown() == [] and phones.waiting() == len(texts)
+        until(lambda: watch.on() == {"AlarmTextsBlocked"}, seconds=20, what="the alarm")
+
+        assert run(["trace", heads[0].key, "--sandbox", sandbox.name]) == 0
+        assert "AccessDeniedException" in capsys.readouterr().out
+        assert run(["doctor", "--sandbox", sandbox.name, "--json"]) == 1
+        wrong = [
+            check for line in capsys.readouterr().out.splitlines() if (check := json.loads(line))["state"] == "fail"
+        ]
+        assert [check["check"] for check in wrong] == ["SendChatIntegrationEvent"]
+        assert 'delivery = "start-chat"' in wrong[0]["remedy"]
+    until(lambda: forwarded(phones, texts), seconds=60, what="drained by themselves")
+    assert_each_shown_once_in_the_order_of_the_queue(phones, texts)
+    assert phones.count("FailedQueueUrl") == 0, "nothing was there to redrive"
+    assert Watch.begin(sandbox).on() == set()
