@@ -29,6 +29,8 @@ class Plan:
     ledger_outage: float = 8.0
     queue_outage: float = 6.0
     kill_every: float = 3.5
+    lost: float = 0.005
+    """Share of the calls that are taken and whose answer never comes."""
     window: float = 60.0
     """For how long the queue remembers deduplication ids: 300 s of AWS's."""
     shorter: float = 6.0

@@ -59,7 +59,7 @@ class Timeline:
             ("throttle", {"share": 0.02}),
             ("error", {"share": 0.01}),
             ("reset-before", {"share": 0.01}),
-            ("reset-after", {"share": 0.005}),
+            ("reset-after", {"share": self._plan.lost}),
             ("hang", {"share": 0.002, "seconds": 30}),
         )
 
