@@ -19,7 +19,7 @@ _LONGEST_NAME = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How a text is cut. Kept in the ledger with the first part, so that a deploy between two tries changes nothing.
+    """How a text is cut. Kept in the ledger before the first of its parts is sent: a deploy between changes nothing.
 
     `limit` in UTF-16 code units; `prefix` stands before the body; `shown` is false for a keyword that is not to be
     seen; `ends_chat` adds a DISCONNECT.

@@ -63,6 +63,7 @@ class StartChats(Protocol):
 
 class Memory(Protocol):
     def read(self, text_key: str) -> Known | None: ...
+    def begun(self, text_key: str, facts: Facts, *, plan: compose.Plan) -> None: ...
     def part_done(
         self,
         text_key: str,
@@ -364,11 +365,7 @@ class Courier(InOrder):
             return self._duplicate(entry)
         route = self._route(sms)
         chat = self._config.chat
-        plan = known.plan if known and known.plan else None
-        if plan is None:
-            plan = compose.plan(
-                sms, sent_at=entry.sent_at, now=self._clock.now(), chat=chat, limits=self._config.limits
-            )
+        plan = known.plan if known and known.plan else self._plan(sms, entry)
         parts = compose.parts(sms, plan, chat)
         session = compose.new_session(sms, route, chat)
         part = known.parts_done if known else 0
@@ -396,6 +393,15 @@ class Courier(InOrder):
             new_chat=attempt.new_chat,
             milliseconds=self._milliseconds_since_sent(entry),
         )
+
+    def _plan(self, sms: InboundSms, entry: Entry) -> compose.Plan:
+        """How a text is cut, kept before the first of several parts is sent: that one may be taken and its answer lost,
+        and its client token would then stop a part that was cut otherwise, with all that is only in there."""
+        chat, limits = self._config.chat, self._config.limits
+        plan = compose.plan(sms, sent_at=entry.sent_at, now=self._clock.now(), chat=chat, limits=limits)
+        if len(compose.parts(sms, plan, chat)) > 1:
+            self._ledger.begun(sms.text_key, entry.facts, plan=plan)
+        return plan
 
     def _route(self, sms: InboundSms) -> Route:
         try:

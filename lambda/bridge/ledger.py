@@ -69,6 +69,11 @@ class Ledger:
         except TROUBLE as exc:
             raise LedgerError(f"the ledger could not be written ({why(exc)})") from exc
 
+    def begun(self, text_key: str, facts: Facts, *, plan: Plan) -> None:
+        """Note how a text is about to be cut, where nothing is known of that yet."""
+        values = {"plan": {"M": _serialised(plan)}}
+        self._update(text_key, facts, values, attempts=0, condition="attribute_not_exists(#plan)")
+
     def part_done(
         self,
         text_key: str,

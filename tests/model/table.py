@@ -65,7 +65,7 @@ class Table:
 
 def _holds(term: str, item: Item, values: Mapping[str, Any]) -> bool:
     """What is not there equals nothing, is less than nothing, and is in no list."""
-    if match := re.fullmatch(r"attribute_(not_)?exists\((\w+)\)", term):
+    if match := re.fullmatch(r"attribute_(not_)?exists\(#?(\w+)\)", term):
         return (match[2] in item) is not bool(match[1])
     if match := re.fullmatch(r"(\w+) = (:\w+)", term):
         return bool(item.get(match[1]) == values[match[2]])

@@ -118,7 +118,16 @@ _LEDGER_AND_ONCE = (
     unit(
         "plan/not-used",
         "test_delivery.py::test_a_text_is_cut_as_it_was_begun_also_when_a_deploy_changed_the_limit_between_two_tries",
-        Edit(_DELIVERY, "plan = known.plan if known and known.plan else None", "plan = None"),
+        Edit(
+            _DELIVERY,
+            "plan = known.plan if known and known.plan else self._plan(sms, entry)",
+            "plan = self._plan(sms, entry)",
+        ),
+    ),
+    unit(
+        "plan/kept-with-the-first-part",
+        "test_delivery.py::test_how_a_text_is_cut_is_kept_before_its_first_part_is_sent",
+        Edit(_DELIVERY, "            self._ledger.begun(sms.text_key, entry.facts, plan=plan)", "            pass"),
     ),
     unit(
         "deduplication/into-conversations",

@@ -234,6 +234,11 @@ class FakeLedger:
         if noted.received_at is None:
             noted.received_at = at
 
+    def begun(self, text_key: str, facts: Facts, *, plan: Plan) -> None:
+        self._maybe("begun")
+        noted = self._noted(text_key, facts, 0)
+        noted.known = replace(noted.known, plan=noted.known.plan or plan)
+
     def part_done(
         self,
         text_key: str,

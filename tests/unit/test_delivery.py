@@ -229,6 +229,20 @@ def test_a_text_is_cut_as_it_was_begun_also_when_a_deploy_changed_the_limit_betw
     assert "".join(stage.connect.contents + after.connect.contents) == long
 
 
+def test_how_a_text_is_cut_is_kept_before_its_first_part_is_sent(delivery: Delivery) -> None:
+    """For the answer may be lost, and Connect then take the part for one that it has."""
+    long = "word " * 500
+    text = payload(long, inboundMessageId="long")
+    stage = Stage(delivery, with_limits(part_length=100), answers=[AccessRefusedError("403")])
+    stage.courier.deliver([[entry(text)]])
+    after = Stage(delivery)
+    after.courier._ledger = stage.ledger
+    after.clock.time += 3600
+    after.courier.deliver([[entry(text)]])
+    assert "".join(after.connect.contents) == long, "a late line would be in the first part"
+    assert len(after.connect.contents) == 25
+
+
 def test_a_text_begun_in_time_gets_no_late_line_when_its_last_part_is_late(delivery: Delivery) -> None:
     long = "word " * 500
     stage = Stage(delivery, answers=[Accepted("c", True), AccessRefusedError("403")])

@@ -267,6 +267,14 @@ def test_how_a_text_was_begun_comes_back_from_the_ledger() -> None:
     assert known and known.plan == PLAN
 
 
+def test_how_a_text_was_begun_is_kept_once() -> None:
+    books = Books()
+    books.ledger.begun("one", Facts(), plan=PLAN)
+    books.ledger.begun("one", Facts(), plan=Plan(limit=64, prefix="other"))
+    known = books.ledger.read("one")
+    assert known and known.plan == PLAN and known.parts_done == 0
+
+
 def test_a_text_is_remembered_longer_than_any_queue_keeps_it() -> None:
     books = Books()
     books.done(0)
