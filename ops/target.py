@@ -142,7 +142,8 @@ class Target:
     @property
     def config(self) -> Path:
         """The bridge.toml that it should have been deployed from."""
-        return Path(self.sandbox.config) if self.sandbox else Path("bridge.toml")
+        path = Path(self.sandbox.config if self.sandbox else "bridge.toml")
+        return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
     def client(self, service: str, config: ClientConfig | None = None) -> Any:
         """A boto3 client there; make it before starting threads, use it in all of them."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ops.doctor import contact_centre, numbers, policies, quotas, stack
-from ops.doctor.findings import Check, State, examine
+from ops.doctor.findings import Check, Finding, State, examine
 from ops.doctor.preflight import Preflight
 from ops.output import JsonOption, Output
 from ops.target import ConfigOption, ProfileOption, RegionOption, SandboxOption, StackOption, Target
@@ -21,14 +21,10 @@ CHECKS: tuple[Check, ...] = (
     *contact_centre.CHECKS,
     *quotas.CHECKS,
 )
-STYLES = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red", State.CANNOT_TELL: "cyan"}
+STYLES = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red", State.CANNOT_TELL: "cyan", State.LEFT_OUT: "dim"}
 
 _UUID = re.compile(r"\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
-
-
-def _begin(uuid: re.Match[str]) -> str:
-    """What tells it from others; commands and --json have all of it."""
-    return f"{uuid[1]}…"
+"""Its beginning tells it from others; commands and --json have all of it."""
 
 
 def command(
@@ -48,21 +44,27 @@ def command(
     """
     target = Target.choose(stack=stack, sandbox=sandbox, profile=profile, region=region, deployed=False)
     preflight = Preflight(target=target, config_path=config or target.config, probe=not no_probe)
-    output, left_out = Output(as_json=as_json), list[str]()
-    counts: Counter[State] = Counter()
-    for finding in examine(CHECKS, preflight, left_out):
-        counts[finding.state] += 1
-        about = f" {_UUID.sub(_begin, finding.about)}" if finding.about else ""
-        output.entry(
-            finding.row(),
-            mark=finding.state,
-            style=STYLES[finding.state],
-            text=f"{finding.check}{about}: {_UUID.sub(_begin, finding.finding)}",
-            below=finding.remedy,
-            command=finding.command,
-        )
-    if left_out:
-        output.say(f"left out until the above is mended: {', '.join(left_out)}")
-    output.say(", ".join(f"{counts[state]} {state}" for state in State if counts[state]))
+    output, found = Output(as_json=as_json), list[Finding]()
+    for finding in examine(CHECKS, preflight):
+        found.append(finding)
+        if as_json or finding.state != State.LEFT_OUT:
+            _show(finding, output)
+    counts = Counter(finding.state for finding in found)
+    if not as_json:
+        if left_out := [finding.check for finding in found if finding.state == State.LEFT_OUT]:
+            output.entry({}, mark=State.LEFT_OUT, text=", ".join(left_out), below="until what is above is mended")
+        output.say(", ".join(f"{counts[state]} {state}" for state in State if counts[state]))
     if counts[State.FAIL]:
         raise typer.Exit(1)
+
+
+def _show(finding: Finding, output: Output) -> None:
+    about = f" {finding.about}" if finding.about else ""
+    output.entry(
+        finding.row(),
+        mark=finding.state,
+        style=STYLES[finding.state],
+        text=_UUID.sub(lambda uuid: f"{uuid[1]}…", f"{finding.check}{about}: {finding.finding}"),
+        below=finding.remedy,
+        command=finding.command,
+    )

@@ -13,12 +13,14 @@ from ops.doctor.preflight import DeniedError, Preflight, UnmetError
 
 
 class State(StrEnum):
-    """`cannot tell` is for what was not answered, or what an answer does not decide."""
+    """`cannot tell` is for what was not answered, or what an answer does not decide; `left out` for checks that were
+    not made, since they need what an earlier one did not find."""
 
     OK = "ok"
     WARN = "warn"
     FAIL = "fail"
     CANNOT_TELL = "cannot tell"
+    LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +67,19 @@ class Check:
     make: Callable[[Preflight], Iterable[Finding]]
 
 
-def examine(checks: Sequence[Check], preflight: Preflight, left_out: list[str]) -> Iterator[Finding]:
-    """All that the checks find, in their order; `left_out` gets those that need what an earlier one did not find."""
+def counted(said: str, count: int) -> str:
+    return f"{said}, all {count}" if count > 1 else said
+
+
+def examine(checks: Sequence[Check], preflight: Preflight) -> Iterator[Finding]:
+    """All that the checks find, in their order; last, those that were left out."""
+    left_out: list[Check] = []
     for check in checks:
         try:
             for finding in check.make(preflight):
                 yield replace(finding, check=check.name)
         except UnmetError:
-            left_out.append(check.name)
+            left_out.append(check)
         except DeniedError as exc:
             said = cannot_tell("you may not ask for it", f"needs the permission {exc.permission}")
             yield replace(said, check=check.name)
@@ -83,3 +90,5 @@ def examine(checks: Sequence[Check], preflight: Preflight, left_out: list[str]) 
         except BotoCoreError as exc:
             said = cannot_tell(f"no answer: {exc}", "run doctor again, or look at the network")
             yield replace(said, check=check.name)
+    for check in left_out:
+        yield Finding(state=State.LEFT_OUT, check=check.name, finding="needs what an earlier check did not find")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ops.doctor.findings import Check, Finding, cannot_tell, fail, unless, warn
+from ops.doctor.findings import Check, Finding, cannot_tell, counted, fail, unless, warn
 from ops.doctor.preflight import Preflight, Resource
 from ops.doctor.template import UnresolvedError, resolve
 
@@ -16,7 +16,9 @@ CHANNEL_ROLE = "TwoWayChannelRole"
 
 def topics(preflight: Preflight) -> Iterator[Finding]:
     wanted = preflight.all("SNS::TopicPolicy")
-    yield from unless((finding for one in wanted for finding in _topics(preflight, one)), _as_deployed(len(wanted)))
+    yield from unless(
+        (finding for one in wanted for finding in _topics(preflight, one)), counted("as deployed", len(wanted))
+    )
 
 
 def _topics(preflight: Preflight, resource: Resource) -> Iterator[Finding]:
@@ -28,7 +30,9 @@ def _topics(preflight: Preflight, resource: Resource) -> Iterator[Finding]:
 
 def queues(preflight: Preflight) -> Iterator[Finding]:
     wanted = preflight.all("SQS::QueuePolicy")
-    yield from unless((finding for one in wanted for finding in _queues(preflight, one)), _as_deployed(len(wanted)))
+    yield from unless(
+        (finding for one in wanted for finding in _queues(preflight, one)), counted("as deployed", len(wanted))
+    )
 
 
 def _queues(preflight: Preflight, resource: Resource) -> Iterator[Finding]:
@@ -41,7 +45,9 @@ def _queues(preflight: Preflight, resource: Resource) -> Iterator[Finding]:
 def key(preflight: Preflight) -> Iterator[Finding]:
     """One without the other is of no use: a key that stands, and a policy that admits who writes."""
     wanted = preflight.all("KMS::Key")
-    yield from unless((finding for one in wanted for finding in _key(preflight, one)), _as_deployed(len(wanted)))
+    yield from unless(
+        (finding for one in wanted for finding in _key(preflight, one)), counted("as deployed", len(wanted))
+    )
 
 
 def _key(preflight: Preflight, resource: Resource) -> Iterator[Finding | None]:
@@ -73,7 +79,7 @@ def channel_role(preflight: Preflight) -> Iterator[Finding]:
 def function_roles(preflight: Preflight) -> Iterator[Finding]:
     wanted = [role for role in preflight.all("IAM::Role") if role.logical_id != CHANNEL_ROLE]
     found = (finding for role in wanted for finding in _role(preflight, role))
-    yield from unless(found, _as_deployed(len(wanted)))
+    yield from unless(found, counted("as deployed", len(wanted)))
 
 
 def _role(preflight: Preflight, resource: Resource) -> Iterator[Finding | None]:
@@ -206,10 +212,6 @@ def _listed(value: Any) -> list[Any]:
 
 def _name(arn_or_url: str) -> str:
     return arn_or_url.rpartition("/")[2].rpartition(":")[2]
-
-
-def _as_deployed(count: int) -> str:
-    return f"as deployed, all {count}" if count > 1 else "as deployed"
 
 
 CHECKS = (

@@ -61,14 +61,15 @@ def of_rate(ours: float, quota: float | None) -> Finding:
             f"limits.connect_rate is {ours:g} a second, the quota {quota:g}: texts will be throttled",
             "lower limits.connect_rate, or have the quota raised",
         )
-    return ok(f"{quota:g} calls a second, of which the bridge makes {ours:g} at most")
+    return ok(f"{quota:g} calls a second, {ours:g} at most for the bridge")
 
 
 def spending(preflight: Preflight) -> Iterator[Finding]:
     """Of replies, whoever texts them: the bridge or Connect."""
     limits = preflight.every("pinpoint-sms-voice-v2", "describe_spend_limits", "SpendLimits")
     limit = next((one["EnforcedLimit"] for one in limits if one["Name"] == _TEXTS), None)
-    spent = _latest(preflight, "AWS/SMSVoice", "TextMessageMonthlySpend", {}, hours=24)
+    this_month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    spent = _latest(preflight, "AWS/SMSVoice", "TextMessageMonthlySpend", {}, hours=96, not_before=this_month)
     yield of_spending(limit, spent)
 
 
@@ -142,17 +143,27 @@ def of_unreserved(unreserved: int, *, needed: int) -> Finding | None:
 
 
 def _latest(
-    preflight: Preflight, namespace: str, name: str, dimensions: Mapping[str, str], *, hours: float = 1
+    preflight: Preflight,
+    namespace: str,
+    name: str,
+    dimensions: Mapping[str, str],
+    *,
+    hours: float = 1,
+    not_before: datetime | None = None,
 ) -> float | None:
-    """The last value that CloudWatch has of a metric, the highest of its minutes; None where it has none."""
+    """The last value that CloudWatch has of a metric, the highest of five minutes; None where it has none.
+
+    It gives at most 1440 of them: five days.
+    """
     now = datetime.now(UTC)
+    start = now - timedelta(hours=hours)
     answer = preflight.ask(
         "cloudwatch",
         "get_metric_statistics",
         Namespace=namespace,
         MetricName=name,
         Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-        StartTime=now - timedelta(hours=hours),
+        StartTime=max(start, not_before or start),
         EndTime=now,
         Period=300,
         Statistics=["Maximum"],

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from infra.config import BridgeConfig, ConfigError, load
-from ops.doctor.findings import Check, Finding, cannot_tell, fail, ok, unless, warn
+from ops.doctor.findings import Check, Finding, cannot_tell, counted, fail, ok, unless, warn
 from ops.doctor.preflight import Identity, Preflight, Resource
 from ops.doctor.template import UnresolvedError, resolve
 from ops.target import said_of
@@ -117,7 +117,7 @@ def functions(preflight: Preflight) -> Iterator[Finding]:
         )
         for resource in wanted
     )
-    yield from unless(found, f"all {len(wanted)} are active")
+    yield from unless(found, counted("active", len(wanted)))
 
 
 def of_function(name: str, answer: Mapping[str, Any] | None, *, restore: str) -> Finding | None:
@@ -143,7 +143,7 @@ def event_sources(preflight: Preflight) -> Iterator[Finding]:
         )
         for resource in wanted
     )
-    yield from unless(found, f"all {len(wanted)} are enabled: queues are read")
+    yield from unless(found, counted("enabled", len(wanted)))
 
 
 def of_event_source(uuid: str, answer: Mapping[str, Any] | None, *, restore: str) -> Finding | None:
@@ -169,7 +169,7 @@ def subscriptions(preflight: Preflight) -> Iterator[Finding]:
     """The stack's own; whoever else listens gets bodies and numbers, too."""
     wanted = [one for one in preflight.all("SNS::Subscription") if one.properties["Protocol"] == "lambda"]
     yield from unless(
-        _subscriptions(preflight, wanted), f"all {len(wanted)} are there, each with its dead-letter queue"
+        _subscriptions(preflight, wanted), counted("there, with what cannot be handed over kept", len(wanted))
     )
 
 

@@ -122,6 +122,25 @@ def test_the_runtime_json_has_just_what_the_functions_know() -> None:
     assert Config.from_json(json.dumps(raw)).limits.connect_rate == 14
 
 
+def test_equal_settings_have_one_fingerprint_however_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.toml"
+
+    def fingerprint(text: str) -> str:
+        path.write_text(text)
+        return load(path).fingerprint()
+
+    another = GOOD.replace("0101", "0102").replace("phone-1", "phone-2")
+    plain = fingerprint(GOOD + another)
+    same = (another + GOOD, f'# a remark\nstack = "SmsToConnect"\n{GOOD}{another}attributes = {{}}\n')
+    assert {fingerprint(text) for text in same} == {plain}
+    others = (
+        GOOD,
+        f"{GOOD}{another}attributes = {{ a = 'b' }}\n",
+        f"[limits]\nmax_receive_count = 501\n{GOOD}{another}",
+    )
+    assert plain not in {fingerprint(text) for text in others}
+
+
 BAD: dict[str, tuple[str, int | None, str, str]] = {
     # name: what stands there, line, place, a piece of what is said
     "no numbers": ('stack = "A"\n', None, "numbers", "add [[numbers]]"),

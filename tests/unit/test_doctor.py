@@ -37,9 +37,8 @@ def preflight() -> Preflight:
     return Preflight(target=target, config_path=Path("bridge.toml"))
 
 
-def made(*checks: Check) -> tuple[list[Finding], list[str]]:
-    left_out: list[str] = []
-    return list(examine(checks, preflight(), left_out)), left_out
+def made(*checks: Check) -> list[Finding]:
+    return list(examine(checks, preflight()))
 
 
 # --- one after another ------------------------------------------------------------------------------------
@@ -50,14 +49,13 @@ def test_a_check_whose_call_is_denied_says_which_permission_is_missing_and_stops
         yield ok("one thing")
         raise DeniedError("sns:GetTopicAttributes")
 
-    found, left_out = made(Check("first", denied), Check("second", lambda _: [ok("well")]))
+    found = made(Check("first", denied), Check("second", lambda _: [ok("well")]))
     assert [(finding.check, finding.state) for finding in found] == [
         ("first", State.OK),
         ("first", State.CANNOT_TELL),
         ("second", State.OK),
     ]
     assert found[1].remedy == "needs the permission sns:GetTopicAttributes"
-    assert left_out == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +69,7 @@ def test_what_is_not_answered_cannot_be_told(trouble: Exception, said: str) -> N
     def unanswered(_: Preflight) -> Iterator[Finding]:
         raise trouble
 
-    (found,), _ = made(Check("key", unanswered))
+    (found,) = made(Check("key", unanswered))
     assert found.state == State.CANNOT_TELL
     assert said in found.finding
 
@@ -80,9 +78,8 @@ def test_what_needs_an_earlier_finding_is_left_out_by_name() -> None:
     def needs_the_stack(preflight: Preflight) -> Iterator[Finding]:
         yield ok(preflight.outputs["InboundTopicArn"])
 
-    found, left_out = made(Check("stack", lambda _: [fail("no stack", "deploy it")]), Check("topic", needs_the_stack))
-    assert [finding.check for finding in found] == ["stack"]
-    assert left_out == ["topic"]
+    found = made(Check("topic", needs_the_stack), Check("stack", lambda _: [fail("no stack", "deploy it")]))
+    assert [(one.check, one.state) for one in found] == [("stack", State.FAIL), ("topic", State.LEFT_OUT)]
 
 
 def test_a_call_that_is_denied_is_named_as_iam_names_it() -> None:
@@ -373,7 +370,7 @@ def test_without_credentials_or_region_the_second_line_says_so(
     finding, remedy = said.split("; ")
     assert failed.startswith(f"fail         credentials: {finding}")
     assert below.strip().startswith(remedy)
-    assert rest[0].startswith("left out until the above is mended: stack, configuration,")
+    assert rest[0].startswith("left out     stack, configuration, functions,")
 
 
 @pytest.mark.usefixtures("_nobodys_aws")

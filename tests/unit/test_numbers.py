@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from infra.config import BridgeConfig, load
 from ops.doctor.findings import State
 from ops.doctor.numbers import described_as, of_channel, of_identity, of_pool, well
 from ops.numbers import block, rows
-from ops.two_way import BEFORE, VALUE, TwoWay, remembered, tags
+from ops.target import Target, TargetError
+from ops.two_way import BEFORE, VALUE, Change, Numbers, TwoWay, remembered, tags
 
 ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef"
 OTHER = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-fedcba9876543210"
@@ -174,3 +176,53 @@ def test_a_number_of_a_pool_is_as_its_pool_is() -> None:
 def test_who_answers_stop_is_said() -> None:
     assert "STOP" not in well(described())
     assert "STOP and HELP come as texts" in well(described(SelfManagedOptOutsEnabled=True))
+
+
+# --- a change is looked for --------------------------------------------------------------------------------
+
+
+class Eum:
+    """One number, of which a change shows only after some looks."""
+
+    def __init__(self, shows_after: float) -> None:
+        self.number, self._coming, self._left = described(TwoWayEnabled=False), dict[str, Any](), shows_after
+
+    def get_paginator(self, _: str) -> Eum:
+        return self
+
+    def paginate(self) -> list[Any]:
+        return [{"PhoneNumbers": [self.number]}]
+
+    def list_tags_for_resource(self, **_: Any) -> Any:
+        return {"Tags": []}
+
+    def tag_resource(self, **_: Any) -> None: ...
+
+    def update_phone_number(self, **changes: Any) -> None:
+        self._coming = changes
+
+    def describe_phone_numbers(self, **_: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            self.number |= self._coming
+        return {"PhoneNumbers": [self.number]}
+
+
+def connecting(eum: Eum, pauses: list[float]) -> Change:
+    class Session:
+        def client(self, *_: Any, **__: Any) -> Eum:
+            return eum
+
+    target = Target(where="stack S", outputs=OUTPUTS, session=Session(), stack="S")
+    return Numbers(target, pause=pauses.append).connect("+12125550101")
+
+
+def test_a_change_that_shows_late_is_waited_for() -> None:
+    pauses: list[float] = []
+    assert connecting(Eum(shows_after=2), pauses).now == OURS
+    assert pauses == [1, 1]
+
+
+def test_a_change_that_never_shows_was_not_made() -> None:
+    with pytest.raises(TargetError, match=r"took the change of \+12125550101, and shows two-way SMS: off"):
+        connecting(Eum(shows_after=math.inf), [])
