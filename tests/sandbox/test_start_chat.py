@@ -134,8 +134,8 @@ def test_a_reply_to_somebody_who_opted_out_is_in_failed_with_that_reason_and_the
     (entry,) = until(phones.failed, seconds=40, what="in failed")
     assert "OPTED_OUT" in entry["MessageAttributes"]["reason"]["StringValue"]
     assert on_phone(phones, who) == []
-    (chat,) = chats_of(phones, who)
-    assert said(chat)[1:] == [
+    until(lambda: len(said(chats_of(phones, who)[0])) == 2, seconds=20, what="the agent is told")
+    assert said(chats_of(phones, who)[0])[1:] == [
         "[The text to the customer was not delivered: they have opted out of texts from this number.]"
     ]
     phones.double.settings(opted_out=[])
