@@ -4,7 +4,7 @@ phone -> EUM -> topic -> intake -> conversations -> forward -> Amazon Connect
                   |        |            |              |
                   +--------+-> undelivered             +-> ledger
                            +------------+--------------+-> failed
-and beside it: the alarms.
+and beside it what watches: alarms, dashboard, queries.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from bridge.streamed import FILTER_POLICY
 from infra.alarms import Alarms, AlarmTopic
 from infra.channel_role import TwoWayChannelRole
 from infra.config import BridgeConfig
+from infra.dashboard import Dashboard
 from infra.forward import Forward
+from infra.function import BridgeFunction
 from infra.intake import Intake
 from infra.key import BridgeKey
+from infra.queries import Queries
 from infra.queues import FailedQueue, OrderedQueue, UndeliveredQueue
 from infra.streaming import StreamingTopic
 from infra.table import Remembered
@@ -168,20 +171,16 @@ class BridgeStack(Stack):
             ]
 
         alarm_topic = AlarmTopic(self, "AlarmTopic", key=key, email=config.operation.alarm_email)
-        Alarms(
-            self,
-            "Alarms",
-            topic=alarm_topic,
-            config=config,
-            ways=ways,
-            failed=failed.queue,
-            undelivered=undelivered.queue,
-        )
+        left = {"failed": failed.queue, "undelivered": undelivered.queue}
+        alarms = Alarms(self, "Alarms", topic=alarm_topic, config=config, ways=ways, **left)
+        Dashboard(self, "Dashboard", alarms=alarms, ways=ways, **left)
+        functions: list[BridgeFunction] = [function for way in ways for function in (way.intake, way.forward)]
+        Queries(self, "Queries", log_groups=[function.log_group for function in functions])
 
         key.admit_to_topic(channel.role, name="EndUserMessaging")
         key.admit_sns(to="Undelivered")
         key.admit_cloudwatch()
-        for function in (function for way in ways for function in (way.intake, way.forward)):
+        for function in functions:
             key.admit_to_queues(function.role, name=function.sid)
             key.admit_to_ledger(function.role, name=function.sid)
         key.admit_logs()

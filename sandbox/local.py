@@ -38,6 +38,8 @@ HEALTHY_WITHIN = 60.0
 _DOUBLE_PLAYS = ("connect", "connectparticipant", "pinpoint-sms-voice-v2", "service-quotas")
 _INSTANCE, _FLOW = "12345678-1234-1234-1234-123456789012", "00000000-1234-1234-1234-123456789012"
 """Where numbers are imported that bridge.toml gives no instance."""
+_NOT_PLAYED = ("AWS::Logs::QueryDefinition",)
+"""Resource types of the stack that the local AWS refuses, and to which no other refers."""
 _CDK_ADDS = "Subprocess exited with error"  # after what our app has said already
 _NO_USER_SETTINGS: dict[str, Any] = {
     "profile": (None, None, None, None),
@@ -202,6 +204,7 @@ class Sandbox:
         return ["--quiet", "--output", str(self._assembly), "-c", f"config={config.resolve()}"]
 
     def _deploy_assembly(self, config: Path, on_step: OnStep) -> None:
+        self._leave_out_what_is_not_played()
         on_step("cdk deploy")
         outputs = self.folder / "outputs.json"
         outputs.unlink(missing_ok=True)
@@ -237,6 +240,13 @@ class Sandbox:
             ours = ({"number": number["number"], "arn": number["arn"]} for number in config["numbers"])
             double.know([number if number["arn"] in known else number | channel for number in ours])
             double.know_instances(_with_flows(double.instances(), config))
+
+    def _leave_out_what_is_not_played(self) -> None:
+        for path in self._assembly.glob("*.template.json"):
+            template = json.loads(path.read_text(encoding="utf-8"))
+            resources = template.get("Resources", {}).items()
+            played = {name: resource for name, resource in resources if resource["Type"] not in _NOT_PLAYED}
+            path.write_text(json.dumps(template | {"Resources": played}), encoding="utf-8")
 
     def _mapping_enabled(self) -> None:
         function = self.outputs.get("ForwardFunctionName")

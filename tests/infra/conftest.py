@@ -27,6 +27,21 @@ arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abc
 """
 """All defaults."""
 
+EVERYTHING_TOML = f"""
+stack = "Other"
+[start_chat]
+instance_arn = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
+contact_flow_id = "abcdef01-1234-1234-1234-123456789012"
+[limits]
+give_up_after = "20m"
+retry_longest = "10m"
+[operation]
+alarm_email = "ops@example.com"
+expect_texts_every = "4h"
+{BRIDGE_TOML}delivery = "start-chat"
+"""
+"""Replies, e-mail and an expectation of texts too, in a stack of another name and with other times."""
+
 
 @dataclass(frozen=True)
 class Synthesised:
@@ -146,6 +161,15 @@ def template_file(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def stack(template_file: Path) -> Synthesised:
     return Synthesised(json.loads(template_file.read_text()))
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """The stack of EVERYTHING_TOML."""
+    folder = tmp_path_factory.mktemp("everything")
+    (folder / "bridge.toml").write_text(EVERYTHING_TOML)
+    build_app(load(folder / "bridge.toml"), folder / "out").synth()
+    return Synthesised(json.loads((folder / "out" / "Bridge.template.json").read_text()))
 
 
 @pytest.fixture

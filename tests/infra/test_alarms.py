@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.backoff import JITTER
-from bridge.measures import BY_FUNCTION
 from infra.alarms import old, silence, two_tries
-from infra.config import load
-from tests.infra.conftest import BRIDGE_TOML, ROOT, Synthesised, build_app, refers_to, text
+from tests.infra.conftest import ROOT, Synthesised, refers_to, text
+from tests.infra.metrics import written
 
 HOUR, DAY = 3600, 86_400
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-CONFIG = f"""
-stack = "Other"
-[start_chat]
-instance_arn = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
-contact_flow_id = "abcdef01-1234-1234-1234-123456789012"
-[limits]
-give_up_after = "20m"
-retry_longest = "10m"
-[operation]
-alarm_email = "ops@example.com"
-expect_texts_every = "4h"
-{BRIDGE_TOML}delivery = "start-chat"
-"""
-
 # name: metric, statistic, seconds of a period, periods, breaching ones, threshold, what missing data is
 TEXTS: dict[str, tuple[str, str, int, int, int, float, str]] = {
     "AlarmFailed": ("FailedQueue ApproximateNumberOfMessagesVisible", "Maximum", 60, 1, 1, 1, "ignore"),
@@ -59,42 +42,18 @@ REPLIES = TEXTS | {
     "AlarmReplyThrottles": ("reply Throttles", "Sum", 300, 3, 2, 1, "notBreaching"),
     "AlarmSilence": ("intake TextsReceived", "Sum", 600, 24, 24, 1, "breaching"),
 }
-AWS_METRICS = {
-    "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},
-    "AWS/Lambda": {"Errors", "Throttles"},
-}
-
-
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
-    """Replies, e-mail and silence too, in a stack of another name and with other times."""
-    folder = tmp_path_factory.mktemp("alarms")
-    (folder / "bridge.toml").write_text(CONFIG)
-    build_app(load(folder / "bridge.toml"), folder / "out").synth()
-    return Synthesised(json.loads((folder / "out" / "Bridge.template.json").read_text()))
 
 
 def watched(stack: Synthesised, alarm: Any) -> str:
     """Function or queue, and metric, where that is one that is written."""
     (dimension,) = alarm["Dimensions"]
-    namespace, name, value = alarm["Namespace"], alarm["MetricName"], dimension["Value"]
-    match namespace, dimension["Name"]:
-        case "AWS/SQS", "QueueName":
-            assert name in AWS_METRICS[namespace] and value["Fn::GetAtt"][1] == "QueueName"
-            return f"{refers_to(value)} {name}"
-        case "AWS/Lambda", "FunctionName":
-            assert name in AWS_METRICS[namespace]
-            (function,) = (one for one in BY_FUNCTION if stack.has_function(one, refers_to(value)))
-            return f"{function} {name}"
-        case _, "service":
-            environment = stack.get(stack.function(value))["Environment"]["Variables"]
-            assert (environment["POWERTOOLS_METRICS_NAMESPACE"], environment["POWERTOOLS_SERVICE_NAME"]) == (
-                namespace,
-                value,
-            )
-            assert name in BY_FUNCTION[value], f"{value} never writes {name}"
-            return f"{value} {name}"
-    raise AssertionError(f"nobody writes {namespace} {name} with {dimension}")
+    return written(
+        stack,
+        namespace=alarm["Namespace"],
+        name=alarm["MetricName"],
+        dimension=dimension["Name"],
+        value=refers_to(dimension["Value"]),
+    )
 
 
 def rules(stack: Synthesised) -> dict[str, tuple[str, str, int, int, int, float, str]]:

@@ -39,6 +39,11 @@ def alarm(name: str, edit: Edit, test: str) -> Mechanism:
     )
 
 
+def page(name: str, edit: Edit, test: str) -> Mechanism:
+    """Of the dashboard, or of the saved queries."""
+    return Mechanism(name=name, edits=(edit,), tests=(f"tests/infra/test_dashboard.py::{test}",), control=STACK_STANDS)
+
+
 def with_replies(name: str, edit: Edit, *tests: str) -> Mechanism:
     """Of what the stack has for a number with start-chat delivery."""
     return Mechanism(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.sabotage import replies, start_chat
-from tests.sabotage.making import BY_EVENTS, alarm, key, refused, stack, unit
+from tests.sabotage.making import BY_EVENTS, alarm, key, page, refused, stack, unit
 from tests.sabotage.workshop import Edit, Mechanism
 
 _DELIVERY = "lambda/bridge/delivery.py"
@@ -567,6 +567,16 @@ _TOLD = (
         "logs/without-the-text-key",
         "test_measures.py::test_every_log_line_says_which_text_it_is_about[intake]",
         Edit("lambda/bridge/reporting.py", 'return {"correlation_id": text_key}', "return {}"),
+    ),
+    page(
+        "dashboard/nothing-of-how-fast",
+        Edit("infra/dashboard.py", "            *(_fast(way) for way in ways),\n", ""),
+        "test_nothing_is_on_it_that_nobody_writes_and_everything_that_the_functions_write_is",
+    ),
+    page(
+        "queries/a-field-that-is-not-there",
+        Edit("infra/queries.py", "filter correlation_id =", "filter text_key ="),
+        "test_they_read_fields_that_log_lines_have",
     ),
     alarm(
         "only-sqs-own-age",

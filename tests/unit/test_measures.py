@@ -24,6 +24,7 @@ from bridge.errors import (
     ThrottledError,
     UnavailableError,
 )
+from tests.fields import OF_A_TEXT, OF_POWERTOOLS
 from tests.unit import test_reply
 from tests.unit.fakes import NOON, payload, record, sqs_record, with_chat, with_limits
 from tests.unit.stages import Stage
@@ -79,6 +80,7 @@ def play_forward(handle: Handle) -> None:
         given_up = Stage()
         given_up.connect.always = error
         through(given_up, sqs_record(payload(SECRET), queued_at=OLD))
+    through(Stage(answers=[KeyError(SECRET)]), sqs_record(payload(SECRET)))
     unread = Stage()
     unread.ledger.broken["read"] = 1
     through(unread, sqs_record(payload(SECRET), queued_at=OLD))
@@ -180,6 +182,13 @@ def test_every_log_line_says_which_text_it_is_about(played: tuple[str, Lines]) -
     for line in logged:
         assert line["correlation_id"], line
         assert line["message"].split()[0] in ("text", "reply", "chat")
+
+
+def test_the_lines_of_all_functions_have_the_fields_that_are_known(played: tuple[str, Lines]) -> None:
+    name, lines = played
+    found = {field for line in lines if "_aws" not in line for field in line}
+    assert OF_POWERTOOLS - {"xray_trace_id"} <= found <= OF_A_TEXT | OF_POWERTOOLS
+    assert name != "forward" or found >= OF_A_TEXT
 
 
 def test_no_line_of_any_function_holds_what_was_said(played: tuple[str, Lines]) -> None:

@@ -1,0 +1,38 @@
+"""Whether a metric that somebody looks at is one that somebody writes."""
+
+from __future__ import annotations
+
+from bridge.measures import BY_FUNCTION
+from tests.infra.conftest import Synthesised
+
+_AWS = {
+    "AWS/SQS": {
+        "ApproximateAgeOfOldestMessage",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesVisible",
+    },
+    "AWS/Lambda": {"Errors", "Throttles"},
+}
+"""What AWS writes of queues and functions, as far as it is used."""
+
+
+def written(stack: Synthesised, *, namespace: str, name: str, dimension: str, value: str) -> str:
+    """Function or queue, and metric: `forward Blocked`. `value` is the dimension's, or the logical id that it means.
+
+    What the functions write is known by bridge.measures, which a test compares with their logs.
+    """
+    match namespace, dimension:
+        case "AWS/SQS", "QueueName":
+            assert name in _AWS[namespace] and value in stack.all("SQS::Queue")
+            return f"{value} {name}"
+        case "AWS/Lambda", "FunctionName":
+            assert name in _AWS[namespace]
+            (function,) = (one for one in BY_FUNCTION if stack.has_function(one, value))
+            return f"{function} {name}"
+        case _, "service":
+            environment = stack.get(stack.function(value))["Environment"]["Variables"]
+            assert environment["POWERTOOLS_METRICS_NAMESPACE"] == namespace
+            assert environment["POWERTOOLS_SERVICE_NAME"] == value
+            assert name in BY_FUNCTION[value], f"{value} never writes {name}"
+            return f"{value} {name}"
+    raise AssertionError(f"nobody writes {namespace} {name} by {dimension}")
