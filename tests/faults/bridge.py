@@ -126,6 +126,7 @@ async def _stage(plan: Plan, folder: Path, say: Say) -> AsyncIterator[Stage]:
         ]
         say("starting the functions' processes")
         await asyncio.gather(*(stack.enter_async_context(function) for function in functions))
+        await asyncio.gather(*(function.warm() for function in functions))
         intake, forward, *answering = functions
         await stack.enter_async_context(_mapped(conversations, forward, sqs, record))
         if answering:

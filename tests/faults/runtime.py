@@ -230,6 +230,11 @@ class Function:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*(environment.close() for environment in self.environments))
 
+    async def warm(self) -> None:
+        """Returns once every environment has asked for work."""
+        while not all(environment.can_begin for environment in self.environments):
+            await asyncio.sleep(0.05)
+
     @property
     def busy(self) -> bool:
         return any(environment.busy for environment in self.environments)

@@ -40,7 +40,7 @@ def play(
         rate=rate,
         faults=False,
         window=8,
-        drain=120,
+        drain=300,
         **trouble,  # type: ignore[arg-type]
     )
     result = asyncio.run(bridge(plan, folder, said.append, texts=texts))
@@ -74,6 +74,9 @@ def test_both_directions_through_throttling_and_server_errors_are_complete_in_or
     assert result.replies and result.chats and report.broken(result) == "", said
     replies, _ = result.replies
     assert at_once(result) == WORKERS
+    refused, calls = result.refused, 5 * CONVERSATIONS + 3 * CONVERSATIONS
+    assert refused["ThrottlingException"] > 0.3 * calls and refused["InternalServerException"] > 0.1 * calls
+    assert refused["TooManyRequestsException"] > 0.3 * CONVERSATIONS, "of StartChatContact"
     assert (result.verdict.shown, replies.shown) == (5 * CONVERSATIONS, 3 * CONVERSATIONS), said
     assert not result.verdict.twice and not replies.twice, said
     assert result.chats.started == CONVERSATIONS, said

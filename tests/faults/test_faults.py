@@ -34,7 +34,7 @@ SHORT = Plan(
     window=8,
     shorter=30,
     visibility=8,
-    drain=120,
+    drain=300,
 )
 
 
