@@ -13,14 +13,14 @@ from typing import Any
 class ChatVerdict:
     """Numbers of chats; `second`: contacts of those that began while another of their conversation was open.
 
-    `empty`: of those in which no text was shown. `miscounted`: of conversations whose generation is not the number of
-    their chats.
+    `unconnected`: of those that were over before the customer was connected, so that nobody saw them. `miscounted`:
+    of conversations whose generation is not the number of their chats.
     """
 
     started: int = 0
     replacing: int = 0
     second: list[str] = field(default_factory=list)
-    empty: int = 0
+    unconnected: int = 0
     miscounted: list[str] = field(default_factory=list)
 
     @property
@@ -38,7 +38,7 @@ def look_at(chats: Sequence[Mapping[str, Any]], generations: Mapping[str, int]) 
     conversations: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for chat in sorted(chats, key=lambda chat: float(chat["started_at"])):
         conversations[chat["source"], chat["destination"]].append(chat)
-        verdict.empty += not any(message["role"] == "CUSTOMER" for message in chat["messages"])
+        verdict.unconnected += not chat["connected"]
     for of_one in conversations.values():
         verdict.replacing += len(of_one) - 1
         for before, after in pairwise(of_one):

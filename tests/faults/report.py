@@ -102,7 +102,7 @@ def _both_ways(result: Result, replies: Verdict) -> Iterator[_Row]:
         yield "chats started", [result.chats.started, ""]
         yield "  of these in the place of one that had ended", [result.chats.replacing, ""]
         yield "  a second one while one was open", [len(result.chats.second), ""]
-        yield "  in which no text was shown", [result.chats.empty, ""]
+        yield "  over before the customer was connected", [result.chats.unconnected, ""]
     yield "notifications that the filter policy kept away", ["", result.record.filtered]
 
 

@@ -14,14 +14,14 @@ def chat(contact: str, began: float, ended: float | None = None, *, source: str 
         "destination": "+12125550101",
         "started_at": began,
         "ended_at": ended,
-        "messages": [{"role": "CUSTOMER"}],
+        "connected": True,
     }
 
 
 def test_a_chat_for_each_conversation_and_one_in_the_place_of_one_that_has_ended_are_as_they_should_be() -> None:
     chats = [chat("a", 1.0, 5.0), chat("b", 5.0), chat("c", 2.0, source="+12015550101")]
     verdict = look_at(chats, {"b": 2, "c": 1})
-    assert verdict.broken == {} and (verdict.started, verdict.replacing, verdict.empty) == (3, 1, 0)
+    assert verdict.broken == {} and (verdict.started, verdict.replacing, verdict.unconnected) == (3, 1, 0)
 
 
 def test_a_second_chat_while_one_is_open_is_seen() -> None:
@@ -38,5 +38,5 @@ def test_a_conversation_with_other_chats_than_the_bridge_knows_of_is_seen() -> N
     assert look_at(chats, {}).miscounted == ["b"]
 
 
-def test_a_chat_without_a_text_is_counted() -> None:
-    assert look_at([chat("a", 1.0) | {"messages": []}], {"a": 1}).empty == 1
+def test_a_chat_that_nobody_was_connected_to_is_counted() -> None:
+    assert look_at([chat("a", 1.0) | {"connected": False}], {"a": 1}).unconnected == 1
