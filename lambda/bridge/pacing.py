@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-_WHOLE_AFTER = 10.0
+_WHOLE_AFTER = 30.0
 """How fast the rate grows while calls succeed: from nothing to the whole of it in so many seconds."""
 _SLOWEST = 1 / 28
 """The share of the whole rate below which it does not fall."""

@@ -309,7 +309,7 @@ _POLITE = (
     unit(
         "pacing/never-raises",
         "test_pacing_and_backoff.py::"
-        "test_the_rate_raises_by_a_tenth_of_the_whole_a_second_while_calls_succeed_and_never_above_it",
+        "test_the_rate_raises_by_a_thirtieth_of_the_whole_a_second_while_calls_succeed_and_never_above_it",
         Edit(_DELIVERY, "                pacer.accepted()\n", ""),
         Edit("lambda/bridge/pacing.py", "self._rate + self._most / _WHOLE_AFTER / self._rate", "self._rate"),
     ),

@@ -32,10 +32,10 @@ def test_it_starts_at_its_share_of_the_rate() -> None:
     assert calls(bucket, clock, 10) == pytest.approx(3.5 + 35, abs=1)
 
 
-def test_the_rate_raises_by_a_tenth_of_the_whole_a_second_while_calls_succeed_and_never_above_it() -> None:
+def test_the_rate_raises_by_a_thirtieth_of_the_whole_a_second_while_calls_succeed_and_never_above_it() -> None:
     clock = FakeClock()
     bucket = pacer(clock)
-    calls(bucket, clock, 4, accept=True)
+    calls(bucket, clock, 12, accept=True)
     assert 8 < bucket.rate < 11
     calls(bucket, clock, 60, accept=True)
     assert bucket.rate == 14
