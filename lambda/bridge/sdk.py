@@ -47,7 +47,10 @@ httpsession.create_urllib3_context = cache(httpsession.create_urllib3_context)
 _SESSION = session.get_session()
 _MAKING = threading.Lock()
 """Clients are safe among threads; making them is not."""
+_AGENT = _SESSION.user_agent()
+"""Put together once: by itself botocore does so for each call, which is a tenth of what a call takes."""
 _STORES = ClientConfig(
+    user_agent=_AGENT,
     connect_timeout=0.5,
     read_timeout=STORE_TIMEOUT - 0.5,
     retries={"mode": "standard", "total_max_attempts": 3},
@@ -120,6 +123,7 @@ def _client(service: str, *, config: ClientConfig) -> Any:
 def _one_attempt(answer_within: float, *, connect_within: float = CONNECT_TIMEOUT) -> ClientConfig:
     """Of an API that has no client token, so that when to call again is the bridge's decision alone."""
     return ClientConfig(
+        user_agent=_AGENT,
         connect_timeout=connect_within,
         read_timeout=answer_within,
         retries={"mode": "standard", "total_max_attempts": 1},

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,7 @@ import boto3
 import pytest
 
 from infra.models import OPERATIONS
+from tests.unit.fakes import record, sqs_record
 
 CALLS = """
 from bridge import sdk
@@ -46,6 +48,7 @@ ASKED = [
     "/participant/disconnect",
     "PinpointSMSVoiceV2.SendTextMessage",
 ]
+ANSWER = json.dumps({"Attributes": {"outcome": {"S": "forwarded"}, "parts_done": {"N": "1"}}}).encode()
 HANDLERS = """
 import sys
 from bridge import forward, intake, reply, reply_intake
@@ -122,7 +125,7 @@ def run(archive: Path, code: str, *arguments: str, **variables: str) -> str:
 
 @pytest.fixture
 def endpoint() -> Iterator[tuple[str, list[str]]]:
-    """Answers everything with an empty object, and notes what it was asked."""
+    """Answers everything alike, with what the ledger says of a text that was shown; notes what it was asked."""
     asked: list[str] = []
 
     class Answer(BaseHTTPRequestHandler):
@@ -130,9 +133,9 @@ def endpoint() -> Iterator[tuple[str, list[str]]]:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             asked.append(self.headers.get("X-Amz-Target", self.path))
             self.send_response(200)
-            self.send_header("Content-Length", "2")
+            self.send_header("Content-Length", str(len(ANSWER)))
             self.end_headers()
-            self.wfile.write(json.dumps({}).encode())
+            self.wfile.write(ANSWER)
 
         do_PUT = do_POST  # noqa: N815
 
@@ -181,3 +184,78 @@ def test_the_certificate_authorities_are_read_once_whatever_the_number_of_client
     """What answers is no TLS server, and whom one trusts is read before that is noticed."""
     address, _ = endpoint
     run(archive, READS, AWS_ENDPOINT_URL=f"https://{address}")
+
+
+# --- what a start reads and a text calls: what does not depend on the machine ------------------------------------
+
+START = """
+import json, sys
+archive, handler = sys.argv[1:3]
+read = {}
+def note(event, arguments):
+    if event == "open" and str(arguments[0]).startswith(archive) and str(arguments[0]).endswith(".json"):
+        read[arguments[0].removeprefix(archive + "/")] = 1
+sys.addaudithook(note)
+__import__(f"bridge.{handler}")
+modules = [name for name, one in sys.modules.items() if (getattr(one, "__file__", None) or "").startswith(archive)]
+print(json.dumps([modules, list(read)]))
+"""
+TEXTS = """
+import json, sys
+from bridge import forward, intake
+for event in json.loads(sys.argv[2]):
+    handler = forward if "body" in event["Records"][0] else intake
+    answer = handler.handler(event, None)
+    assert answer is None or answer == {"batchItemFailures": []}, answer
+"""
+FUNCTION = {
+    "LAMBDA_TASK_ROOT": "/var/task",
+    "CONVERSATIONS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/conversations",
+    "REPLIES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/replies",
+    "FAILED_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/failed",
+    "LEDGER_TABLE": "Ledger",
+}
+START_CHAT = {"CHATS_TABLE": "Chats", "STREAMING_TOPIC_ARN": "arn:aws:sns:us-east-1:111122223333:replies"}
+
+_MANY = {"boto3", "s3transfer", "wcwidth", "pydantic", "aws_xray_sdk", "multiprocessing"}
+_ONLY_START_CHAT = {"bridge.start_chat", "bridge.chats", "bridge.answering", "bridge.interactive", "bridge.streamed"}
+
+
+@pytest.mark.parametrize(
+    ("handler", "variables", "most_modules", "services", "never"),
+    [
+        ("intake", {}, 182, {"dynamodb", "sqs"}, {"bridge.delivery", "bridge.pacing", *_ONLY_START_CHAT}),
+        ("forward", {}, 188, {"connect", "dynamodb"}, _ONLY_START_CHAT),
+        ("forward", START_CHAT, 194, {"connect", "connectparticipant", "dynamodb"}, {"bridge.texting"}),
+        ("reply_intake", {}, 184, {"dynamodb", "sqs"}, {"bridge.delivery", "bridge.pacing", "bridge.start_chat"}),
+        ("reply", START_CHAT, 194, {"dynamodb", "pinpoint-sms-voice-v2"}, {"bridge.connect"}),
+    ],
+)
+def test_a_start_reads_no_more_than_its_path_needs(
+    archive: Path,
+    handler: str,
+    variables: dict[str, str],
+    most_modules: int,
+    services: set[str],
+    never: set[str],
+) -> None:
+    said = run(archive, START, handler, **FUNCTION, **variables)
+    modules, read = json.loads(said)
+    assert not never & set(modules)
+    assert not _MANY & {name.partition(".")[0] for name in modules}
+    assert len(modules) <= most_modules, sorted(modules)
+    assert {path.split("/")[2] for path in read if "/service-2" in path} == services
+    assert sum((archive / path).stat().st_size for path in read if path.startswith("botocore/")) < 100_000
+
+
+def test_a_text_is_this_many_calls(archive: Path, endpoint: tuple[str, list[str]]) -> None:
+    """Put on its conversation, noted as queued; looked up, shown, noted as shown. Ten at once are ten times as many."""
+    address, asked = endpoint
+    text = record()
+    queued = [sqs_record(group=f"group-{number}") for number in range(10)]
+    events = [{"Records": [text]}, {"Records": queued[:1]}, {"Records": queued}]
+    run(archive, TEXTS, json.dumps(events), AWS_ENDPOINT_URL=f"http://{address}", **FUNCTION)
+    of_intake = ["AmazonSQS.SendMessage", "DynamoDB_20120810.UpdateItem"]
+    of_forward = ["DynamoDB_20120810.GetItem", "/chat-integration-event", "DynamoDB_20120810.UpdateItem"]
+    assert asked[:5] == [*of_intake, *of_forward]
+    assert Counter(asked[5:]) == Counter(of_forward * 10)
