@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 MINISTACK := .venv-ministack
 RUNTIME := .venv-faults
+BENCH := .venv-bench
+NAIVE := build/naive
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test unit infra sandbox sabotage faults check format lock clean
+.PHONY: help setup demo test unit infra sandbox sabotage faults bench check format lock clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -65,6 +67,21 @@ sabotage: setup  ## take each mechanism out, see its test turn red; one: make sa
 faults: setup  ## 20,000 texts through kills and outages: make faults SEED=1 [DELIVERY=start-chat]
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(DELIVERY),--delivery $(DELIVERY))
 
+bench: setup $(BENCH)/.done $(NAIVE)/naive/.done $(NAIVE)/naive-powertools/.done  ## beside naive bridges, into docs/benchmarks.md: half an hour
+	@$(BIN)/python -m bench $(if $(SEED),--seed $(SEED))
+
+$(BENCH)/.done: requirements/bench.txt
+	@PYTHON=$(PYTHON) requirements/prerequisites
+	@echo "setting up what draws the benchmarks ($(BENCH))"
+	@$(PYTHON) -m venv --clear $(BENCH)
+	@$(BENCH)/bin/pip install --quiet --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/bench.txt
+	@touch $@
+
+$(NAIVE)/%/.done: requirements/%.txt
+	@rm -rf $(@D)
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-compile --require-hashes -r $< --target $(@D)
+	@touch $@
+
 check: setup  ## lint, format, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -79,4 +96,4 @@ lock:  ## resolve requirements/*.in anew, with hashes
 	@requirements/lock
 
 clean:  ## remove what setup and the tests made
-	@rm -rf $(VENV) $(MINISTACK) $(RUNTIME) node_modules cdk.out build .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(MINISTACK) $(RUNTIME) $(BENCH) node_modules cdk.out build .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis

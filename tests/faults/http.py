@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,15 +45,15 @@ Handler = Callable[[Request], Awaitable[Answer | None]]
 class Server:
     """Serves one handler on a free port of the loopback interface."""
 
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+    def __init__(self, handler: Handler, *, tls: ssl.SSLContext | None = None) -> None:
+        self._handler, self._tls = handler, tls
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.port = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -62,7 +63,9 @@ class Server:
         await self.close()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_LARGEST_HEAD, backlog=512)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", 0, limit=_LARGEST_HEAD, backlog=512, ssl=self._tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:

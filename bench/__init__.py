@@ -1,0 +1,1 @@
+"""Benchmarks of the bridge beside naive bridges: `make bench`."""
