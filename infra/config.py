@@ -50,6 +50,8 @@ from infra.values import (
 HOUR = 3600.0
 ATTRIBUTES_ROOM = 28_000
 """UTF-8 bytes for configured attributes: Connect takes 32,768, and the SMS's own facts come on top."""
+STREAMING_TOPIC = "StreamingTopic"
+"""Logical id of the topic to which the chats are streamed that the bridge starts."""
 SENT = "2026-01-31 23:59 UTC"
 """As long as {sent} gets."""
 RETENTION_DAYS = (
@@ -344,6 +346,7 @@ def _mistakes_between_settings(raw: Mapping[str, Any], faulty: set[Loc]) -> Iter
     yield from _chat_mistakes(raw, faulty)
     yield from _numbers_mistakes(raw)
     yield from _start_chat_mistakes(raw, faulty)
+    yield from _streaming_mistakes(raw, faulty)
     yield from _attributes_mistakes(raw, faulty)
 
 
@@ -490,6 +493,28 @@ def _start_chat_mistakes(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_
         region = _region(arn)
         if region and regions and region not in regions:
             yield loc, f"is in {region}, the numbers are not", "an instance in the numbers' Region"
+
+
+def _streaming_mistakes(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_Found]:
+    """The topic of a number is for chats that Connect starts. The stack's own is for those that the bridge starts: of
+    another chat it knows no phone, and each reply would end in failed.
+
+    The own one's ARN is not known before it is deployed, but how CloudFormation names it is.
+    """
+    stack = raw.get("stack", BridgeConfig.model_fields["stack"].default)
+    for index, entry in enumerate(raw["numbers"] if isinstance(raw.get("numbers"), list) else []):
+        loc: Loc = ("numbers", index, "streaming_topic_arn")
+        arn = entry.get("streaming_topic_arn") if isinstance(entry, dict) else None
+        if not isinstance(arn, str) or loc in faulty:
+            continue
+        if entry.get("delivery", raw.get("delivery")) == "start-chat":
+            yield loc, "has no effect with start-chat delivery", "leave it out: the stack has a topic for these chats"
+        elif arn.rpartition(":")[2].startswith(f"{stack}-{STREAMING_TOPIC}-"):
+            yield (
+                loc,
+                "is the stack's own topic, for the chats that the bridge starts: a reply in another one ends in failed",
+                "leave it out, or a topic of your own",
+            )
 
 
 def _region(arn: object) -> str | None:

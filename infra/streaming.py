@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from infra.config import STREAMING_TOPIC
 from infra.key import BridgeKey
 from infra.pinned import pin
 
@@ -35,4 +36,4 @@ class StreamingTopic(Construct):
                 },
             )
         )
-        pin(self.topic, "StreamingTopic")
+        pin(self.topic, STREAMING_TOPIC)

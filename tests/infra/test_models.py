@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import distribution
 from itertools import chain
@@ -196,6 +196,16 @@ def test_the_operations_in_the_archive_are_those_that_the_functions_call() -> No
     trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "lambda").rglob("*.py"))
     called = {node.attr for node in chain.from_iterable(map(ast.walk, trees)) if isinstance(node, ast.Attribute)}
     assert {methods[name][1] for name in called & methods.keys()} == {operation for _, operation in EACH}
+
+
+@pytest.mark.parametrize("model", [whole, packaged])
+def test_a_chat_is_started_with_its_streaming_in_one_call(model: Callable[[str], Mapping[str, Any]]) -> None:
+    """In older models StartContactStreaming is a call of its own, which a reply can be faster than."""
+    operation = ServiceModel(model("connect"), service_name="connect").operation_model("StartChatContact")
+    start: Any = operation.input_shape
+    streaming: Any = start.members["ChatStreamingConfiguration"]
+    assert streaming.members["StreamingEndpointArn"].type_name == "string"
+    assert "StartContactStreaming" not in models.OPERATIONS["connect"]
 
 
 def test_service_models_are_small() -> None:

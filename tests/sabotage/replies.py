@@ -381,7 +381,7 @@ _IN_THE_STACK = (
     ),
     with_replies(
         "kept/streaming-topic-not-pinned",
-        Edit("infra/streaming.py", '        pin(self.topic, "StreamingTopic")\n', ""),
+        Edit("infra/streaming.py", "        pin(self.topic, STREAMING_TOPIC)\n", ""),
         "test_what_holds_replies_and_chats_is_kept[StreamingTopic]",
     ),
 )

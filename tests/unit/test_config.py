@@ -243,6 +243,20 @@ BAD: dict[str, tuple[str, int | None, str, str]] = {
         GOOD + 'streaming_topic_arn = "arn:aws:sns:eu-west-1:111122223333:a"\n',
         *(4, "numbers[1].streaming_topic_arn", "its number in us-east-1"),
     ),
+    "topic of our own": (
+        GOOD + 'streaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:SmsToConnect-StreamingTopic-aBcDeF123456"\n',
+        *(4, "numbers[1].streaming_topic_arn", "stack's own topic"),
+    ),
+    "topic of our own by another name": (
+        f'stack = "Texts"\n{GOOD}'
+        'streaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:Texts-StreamingTopic-aBcDeF123456"\n',
+        *(5, "numbers[1].streaming_topic_arn", "leave it out, or a topic of your own"),
+    ),
+    "topic without effect": (
+        f'delivery = "start-chat"\n[start_chat]\ninstance_arn = "{INSTANCE}"\ncontact_flow_id = "{FLOW}"\n'
+        f'{GOOD}streaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:agents"\n',
+        *(8, "numbers[1].streaming_topic_arn", "has no effect with start-chat delivery"),
+    ),
     "attribute name": (f'[attributes]\n"a b" = "c"\n{GOOD}', 2, "attributes.a b", "letters, digits, - and _"),
     "attribute type": (GOOD + "attributes = { n = 5 }\n", 4, "numbers[1].attributes.n", '"5"'),
     "attributes, not a table": (GOOD + 'attributes = "x"\n', 4, "numbers[1].attributes", "not a table"),
@@ -269,6 +283,15 @@ def test_a_mistake_is_said_with_line_place_and_what_would_be_right(name: str, tm
     assert (mistake.line, mistake.place) == (line, place)
     assert said in f"{mistake.problem}; {mistake.remedy}"
     assert mistake.problem and mistake.remedy
+
+
+@pytest.mark.parametrize(
+    "name", ["agents", "StreamingTopic", "Other-StreamingTopic-aBcDeF", "SmsToConnect-StreamingTopics"]
+)
+def test_a_number_that_connect_starts_chats_for_may_have_any_topic_but_our_own(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "bridge.toml"
+    path.write_text(f'{GOOD}streaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:{name}"\n')
+    assert load(path).numbers[0].streaming_topic_arn
 
 
 def test_all_mistakes_are_said_in_one_go_in_the_order_of_the_file(tmp_path: Path) -> None:
