@@ -93,7 +93,8 @@ class StartChat:
             "ChatStreamingConfiguration": {"StreamingEndpointArn": self._topic},
             "ClientToken": f"{text.sms.text_key}:{generation}",
         }
-        if initial:
+        if initial:  # a chat that an earlier try began without it must not be taken for one that has it
+            request["ClientToken"] += ":initial-message"
             request["InitialMessage"] = {"ContentType": "text/plain", "Content": text.part.content}
         answer = self._call(
             lambda: self._connect.start_chat_contact(**request), text, pace=self._starting, carries_token=False

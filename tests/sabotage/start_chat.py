@@ -62,6 +62,12 @@ _CLIENT_TOKENS = (
         Edit(_START_CHAT, 'f"{sms.text_key}-{number}"', 'f"{number}"'),
         control=BY_EVENTS,
     ),
+    unit(
+        "client-token/start-with-its-text-or-without",
+        f"{_TESTS}test_a_text_is_shown_also_when_a_deploy_changed_how_chats_begin_after_a_lost_answer"
+        "[start-message-initial-message]",
+        Edit(_START_CHAT, '            request["ClientToken"] += ":initial-message"\n', ""),
+    ),
 )
 
 _ENDED = (

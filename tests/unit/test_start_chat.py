@@ -155,7 +155,7 @@ def test_a_lost_answer_opens_no_second_chat_and_shows_nothing_twice(call: str, f
     for number, said in enumerate(("hello", "again")):
         assert desk.send_until_taken(said, key="one", number=number).contact == "contact-1"
     assert desk.connect.lost == []
-    assert [*desk.connect.started] == ["one:1"]
+    assert len(desk.connect.started) == 1
     assert desk.contents == [("contact-1", "hello"), ("contact-1", "again")]
 
 
@@ -168,6 +168,21 @@ def test_a_text_is_in_two_chats_only_where_the_first_ended_before_it_was_noted()
     desk.connect.over.add("contact-1")
     desk.send("again", key="two")
     assert desk.contents[1:] == [("contact-1", "again"), ("contact-2", "again")]
+
+
+@pytest.mark.parametrize(("before", "after"), [("message", "initial-message"), ("initial-message", "message")])
+@pytest.mark.parametrize("call", ["start", "connect"])
+def test_a_text_is_shown_also_when_a_deploy_changed_how_chats_begin_after_a_lost_answer(
+    call: str, before: str, after: str
+) -> None:
+    desk = Desk(first_text=before)
+    desk.connect.lost = [call]
+    with pytest.raises(UnavailableError):
+        desk.send("hello", key="one")
+    desk.route = starting_chats(first_text=after).routes[OURS]
+    contact = desk.send("hello", key="one").contact
+    desk.send("again", key="two")
+    assert [said for said in desk.contents if said[0] == contact] == [(contact, "hello"), (contact, "again")]
 
 
 def test_equal_parts_of_a_text_are_all_shown() -> None:

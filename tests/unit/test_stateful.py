@@ -31,6 +31,7 @@ from hypothesis.stateful import (
 
 from bridge import delivery, reporting
 from bridge.compose import Accepted, NewSession, Part
+from bridge.config import Config
 from bridge.delivery import Courier, Report
 from bridge.entry import Entry
 from bridge.errors import (
@@ -120,14 +121,14 @@ def killed() -> NoReturn:
 
 
 class Mortal:
-    """Everything that `of` can do, as long as `life` lasts."""
+    """Everything that `of` can do, as long as `life` lasts. `called` is put before the calls' names."""
 
-    def __init__(self, of: object, life: Life) -> None:
-        self._of, self._life = of, life
+    def __init__(self, of: object, life: Life, *, called: str = "") -> None:
+        self._of, self._life, self._called = of, life, called
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._of, name)
-        return lambda *args, **kwargs: self._life.call(name, lambda: method(*args, **kwargs))
+        return lambda *args, **kwargs: self._life.call(self._called + name, lambda: method(*args, **kwargs))
 
 
 def moments(*calls: str) -> st.SearchStrategy[Moment | None]:
@@ -207,6 +208,10 @@ class ContactCentre:
     def of(self, key: str) -> list[Showing]:
         return [showing for showing in self.showings if showing.key == key]
 
+    def to_note(self, key: str) -> list[Showing]:
+        """What the ledger learns of when it is told that a part was accepted."""
+        return [showing for showing in self.of(key) if showing.loose][-1:]
+
 
 class Ledger(FakeLedger):
     """Keeps account of which showings it knows of."""
@@ -217,14 +222,15 @@ class Ledger(FakeLedger):
         self._centre = centre
 
     def part_done(self, text_key: str, facts: Facts, **arguments: Any) -> Known:
-        loose = [showing for showing in self._centre.of(text_key) if showing.loose]
+        to_note = self._centre.to_note(text_key)
         try:
             known = super().part_done(text_key, facts, **arguments)
         except LedgerError:
-            for showing in loose:
-                showing.excuse = "the ledger could not be written"
+            for showing in self._centre.of(text_key):
+                if showing.loose:
+                    showing.excuse = "the ledger could not be written"
             raise
-        for showing in loose[-1:]:
+        for showing in to_note:
             showing.noted = True
         if self.answers_lost > 0:
             self.answers_lost -= 1
@@ -311,6 +317,8 @@ picks = st.integers(0, 1000)
 class Bridge(RuleBasedStateMachine):
     """Rules are what may happen; invariants are the promises."""
 
+    drains_within = max(VISIBILITY, LIMITS.retry_longest) + 60
+
     def __init__(self) -> None:
         super().__init__()
         self.clock = FakeClock()
@@ -319,9 +327,9 @@ class Bridge(RuleBasedStateMachine):
             now=self.clock.now, visibility=VISIBILITY, name="entry", max_receives=500, dead_letters=self.failed
         )
         self.sqs = SqsClient({"conversations": self.conversations, "failed": self.failed})
-        self.centre = ContactCentre(self.clock, self._on_part)
+        self.centre = self._contact_centre()
         self.ledger = Ledger(self.centre)
-        self.config = CONFIG_AT_FIRST
+        self.config = self._configured(CONFIG_AT_FIRST)
         self.texts: dict[str, Text] = {}
         self.with_lambda: list[Text] = []
         """Notifications on which intake raised an error: Lambda hands them in again."""
@@ -426,9 +434,8 @@ class Bridge(RuleBasedStateMachine):
     def somebody_deploys(self, part_length: int, more_numbers: bool) -> None:
         routes = {number: replace(CONFIG.routes[OURS], arn=ARNS[number]) for number in ARNS}
         self.config = replace(
-            self.config,
+            self._configured(replace(self.config, routes=routes) if more_numbers else self.config),
             limits=replace(LIMITS, part_length=part_length),
-            routes=routes if more_numbers else self.config.routes,
         )
 
     @rule(death=operator_deaths)
@@ -440,7 +447,7 @@ class Bridge(RuleBasedStateMachine):
     @invariant()
     def nothing_is_broken(self) -> None:
         self._remember()
-        assert self.broken == []
+        assert not self.broken, self.broken
 
     @invariant()
     def nothing_is_lost(self) -> None:
@@ -452,12 +459,7 @@ class Bridge(RuleBasedStateMachine):
     def nothing_is_shown_twice_or_half_without_an_event_that_explains_it(self) -> None:
         for text in self.texts.values():
             showings = self.centre.of(text.key)
-            noted = "".join(showing.part.content for showing in showings if showing.noted)
-            seen = LATE_LINE.sub("", noted, count=1)
-            in_late_line = noted.startswith("(sent"[: len(noted)]) and "\n" not in noted
-            assert text.body.startswith(seen) or in_late_line, (text, showings)
-            if self._finished(text.key):
-                assert seen == text.body, (text, showings)
+            assert self._is_whole(text, showings), (text, showings)
             loose = [showing for showing in showings if showing.loose]
             assert not loose, f"nothing explains why {loose} was not noted"
 
@@ -504,6 +506,30 @@ class Bridge(RuleBasedStateMachine):
             text.key for text in self.texts.values() if text.kind == "malformed"
         }
         assert {self.texts[self._key(message)].kind for message in self.failed.messages()} <= {"malformed"}
+
+    # ---- which way texts go into a chat
+
+    def _contact_centre(self) -> ContactCentre:
+        return ContactCentre(self.clock, self._on_part)
+
+    def _configured(self, config: Config) -> Config:
+        return config
+
+    def _ways(self, life: Life) -> dict[str, Any]:
+        """What the courier is given of them."""
+        return {"connect": self._mortal(self.centre, life)}
+
+    def _pacer(self) -> Pacer:
+        return Pacer(rate=1000, environments=1, monotonic=self.clock.now, sleep=self.clock.sleep)
+
+    def _is_whole(self, text: Text, showings: Sequence[Showing]) -> bool:
+        """Whether the parts that are noted are the text, or its beginning as long as it is not finished."""
+        noted = "".join(showing.part.content for showing in showings if showing.noted)
+        seen = LATE_LINE.sub("", noted, count=1)
+        if self._finished(text.key):
+            return seen == text.body
+        in_late_line = noted.startswith("(sent"[: len(noted)]) and "\n" not in noted
+        return text.body.startswith(seen) or in_late_line
 
     # ---- how it is played
 
@@ -562,10 +588,10 @@ class Bridge(RuleBasedStateMachine):
         self.batch, self.centre.script, self.centre.until = held.messages, list(run.trouble), until
         courier = Remembering(
             config=self.config,
-            connect=self._mortal(self.centre, life),
+            **self._ways(life),
             ledger=self._mortal(self.ledger, life),
             failed=self._failed("forward", life),
-            pacer=Pacer(rate=1000, environments=1, monotonic=self.clock.now, sleep=self.clock.sleep),
+            pacer=self._pacer(),
             clock=self.clock.as_clock(),
             spread=lambda: 0.0,
         )
@@ -637,7 +663,7 @@ class Bridge(RuleBasedStateMachine):
                 )
             self._promises()
             took = self.clock.time - started
-            assert took <= max(VISIBILITY, LIMITS.retry_longest) + 60, "does not drain by itself"
+            assert took <= self.drains_within, "does not drain by itself"
         self._promises()
 
     def _promises(self) -> None:
@@ -728,16 +754,20 @@ class Bridge(RuleBasedStateMachine):
         return of[pick % len(of)]
 
 
-def test_the_promises_hold_whatever_happens_in_whatever_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def play(machine: type[Bridge], monkeypatch: pytest.MonkeyPatch, *, examples: int) -> None:
     monkeypatch.setattr(delivery, "ThreadPoolExecutor", InTurn)
     silent = dict.fromkeys(("debug", "info", "warning", "error"), lambda *_, **__: None)
     monkeypatch.setattr(reporting, "logger", SimpleNamespace(**silent))
     run_state_machine_as_test(
-        Bridge,
+        machine,
         settings=settings(
-            max_examples=120,
+            max_examples=examples,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),
     )
+
+
+def test_the_promises_hold_whatever_happens_in_whatever_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    play(Bridge, monkeypatch, examples=120)
