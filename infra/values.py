@@ -89,10 +89,10 @@ def rate(value: Any) -> float:
 
 
 def duration(low: str, high: str, *, whole: bool = False) -> BeforeValidator:
-    least, most = _seconds(low), _seconds(high)
+    least, most = seconds(low), seconds(high)
 
     def check(value: Any) -> float:
-        found = _seconds(value)
+        found = seconds(value)
         if found is None or least is None or most is None:
             raise _wrong(f"{shown(value)} is not a duration", _with_unit(value))
         if not least <= found <= most:
@@ -104,7 +104,8 @@ def duration(low: str, high: str, *, whole: bool = False) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _seconds(value: object) -> float | None:
+def seconds(value: object) -> float | None:
+    """A duration such as "90s", "6h" or "2d" in seconds; None for anything else."""
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)\s*", value) if isinstance(value, str) else None
     return float(found[1]) * _UNITS[found[2]] if found else None
 

@@ -22,7 +22,8 @@ from infra.config import Number, load
 from ops import dialogue
 from ops.dialogue import Dialogue
 from ops.outcomes import Result
-from ops.replay import outcomes_table, progress, replay, short_name
+from ops.progress import progress
+from ops.replay import outcomes_table, replay, short_name
 from ops.sandbox import Steps
 from ops.target import Target, TargetError
 from sandbox.local import ROOT, Sandbox, names

@@ -158,15 +158,15 @@ class OperatorsLedger:
 
         `entry` is what the failed entry says that it came from.
         """
-        when = {":now": {"N": str(_milliseconds(at))}, ":one": {"N": "1"}}
+        when = {":now": {"N": str(_milliseconds(at))}}
         if not self._update(
             text_key,
-            "SET redriven_at = :now, outcome = :pending ADD redrives :one REMOVE failed_on, done_at, #error, reason",
+            "SET redriven_at = :now, outcome = :pending REMOVE failed_on, done_at, #error, reason",
             when | {":pending": {"S": "pending"}},
             entry=entry,
             names={"#error": "error"},
         ):
-            self._update(text_key, "SET redriven_at = :now ADD redrives :one", when)
+            self._update(text_key, "SET redriven_at = :now", when)
 
     def discarded(self, text_key: str, *, entry: str, at: datetime) -> None:
         """Note that a failed text is wanted no more; one that got on in the meantime stays what it is."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +12,12 @@ import typer
 from botocore.exceptions import ClientError
 from rich.console import Console, Group
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from ops.outcomes import Entry, Result, Sent, decide, undelivered_reasons
 from ops.output import JsonOption
+from ops.progress import OnProgress, progress
 from ops.samples import Sample, SampleFile, addressed, fresh_ids, publish_attributes, read
 from ops.target import ProfileOption, RegionOption, SandboxOption, StackOption, Target, TargetError, aws_errors
 
@@ -33,9 +32,6 @@ _KEYS = 100  # of one BatchGetItem
 _PEEKS = 20  # ReceiveMessage calls in one look at undelivered
 
 _OUTPUTS = {"InboundTopicArn", "IntakeFunctionName", "LedgerTableName", "UndeliveredQueueUrl"}
-
-OnProgress = Callable[[str, int, int], None]
-"""Told what is being done, how many are done, and of how many."""
 
 
 def replay(
@@ -229,23 +225,6 @@ def short_name(file: str) -> str:
     """The folder and the name: what promises the outcome."""
     path = Path(file)
     return str(Path(*path.parts[-2:]).with_suffix("")) if len(path.parts) > 1 else path.stem
-
-
-@contextmanager
-def progress() -> Iterator[OnProgress]:
-    """On stderr, and only on a terminal: it does not mix with what is piped on."""
-    console = Console(stderr=True)
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total)
 
 
 def command(

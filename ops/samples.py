@@ -116,7 +116,7 @@ def _file(path: Path) -> SampleFile:
         raise SampleError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise SampleError(f"{path}: is not JSON; {_EXPECTED}") from error
-    event = _event(content)
+    event = event_in(content)
     records = event.get("Records")
     if not isinstance(records, list) or not records:
         raise SampleError(f"{path}: holds no records; {_EXPECTED}")
@@ -124,7 +124,7 @@ def _file(path: Path) -> SampleFile:
     return SampleFile(name=str(path), event=event, samples=samples)
 
 
-def _event(content: Any) -> Mapping[str, Any]:
+def event_in(content: Any) -> Mapping[str, Any]:
     """The event itself, also out of what the undelivered queue holds."""
     if not isinstance(content, dict):
         return {}

@@ -99,7 +99,7 @@ def _received(item: Item, *, reply: bool) -> Event:
         return Event(item.received_at, "received", f"queued on its {'chat' if reply else 'conversation'}")
     if item.stage in ("intake", "reply-intake"):
         return Event(item.first_seen_at, "received", "and not queued")
-    return Event(item.first_seen_at, "first tried", "the note of when it was queued is missing")
+    return Event(item.first_seen_at, "first noted", "when it was queued is not known")
 
 
 def _waiting(item: Item) -> Iterator[Event]:

@@ -42,6 +42,8 @@ class Message:
     receives: int = 0
     receipt: str | None = None
     first_received_at: float | None = None
+    moved_from: str | None = None
+    """The name of the queue whose dead letter it is."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -163,9 +165,9 @@ class Fifo:
         """What SQS itself moves carries no reason; it keeps its message id, which is its new deduplication id too."""
         self._remove(message)
         if self.dead_letters is not None:
-            self.dead_letters._take_over(message)
+            self.dead_letters._take_over(message, self.name)
 
-    def _take_over(self, message: Message) -> None:
+    def _take_over(self, message: Message, source: str) -> None:
         with self._lock:
             self._put(
                 replace(
@@ -175,5 +177,6 @@ class Fifo:
                     sent_at=self.now(),
                     visible_at=0.0,
                     receipt=None,
+                    moved_from=source,
                 )
             )

@@ -12,11 +12,18 @@ from tests.model.fifo import Fifo, Message, ReceiptError
 
 
 class SqsClient:
-    """`queues` by URL. `fail_next` lets calls fail, each kind either before or after SQS did what was asked."""
+    """`queues` by URL. `fail_next` lets calls fail, each kind either before or after SQS did what was asked.
+
+    Of a batch, what belongs to a group in `refusing` is not sent, and what is in `undeletable` (by body) not deleted,
+    while the rest is. `calls` are the operations asked for, in order.
+    """
 
     def __init__(self, queues: Mapping[str, Fifo]) -> None:
         self._queues = queues
         self._failing: dict[tuple[str, str], list[bool]] = {}
+        self.refusing: set[str] = set()
+        self.undeletable: set[str] = set()
+        self.calls: list[str] = []
 
     def fail_next(self, operation: str, url: str, *, times: int, done: bool = False) -> None:
         """`done`: SQS does it, and only its answer is lost."""
@@ -46,6 +53,65 @@ class SqsClient:
         if failure:
             raise _error("ServiceUnavailable", "SendMessage")
         return {"MessageId": message.message_id, "SequenceNumber": _sequence(message)}
+
+    def send_message_batch(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        Entries: Sequence[Mapping[str, Any]],  # noqa: N803
+    ) -> dict[str, Any]:
+        self._check_batch(Entries, "SendMessageBatch")
+        failure = self._failure("send_message_batch", QueueUrl)
+        if failure is False:
+            raise _error("ServiceUnavailable", "SendMessageBatch")
+        taken, refused = [], []
+        for entry in Entries:
+            if entry["MessageGroupId"] in self.refusing:
+                refused.append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
+                continue
+            message = self._queues[QueueUrl].send(
+                entry["MessageBody"],
+                group=entry["MessageGroupId"],
+                deduplication_id=entry["MessageDeduplicationId"],
+                attributes=entry.get("MessageAttributes"),
+            )
+            taken.append({"Id": entry["Id"], "MessageId": message.message_id, "SequenceNumber": _sequence(message)})
+        if failure:
+            raise _error("ServiceUnavailable", "SendMessageBatch")
+        return {"Successful": taken} | ({"Failed": refused} if refused else {})
+
+    def delete_message_batch(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        Entries: Sequence[Mapping[str, Any]],  # noqa: N803
+    ) -> dict[str, Any]:
+        self._check_batch(Entries, "DeleteMessageBatch")
+        failure = self._failure("delete_message_batch", QueueUrl)
+        if failure is False:
+            raise _error("ServiceUnavailable", "DeleteMessageBatch")
+        queue, gone, left = self._queues[QueueUrl], [], []
+        bodies = {message.receipt: message.body for message in queue.messages()}
+        for entry in Entries:
+            try:
+                if bodies.get(entry["ReceiptHandle"]) in self.undeletable:
+                    raise ReceiptError(entry["ReceiptHandle"])
+                queue.delete(entry["ReceiptHandle"])
+                gone.append({"Id": entry["Id"]})
+            except ReceiptError:
+                left.append({"Id": entry["Id"], "Code": "ReceiptHandleIsInvalid", "SenderFault": True})
+        if failure:
+            raise _error("ServiceUnavailable", "DeleteMessageBatch")
+        return {"Successful": gone} | ({"Failed": left} if left else {})
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: Sequence[str]) -> dict[str, Any]:  # noqa: N803
+        queue = self._queues[QueueUrl]
+        hidden = sum(message.visible_at > queue.now() for message in queue.messages())
+        counts = {
+            "ApproximateNumberOfMessages": len(queue) - hidden,
+            "ApproximateNumberOfMessagesNotVisible": hidden,
+        }
+        return {"Attributes": {name: str(counts[name]) for name in AttributeNames}}
 
     def receive_message(
         self,
@@ -90,6 +156,7 @@ class SqsClient:
         if failure is False:
             raise _error("ServiceUnavailable", "ChangeMessageVisibilityBatch")
         refused = []
+        self._check_batch(Entries, "ChangeMessageVisibilityBatch")
         for entry in Entries:
             try:
                 self._queues[QueueUrl].change_visibility(entry["ReceiptHandle"], entry["VisibilityTimeout"])
@@ -99,8 +166,13 @@ class SqsClient:
             raise _error("ServiceUnavailable", "ChangeMessageVisibilityBatch")
         return {"Failed": refused} if refused else {}
 
+    def _check_batch(self, entries: Sequence[Mapping[str, Any]], operation: str) -> None:
+        if not 1 <= len(entries) <= 10 or len({entry["Id"] for entry in entries}) != len(entries):
+            raise _error("TooManyEntriesInBatchRequest", operation)
+
     def _failure(self, operation: str, url: str) -> bool | None:
         """None: all is well; else whether SQS does what was asked."""
+        self.calls.append(operation)
         failing = self._failing.get((operation, url))
         return failing.pop() if failing else None
 
@@ -129,7 +201,9 @@ def lambda_record(message: Message) -> dict[str, Any]:
 
 
 def _attributes(message: Message) -> dict[str, str]:
-    return {
+    source = f"arn:aws:sqs:us-east-1:111122223333:{message.moved_from}"
+    moved = {"DeadLetterQueueSourceArn": source} if message.moved_from else {}
+    return moved | {
         "ApproximateReceiveCount": str(message.receives),
         "SentTimestamp": str(int(message.sent_at * 1000)),
         "MessageGroupId": message.group,

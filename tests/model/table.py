@@ -33,6 +33,26 @@ class Table:
         item = (self.items if ConsistentRead else self._before).get(self._key(Key))
         return {} if item is None else {"Item": item}
 
+    def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
+        """Of a hundred keys at most."""
+        ((table, request),) = RequestItems.items()
+        keys = [self._key(key) for key in request["Keys"]]
+        assert request["ConsistentRead"] and 1 <= len(keys) == len({*keys}) <= 100
+        return {"Responses": {table: [self.items[key] for key in keys if key in self.items]}}
+
+    def get_paginator(self, operation: str) -> Table:
+        assert operation == "query"
+        return self
+
+    def paginate(self, *, KeyConditionExpression: str, **request: Any) -> list[dict[str, Any]]:  # noqa: N803
+        """Of an index by the attributes of the condition: items that lack one are not in it. A page has two items."""
+        terms, values = KeyConditionExpression.split(" AND "), request["ExpressionAttributeValues"]
+        found = [item for item in self.items.values() if all(_holds(term, item, values) for term in terms)]
+        number = {"ByConversation": "first_seen_at", "Failed": "failed_at"}.get(request["IndexName"])
+        if number:
+            found = sorted((item for item in found if number in item), key=lambda item: int(item[number]["N"]))
+        return [{"Items": found[start : start + 2]} for start in range(0, len(found) + 1, 2)]
+
     def put_item(self, **request: Any) -> None:
         self._check(request, self._key(request["Item"]), "PutItem")
         self._write(self._key(request["Item"]), dict(request["Item"]))
@@ -59,7 +79,9 @@ class Table:
         condition = request.get("ConditionExpression")
         values = request.get("ExpressionAttributeValues", {})
         item = self.items.get(key, {})
-        if condition and not any(_holds(term, item, values) for term in condition.split(" OR ")):
+        if condition and not any(
+            all(_holds(term, item, values) for term in terms.split(" AND ")) for terms in condition.split(" OR ")
+        ):
             raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, operation)
 
 
@@ -69,6 +91,8 @@ def _holds(term: str, item: Item, values: Mapping[str, Any]) -> bool:
         return (match[2] in item) is not bool(match[1])
     if match := re.fullmatch(r"(\w+) = (:\w+)", term):
         return bool(item.get(match[1]) == values[match[2]])
+    if match := re.fullmatch(r"(\w+) >= (:\w+)", term):
+        return match[1] in item and float(item[match[1]]["N"]) >= float(values[match[2]]["N"])
     if match := re.fullmatch(r"(\w+) < (:\w+)", term):
         return match[1] in item and float(item[match[1]]["N"]) < float(values[match[2]]["N"])
     if match := re.fullmatch(r"NOT (\w+) IN \((.*)\)", term):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sabotage import replies, start_chat
+from tests.sabotage import operating, replies, start_chat
 from tests.sabotage.making import BY_EVENTS, alarm, key, page, refused, stack, unit
 from tests.sabotage.workshop import Edit, Mechanism
 
@@ -157,12 +157,7 @@ _LEDGER_AND_ONCE = (
     unit(
         "deduplication/redrive",
         "test_promises.py::test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time",
-        Edit(
-            "ops/failed.py",
-            'MessageDeduplicationId=message["MessageId"]',
-            'MessageDeduplicationId=json.loads(json.loads(message["Body"])["Sns"]["Message"])["inboundMessageId"]',
-        ),
-        Edit("ops/failed.py", "from typing import Any\n", "import json\nfrom typing import Any\n"),
+        Edit("ops/failed/queues.py", ": letter.message_id,\n            }", ": letter.text_key,\n            }"),
     ),
     unit(
         "one-attempt/the-sdk-repeats",
@@ -635,6 +630,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     *_TOLD,
     *start_chat.MECHANISMS,
     *replies.MECHANISMS,
+    *operating.MECHANISMS,
 )
 
 QUICK = (

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ops.failed import redrive
+from ops.failed.commands import redrive
 from ops.target import Target
 from tests.sandbox.alarms import Watch
 from tests.sandbox.texts import OURS, OURS_TOO, Phones, Text, customer, until
@@ -171,7 +171,7 @@ def test_a_text_that_fails_is_redriven_and_fails_again_within_five_minutes_is_st
         (entry,) = until(phones.failed, seconds=20, what="in failed")
         entry_ids.append(entry["MessageId"])
         assert json.loads(json.loads(entry["Body"])["Sns"]["Message"])["messageBody"] == text.body
-        assert redrive(target) == 1
+        assert redrive(target).put_back == 1
     (entry,) = until(phones.failed, seconds=20, what="in failed again")
     assert len({*entry_ids, entry["MessageId"]}) == 4
     assert phones.outcome(text) == "failed"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops.failed import redrive
+from ops.failed.commands import redrive
 from ops.target import Target
 from tests.sandbox.test_promises import assert_each_shown_once_in_the_order_of_the_queue
 from tests.sandbox.texts import START_CHAT, Phones, Text, customer, until
@@ -139,7 +139,7 @@ def test_a_reply_to_somebody_who_opted_out_is_in_failed_with_that_reason_and_the
         "[The text to the customer was not delivered: they have opted out of texts from this number.]"
     ]
     phones.double.settings(opted_out=[])
-    assert redrive(Target.in_sandbox(phones.sandbox.name)) == 1
+    assert redrive(Target.in_sandbox(phones.sandbox.name)).put_back == 1
     until(lambda: on_phone(phones, who) == ["You will not read this"], seconds=40, what="redriven")
 
 

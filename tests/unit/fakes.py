@@ -211,6 +211,8 @@ class Noted:
     reason: str | None = None
     error: str | None = None
     received_at: float | None = None
+    failed_entry: str | None = None
+    redriven_at: datetime | None = None
 
 
 NOTHING = Known(outcome="pending", plan=None, parts_done=0, retries=0, contact=None, new_chat=False)
@@ -283,7 +285,7 @@ class FakeLedger:
         noted = self._noted(text_key, facts, attempts)
         if not noted.known.finished:
             noted.known = replace(noted.known, outcome="failed")
-            noted.reason, noted.error = str(error), error.code
+            noted.reason, noted.error, noted.failed_entry = str(error), error.code, entry_id or text_key
 
     def ignored(self, text_key: str, facts: Facts, reason: str, *, stage: str) -> None:
         self._maybe("ignored")
@@ -293,6 +295,20 @@ class FakeLedger:
     def duplicate(self, text_key: str) -> None:
         self._maybe("duplicate")
         self.texts[text_key].duplicates += 1
+
+    def redriven(self, text_key: str, *, entry: str, at: datetime) -> None:
+        """As an operator notes it."""
+        noted = self.texts.get(text_key)
+        if noted:
+            noted.redriven_at = at
+            if noted.known.outcome == "failed" and noted.failed_entry == entry:
+                noted.known = replace(noted.known, outcome="pending")
+
+    def discarded(self, text_key: str, *, entry: str, at: datetime) -> None:
+        """As an operator notes it."""
+        noted = self.texts.get(text_key)
+        if noted and noted.known.outcome == "failed" and noted.failed_entry == entry:
+            noted.known = replace(noted.known, outcome="discarded")
 
     def outcome(self, text_key: str) -> str:
         return self.texts[text_key].known.outcome

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -24,7 +23,8 @@ from bridge.queues import Conversations, Failed
 from bridge.reply import reply
 from bridge.reply_intake import ReplyIntake, reply_intake
 from bridge.split import split, utf16_length
-from ops.failed import redrive
+from ops.failed.redriving import Redrive
+from ops.failed.selection import Selection
 from tests.model.fifo import Fifo
 from tests.model.sqs import SqsClient, lambda_record
 from tests.model.table import Table
@@ -68,8 +68,9 @@ class Bridge:
 
     def redrive(self) -> int:
         outputs = {"FailedQueueUrl": "failed", "ConversationsQueueUrl": "conversations"}
-        target: Any = SimpleNamespace(client=lambda _: self.sqs, outputs=outputs)
-        return redrive(target)
+        clock = self.clock.as_clock()
+        run = Redrive(sqs=self.sqs, outputs=outputs, notes=self.ledger, selection=Selection(), clock=clock).run()
+        return run.put_back
 
 
 def test_a_conversation_is_one_message_group_and_another_one_another() -> None:
@@ -170,8 +171,9 @@ class Replies:
 
     def redrive(self) -> int:
         outputs = {f"{name.title()}QueueUrl": name for name in ("failed", "replies", "conversations")}
-        target: Any = SimpleNamespace(client=lambda _: self.sqs, outputs=outputs)
-        return redrive(target)
+        clock = self.clock.as_clock()
+        run = Redrive(sqs=self.sqs, outputs=outputs, notes=self.ledger, selection=Selection(), clock=clock).run()
+        return run.put_back
 
 
 def hand_over(queue: Fifo, function: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

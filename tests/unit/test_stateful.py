@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn, TypeVar
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -51,8 +52,9 @@ from bridge.intake import Intake, intake
 from bridge.known import Facts, Known
 from bridge.pacing import Pacer
 from bridge.queues import Conversations, Failed
-from ops.failed import HIDDEN, redrive
-from ops.target import TargetError
+from ops.failed.draining import HIDDEN
+from ops.failed.redriving import Redrive
+from ops.failed.selection import Selection
 from tests.model.fifo import DEDUPLICATION_SECONDS, Fifo, Message, ReceiptError
 from tests.model.sqs import SqsClient, lambda_record
 from tests.unit.fakes import ARN, CONFIG, OURS, FakeClock, FakeLedger, payload, record
@@ -95,25 +97,38 @@ class Moment:
 
 
 class Life:
-    """Of one process, as the calls that it makes to the outside. At one moment something happens to it."""
+    """Of one process, as the calls that it makes to the outside. At one moment something happens to it.
+
+    One that was killed makes no more calls, whatever it would still clear up.
+    """
 
     def __init__(self, moment: Moment | None, happens: Callable[[], None]) -> None:
         self._moment, self._happens = moment, happens
         self._calls = 0
+        self._over = False
 
     def call(self, name: str, do: Callable[[], T]) -> T:
         moment = self._moment
+        if self._over:
+            raise KilledError
         if moment is None or moment.call != name:
             return do()
         self._calls += 1
         if self._calls != moment.nth:
             return do()
         if not moment.done:
-            self._happens()
+            self._happen()
         answer = do()
         if moment.done:
-            self._happens()
+            self._happen()
         return answer
+
+    def _happen(self) -> None:
+        try:
+            self._happens()
+        except KilledError:
+            self._over = True
+            raise
 
 
 def killed() -> NoReturn:
@@ -299,7 +314,7 @@ class Run:
 
 
 intake_deaths = moments("send_message", "failed")
-operator_deaths = moments("receive_message", "send_message", "delete_message")
+operator_deaths = moments("receive_message", "send_message_batch", "delete_message_batch", "redriven")
 runs = st.builds(
     Run,
     trouble=st.lists(st.sampled_from(["none", "refuse", *sorted(TROUBLE), "invalid", "lost", "none"]), max_size=5),
@@ -647,10 +662,10 @@ class Bridge(RuleBasedStateMachine):
 
     def _redrive(self, death: Moment | None) -> None:
         outputs = {"FailedQueueUrl": "failed", "ConversationsQueueUrl": "conversations"}
-        sqs = self._mortal(self.sqs, Life(death, killed))
-        target: Any = SimpleNamespace(where="here", client=lambda _: sqs, outputs=outputs)
-        with suppress(TargetError, KilledError):
-            redrive(target)
+        life = Life(death, killed)
+        sqs, notes = self._mortal(self.sqs, life), self._mortal(self.ledger, life)
+        with suppress(ClientError, KilledError):
+            Redrive(sqs=sqs, outputs=outputs, notes=notes, selection=Selection(), clock=self.clock.as_clock()).run()
 
     def _drain(self) -> None:
         started = self.clock.time

@@ -110,10 +110,10 @@ def test_what_intake_could_not_read_was_never_queued() -> None:
     assert told(bad)[0][2] == "and not queued"
 
 
-def test_a_text_whose_note_is_missing_begins_with_its_first_try() -> None:
+def test_a_text_whose_note_is_missing_begins_with_what_was_noted_first() -> None:
     assert told(item(first_seen_at=2, reason="500", error="UnavailableError", updated_at=2))[0][:2] == (
         2,
-        "first tried",
+        "first noted",
     )
 
 

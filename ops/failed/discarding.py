@@ -1,0 +1,137 @@
+"""Taking texts out of failed and undelivered for good: copied to a file first, noted in the ledger, then deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bridge.delivery import Clock
+from ops.failed.copy import Copy
+from ops.failed.draining import Drain
+from ops.failed.handing import HIDDEN as UNDELIVERED_HIDDEN
+from ops.failed.letters import Letter
+from ops.failed.parcels import Parcel
+from ops.failed.queues import BATCH, batched, delete, release
+from ops.failed.selection import Selection
+
+
+class Notes(Protocol):
+    def discarded(self, text_key: str, *, entry: str, at: datetime) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Discarded:
+    """`seen` are all ids of what was selected and found; `undeleted` are in the copy, and still in their queue."""
+
+    discarded: int = 0
+    undeleted: int = 0
+    unnoted: int = 0
+    left: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+
+
+class Discard:
+    """One run. Killed in between, what is in the copy may still be in its queue, and is discarded again."""
+
+    def __init__(
+        self,
+        *,
+        sqs: Any,
+        outputs: Mapping[str, str],
+        notes: Notes,
+        selection: Selection,
+        copy: Copy,
+        clock: Clock | None = None,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._sqs, self._outputs, self._notes, self._selection = sqs, outputs, notes, selection
+        self._copy, self._clock, self._on_progress = copy, clock or Clock(), on_progress
+        self.result = Discarded()
+
+    def run(self) -> Discarded:
+        """Raises TargetError, or what a boto3 client does; `result` says then how far it got."""
+        if self._selection.in_failed:
+            Drain(
+                sqs=self._sqs,
+                url=self._outputs["FailedQueueUrl"],
+                replies=self._outputs.get("RepliesQueueUrl"),
+                clock=self._clock,
+                enough=lambda: self._selection.all_in(self.result.seen),
+            ).run(self._wanted, self._out_of_failed)
+        if self._selection.in_undelivered and not self._selection.all_in(self.result.seen):
+            self._out_of_undelivered()
+        return self.result
+
+    def _wanted(self, letter: Letter) -> bool:
+        if self._selection.has_letter(letter):
+            return True
+        self.result.left.add(letter.message_id)
+        return False
+
+    def _out_of_failed(self, letters: Sequence[Letter]) -> set[str]:
+        gone: set[str] = set()
+        for batch in batched(letters, BATCH):
+            self._copy.keep(_copied("failed", letter, letter.group) for letter in batch)
+            for letter in batch:
+                self.result.seen.update(letter.ids)
+                self._note(letter)
+            gone |= self._delete("FailedQueueUrl", batch)
+        return gone
+
+    def _out_of_undelivered(self) -> None:
+        """The same receive over and over, since SQS keeps no order there; what is not meant is let go at the end."""
+        url, held = self._outputs["UndeliveredQueueUrl"], dict[str, str]()
+        try:
+            while messages := self._receive(url):
+                held |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
+                parcels = [Parcel.from_message(message, outputs=self._outputs) for message in messages]
+                self.result.left |= {one.message_id for one in parcels if not self._selection.has_parcel(one)}
+                chosen = [parcel for parcel in parcels if self._selection.has_parcel(parcel)]
+                if chosen:
+                    self._copy.keep(_copied("undelivered", parcel) for parcel in chosen)
+                    for parcel in chosen:
+                        self.result.seen.update(parcel.ids)
+                    for message_id in self._delete("UndeliveredQueueUrl", chosen):
+                        held.pop(message_id, None)
+        finally:
+            release(self._sqs, url, held.values())
+
+    def _receive(self, url: str) -> list[Any]:
+        answer = self._sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=BATCH,
+            VisibilityTimeout=UNDELIVERED_HIDDEN,
+            WaitTimeSeconds=1,
+            MessageSystemAttributeNames=["SentTimestamp"],
+            MessageAttributeNames=["All"],
+        )
+        return list(answer.get("Messages", ()))
+
+    def _delete(self, queue: str, entries: Sequence[Letter | Parcel]) -> set[str]:
+        receipts = [(entry.message_id, entry.receipt) for entry in entries]
+        gone = delete(self._sqs, self._outputs[queue], receipts)
+        self.result.discarded += len(gone)
+        self.result.undeleted += len(entries) - len(gone)
+        self._on_progress(self.result.discarded)
+        return gone
+
+    def _note(self, letter: Letter) -> None:
+        at = datetime.fromtimestamp(self._clock.now(), UTC)
+        try:
+            self._notes.discarded(letter.text_key, entry=letter.failure, at=at)
+        except (ClientError, BotoCoreError):
+            self.result.unnoted += 1
+
+
+def _copied(queue: str, entry: Letter | Parcel, group: str | None = None) -> dict[str, Any]:
+    return {
+        "queue": queue,
+        "message_id": entry.message_id,
+        "group": group,
+        "attributes": dict(entry.said),
+        "body": entry.body,
+    }

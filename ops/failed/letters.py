@@ -1,0 +1,132 @@
+"""Entries of the failed queue, read: why each is there, whose text it is, and where it is put back. No AWS here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge.entry import Entry
+from bridge.errors import MalformedNotificationError
+from bridge.notification import read_time
+from bridge.streamed import StreamedEntry
+
+MOVED_BY_SQS = "MovedBySqs"
+"""What stands for an error where SQS itself moved an entry: the function never said why."""
+SYSTEM_ATTRIBUTES = [
+    "MessageGroupId", "SentTimestamp", "ApproximateReceiveCount", "DeadLetterQueueSourceArn", "SequenceNumber",
+]  # fmt: skip
+ATTRIBUTES = ["text_key", "stage", "error", "reason", "failed_at", "attempts", "entry_id"]
+"""What the bridge says of an entry that it puts there itself."""
+_OF_REPLIES = ("reply", "reply-intake")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One entry. `home` is the name of the output with the queue's URL that it came from, `lane` its group there.
+
+    `entry_id` is that of the entry that was given up, where the bridge itself put this here. Numbers are None where
+    they cannot be read, or stand elsewhere.
+    """
+
+    message_id: str
+    receipt: str = field(repr=False)
+    body: str = field(repr=False)
+    group: str = field(repr=False)
+    lane: str = field(repr=False)
+    home: str
+    said: Mapping[str, str] = field(repr=False)
+    """The bridge's attributes."""
+    text_key: str
+    sns_message_id: str | None
+    error: str
+    failed_at: datetime
+    receives: int
+    customer: str | None = field(repr=False)
+    ours: str | None = field(repr=False)
+
+    @property
+    def contact(self) -> str | None:
+        """The chat of a reply."""
+        return self.lane if self.home == "RepliesQueueUrl" else None
+
+    @property
+    def ids(self) -> Collection[str]:
+        """What people call it by."""
+        return {self.text_key, self.message_id, *([self.sns_message_id] if self.sns_message_id else [])}
+
+    @property
+    def came_from(self) -> Collection[str]:
+        """Entries of its home of which this is what became."""
+        return {self.message_id, self.said.get("entry_id", "")}
+
+    @property
+    def failure(self) -> str:
+        """What the ledger knows this very failure by."""
+        return self.said.get("entry_id") or self.text_key
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any], *, replies: str | None = None) -> Letter:
+        """From ReceiveMessage's answer; `replies` is the URL of the replies queue, where there is one."""
+        attributes = message["Attributes"]
+        said = {
+            name: attribute["StringValue"]
+            for name, attribute in message.get("MessageAttributes", {}).items()
+            if name in ATTRIBUTES and "StringValue" in attribute
+        }
+        entry = _entry(message, of_replies=bool(replies) and _is_reply(said, attributes, str(replies)))
+        sent_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+        customer, ours = _numbers(entry)
+        return cls(
+            message_id=message["MessageId"],
+            receipt=message["ReceiptHandle"],
+            body=message["Body"],
+            group=attributes["MessageGroupId"],
+            lane=_lane(entry),
+            home="RepliesQueueUrl" if isinstance(entry, StreamedEntry) else "ConversationsQueueUrl",
+            said=said,
+            text_key=said.get("text_key") or entry.text_key,
+            sns_message_id=entry.notification.message_id if entry.notification else None,
+            error=said.get("error") or MOVED_BY_SQS,
+            failed_at=read_time(said.get("failed_at")) or sent_at,
+            receives=entry.receive_count,
+            customer=customer,
+            ours=ours,
+        )
+
+
+def _is_reply(said: Mapping[str, str], attributes: Mapping[str, str], replies: str) -> bool:
+    """By the stage that gave it up; where SQS moved it, by the queue that it was on."""
+    if "stage" in said:
+        return said["stage"] in _OF_REPLIES
+    return attributes.get("DeadLetterQueueSourceArn", "").rpartition(":")[2] == replies.rpartition("/")[2]
+
+
+def _entry(message: Mapping[str, Any], *, of_replies: bool) -> Entry:
+    """As the function of its home would read it."""
+    record = {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": {"SequenceNumber": "0", "ApproximateReceiveCount": "0", **message["Attributes"]},
+    }
+    return (StreamedEntry if of_replies else Entry).from_record(record)
+
+
+def _lane(entry: Entry) -> str:
+    """Its own group; of what intake could not read, the one that it would have now that it can be read."""
+    try:
+        if isinstance(entry, StreamedEntry):
+            return entry.streamed().initial_contact_id or entry.group
+        return entry.inbound_sms().conversation
+    except MalformedNotificationError:
+        return entry.group
+
+
+def _numbers(entry: Entry) -> tuple[str | None, str | None]:
+    try:
+        sms = entry.inbound_sms()
+    except MalformedNotificationError:
+        return None, None
+    return sms.origination_number, sms.destination_number

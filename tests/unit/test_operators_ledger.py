@@ -1,0 +1,141 @@
+"""The ledger as an operator reads it and notes in it, over the model of a table; the functions' ledger writes there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from bridge.compose import Plan
+from bridge.errors import RejectedError, UnavailableError
+from bridge.known import Facts
+from bridge.ledger import Ledger
+from bridge.notification import fit_key
+from ops.ledger import OperatorsLedger
+from tests.model.table import Table
+from tests.unit.fakes import NOON, FakeClock
+
+PLAN = Plan(limit=100, prefix="", shown=True, ends_chat=False)
+
+
+class Books:
+    """One table, and both who write to it."""
+
+    def __init__(self) -> None:
+        self.clock, self.table = FakeClock(), cast(Any, Table(by="text_key"))
+        self.functions = Ledger(client=self.table, table="ledger", now=self.clock.now)
+        target: Any = SimpleNamespace(client=lambda _: self.table, outputs={"LedgerTableName": "ledger"})
+        self.operator = OperatorsLedger(target)
+
+    def receive(self, key: str, *, conversation: str = "group", sns: str | None = None) -> None:
+        facts = Facts(conversation=conversation, sns_message_id=sns)
+        self.functions.received(key, facts, stage="intake", at=self.clock.time)
+        self.clock.time += 1
+
+    def fail(self, key: str, *, entry: str = "entry") -> None:
+        self.functions.failed(key, Facts(), RejectedError("400"), stage="forward", entry_id=entry)
+        self.clock.time += 1
+
+    def deliver(self, key: str) -> None:
+        self.functions.part_done(key, Facts(), plan=PLAN, part=0, parts=1, attempts=1, contact="contact", new_chat=True)
+
+    def failed(self) -> list[str]:
+        now = datetime.fromtimestamp(self.clock.time, UTC)
+        return [item.text_key for item in self.operator.failed(now=now)]
+
+    def item(self, key: str) -> dict[str, Any]:
+        return self.table.values(key)  # type: ignore[no-any-return]
+
+
+def test_a_text_is_found_by_its_key_by_the_id_of_sns_and_a_reply_by_the_id_in_its_chat() -> None:
+    books = Books()
+    books.receive("one", sns="sns-1")
+    books.receive("reply-two", sns="sns-2")
+    for an_id, key in (("one", "one"), ("sns-1", "one"), ("two", "reply-two"), ("sns-2", "reply-two")):
+        found = books.operator.find(an_id)
+        assert found and found.text_key == key
+    assert books.operator.find("three") is None
+
+
+def test_an_id_that_no_store_takes_as_it_is_is_found_too() -> None:
+    books = Books()
+    books.receive(fit_key("an id with spaces"))
+    found = books.operator.find("an id with spaces")
+    assert found and found.text_key.startswith("sha256-")
+
+
+def test_texts_of_a_conversation_since_a_time_are_found_oldest_first() -> None:
+    books = Books()
+    for n in range(150):
+        books.receive(f"t{n}", conversation="group" if n % 2 else "other")
+    found = books.operator.of_conversation("group", since=NOON + timedelta(seconds=20))
+    assert [item.text_key for item in found] == [f"t{n}" for n in range(21, 150, 2)]
+
+
+def test_what_is_failed_is_found_over_all_days_that_the_ledger_keeps_the_oldest_first() -> None:
+    books = Books()
+    for n in range(130):
+        books.fail(f"t{n}")
+        books.clock.time += 10_000
+    assert books.failed() == [f"t{n}" for n in range(130)]
+    books.deliver("t5")
+    books.functions.given_back("t6", Facts(), UnavailableError("500"), attempts=1)
+    assert books.failed() == [f"t{n}" for n in range(130) if n not in (5, 6)]
+
+
+def test_a_text_that_was_put_back_is_on_its_way_and_why_it_failed_stays_known() -> None:
+    books = Books()
+    books.receive("one")
+    books.fail("one")
+    books.operator.redriven("one", entry="entry", at=NOON)
+    item = books.item("one")
+    assert (item["outcome"], item["redriven_at"]) == ("pending", str(int(NOON.timestamp() * 1000)))
+    assert books.failed() == [] and item["failed_reason"] == "400"
+    assert {"done_at", "error", "reason"}.isdisjoint(item)
+
+
+@pytest.mark.parametrize("meanwhile", ["delivered", "failed again", "discarded"])
+def test_a_note_that_comes_late_changes_nothing_but_that_it_was_put_back(meanwhile: str) -> None:
+    books = Books()
+    books.fail("one", entry="first")
+    match meanwhile:
+        case "delivered":
+            books.deliver("one")
+        case "failed again":
+            books.fail("one", entry="second")
+        case "discarded":
+            books.operator.discarded("one", entry="first", at=NOON)
+    before = books.item("one")
+    books.operator.redriven("one", entry="first", at=NOON)
+    after = books.item("one")
+    assert after.pop("redriven_at") == str(int(NOON.timestamp() * 1000))
+    assert after == before
+    assert books.failed() == (["one"] if meanwhile == "failed again" else [])
+
+
+def test_a_text_that_the_ledger_has_forgotten_is_not_noted_anew() -> None:
+    books = Books()
+    books.operator.redriven("one", entry="entry", at=NOON)
+    books.operator.discarded("one", entry="entry", at=NOON)
+    assert books.table.items == {}
+
+
+def test_a_discarded_text_is_not_failed_any_more_and_one_that_got_on_stays_what_it_is() -> None:
+    books = Books()
+    for key in ("one", "two"):
+        books.fail(key)
+    books.deliver("two")
+    for key in ("one", "two"):
+        books.operator.discarded(key, entry="entry", at=NOON)
+    assert (books.item("one")["outcome"], books.item("two")["outcome"]) == ("discarded", "forwarded")
+    assert books.failed() == []
+
+
+def test_a_discarded_text_that_comes_again_is_delivered_all_the_same() -> None:
+    books = Books()
+    books.fail("one")
+    books.operator.discarded("one", entry="entry", at=NOON)
+    known = books.functions.read("one")
+    assert known and not known.finished
