@@ -260,7 +260,7 @@ def _say_what_would_be(job: Job) -> None:
 
 def _meant(job: Job) -> Iterator[str]:
     failed, others = job.failed, max(0, job.in_failed.all - job.failed.all)
-    yield f"{_texts(len(failed.selected))} of {_conversations(failed.conversations)}, by the ledger"
+    yield f"{_texts(len(failed.selected))} of {_count(failed.conversations, 'conversation')}, by the ledger"
     if others and job.selection.in_failed:
         some = "" if job.selection.everything else ", as far as these options mean them"
         yield f"and of about {others} that the ledger does not call failed all that is in the queue{some}"
@@ -293,7 +293,8 @@ def _say_redriven(job: Job, run: Run, trouble: Sequence[str]) -> None:
         job.output.rows((), [row])
         return
     if done.put_back:
-        sqs = f", {done.from_sqs} of which SQS itself had moved to failed" if done.from_sqs else ""
+        often = f"after up to {_count(done.receives, 'receive')}"
+        sqs = f", {done.from_sqs} of which SQS itself had moved to failed {often}" if done.from_sqs else ""
         say(f"{_texts(done.put_back)} put back on their queues{sqs}")
     if done.overtaking:
         say(f"{len(done.overtaking)} of them ahead of an earlier text of their conversation that stays in failed")
@@ -335,8 +336,8 @@ def _was(count: int) -> str:
 
 
 def _texts(count: int) -> str:
-    return "1 text" if count == 1 else f"{count} texts"
+    return _count(count, "text")
 
 
-def _conversations(count: int) -> str:
-    return "1 conversation" if count == 1 else f"{count} conversations"
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -35,7 +35,8 @@ class Redriven:
 
     put_back: int = 0
     from_sqs: int = 0
-    """Of these, the ones that SQS itself had moved there."""
+    """Of these, the ones that SQS itself had moved there, after at most so many receives on their queue."""
+    receives: int = 0
     unnoted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     """By SQS's error code: they stay, and those behind them."""
@@ -122,11 +123,12 @@ class Redrive:
             home = next(home for home, _ in lanes)
             wave = fitting((lane[0] for (at, _), lane in lanes.items() if at == home), most=self._at_once())
             self._wait_for_turn(len(wave))
+            at = datetime.fromtimestamp(self._clock.now(), UTC)
             taken, refused = send(self._sqs, self._outputs[home], wave)
             self._sent |= taken.keys()
             self._entries |= {*taken.values()}
             gone |= self._delete([letter for letter in wave if letter.message_id in taken])
-            self._note([letter for letter in wave if letter.message_id in taken])
+            self._note([letter for letter in wave if letter.message_id in taken], at=at)
             for letter in wave:
                 lane = lanes[home, letter.lane]
                 lane.popleft()
@@ -135,7 +137,10 @@ class Redrive:
                 if letter.message_id in refused or not lane:
                     del lanes[home, letter.lane]
             self.result.put_back += len(taken)
-            self.result.from_sqs += sum(not letter.said for letter in wave if letter.message_id in taken)
+            for letter in wave:
+                if letter.message_id in taken and not letter.said:
+                    self.result.from_sqs += 1
+                    self.result.receives = max(self.result.receives, letter.receives - 1)
             self._on_progress(self.result.put_back)
         return gone
 
@@ -154,8 +159,8 @@ class Redrive:
         self.result.undeleted -= gone
         return gone
 
-    def _note(self, letters: Sequence[Letter]) -> None:
-        at = datetime.fromtimestamp(self._clock.now(), UTC)
+    def _note(self, letters: Sequence[Letter], *, at: datetime) -> None:
+        """`at` is before they were sent: forward may be quicker than the note."""
 
         def note(letter: Letter) -> bool:
             try:

@@ -58,6 +58,28 @@ def test_no_sandbox_says_how_to_start_one() -> None:
         Target.choose(stack=None, sandbox="nobody")
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["trace x", "trace --from +14255550182", "failed list", "failed show x", "failed redrive", "failed discard --all"],
+)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--stack SmsToConnect", "no AWS Region; set AWS_DEFAULT_REGION, --region, or a profile that has one"),
+        ("--stack SmsToConnect --region us-east-1", "no AWS credentials; set AWS_PROFILE or --profile"),
+        ("--stack SmsToConnect --profile nobody", "nobody"),
+        ("--region us-east-1", "--profile and --region go with --stack NAME"),
+        ("--sandbox nobody", "no sandbox named nobody is up"),
+    ],
+)
+def test_a_place_that_cannot_be_reached_is_one_line_and_exit_code_2_for_each_command(
+    command: str, options: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command.split(), *options.split()]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith("bridge: ") and shown.err.count("\n") == 1 and said in shown.err
+
+
 @pytest.mark.parametrize("arguments", [["sandbox", "sideways"], ["sandbox", "up", "--port", "x"], ["--loud"]])
 def test_a_mistake_in_a_command_is_one_line_and_exit_code_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
