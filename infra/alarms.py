@@ -91,7 +91,8 @@ class Alarms(Construct):
             "Undelivered",
             undelivered,
             "Something reached nobody: SNS could not hand it to intake, or intake failed over it three times. "
-            f"{self._command('doctor')} shows what is wrong; what lies there is in {self._command('failed list')}.",
+            f"{self._command('doctor')} says what is broken; when that is mended, {self._command('failed redrive')} "
+            "hands over what lies there.",
         )
         for way in ways:
             self._blocked(way)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.backoff import JITTER
 from infra.alarms import old, silence, two_tries
+from tests import commands
 from tests.infra.conftest import ROOT, Synthesised, refers_to, text
 from tests.infra.metrics import written
 
@@ -97,12 +98,15 @@ def test_every_alarm_tells_the_topic_when_it_begins_and_when_it_is_over(everythi
 def test_every_alarm_says_in_a_few_sentences_what_to_do_with_a_command_that_can_be_copied(
     everything: Synthesised,
 ) -> None:
+    known = commands.known()
     for name, alarm in everything.all("CloudWatch::Alarm").items():
         says = alarm["AlarmDescription"]
         assert 1 <= len(re.findall(r"\.(?: |$)", says)) <= 2, name
         assert len(says) <= 400 and says.endswith("."), name
-        commands = re.findall(r"`(.*?)`", says)
-        assert commands and all(re.fullmatch(r"bridge [a-zA-Z ]+ --stack Other", one) for one in commands), name
+        named = re.findall(r"`(.*?)`", says)
+        assert named and all(re.fullmatch(r"bridge [a-zA-Z ]+ --stack Other", one) for one in named), name
+        for words in (command.removesuffix(" --stack Other").split()[1:] for command in named):
+            assert " ".join(word for word in words if word.islower()) in known, name
 
 
 def test_the_page_for_the_engineer_on_call_has_a_heading_for_each_alarm(everything: Synthesised) -> None:

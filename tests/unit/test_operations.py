@@ -8,6 +8,7 @@ from pathlib import Path
 from bridge import errors
 from bridge.measures import BY_FUNCTION
 from infra.config import BridgeConfig, Limits, Operation
+from tests import commands
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 
@@ -32,3 +33,12 @@ def test_the_page_names_no_error_no_setting_and_no_place_that_is_not_there() -> 
     assert {"limits", "operation"} <= BridgeConfig.model_fields.keys()
     headings = {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"(?m)^##+ (.+)$", PAGE)}
     assert set(re.findall(r"\]\(#([\w-]+)\)", PAGE)) <= headings
+
+
+def test_the_page_names_no_command_that_is_not_there() -> None:
+    known = commands.known()
+    groups = {one.partition(" ")[0] for one in known if " " in one}
+    for written in re.findall(r"`bridge ([a-z][^`]*)`", PAGE):
+        first, *others = (word for word in written.split() if re.fullmatch("[a-z]+", word))
+        assert first in known, written
+        assert first not in groups or not others or f"{first} {others[0]}" in known, written
