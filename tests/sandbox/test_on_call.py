@@ -53,7 +53,8 @@ def test_while_connect_refuses_access_texts_are_held_doctor_names_the_cause_and_
     with phones.fault("refuse", operation="SendChatIntegrationEvent"):
         phones.send(texts)
         until(lambda: all(phones.item(head.key).get("retries") for head in heads), seconds=40, what="held")
-        assert phones.shown() == [] and phones.waiting() == len(texts)
+        until(lambda: phones.waiting() == len(texts), seconds=20, what="all queued")
+        assert phones.shown() == []
         until(lambda: watch.on() == {"AlarmTextsBlocked"}, seconds=20, what="the alarm")
 
         assert run(["trace", heads[0].key, "--sandbox", sandbox.name]) == 0
