@@ -25,7 +25,7 @@ def test_a_number_that_was_forgotten_in_bridge_toml_is_added_and_its_texts_are_r
     phones: Phones, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     texts = [
-        Text(customer=customer(9500 + c), body=f"{c}: {n}", ours=FORGOTTEN, key=f"forgotten-{c}-{n}")
+        Text(customer=customer(9500 + c), body=f"forgotten {c}: {n}", ours=FORGOTTEN, key=f"forgotten-{c}-{n}")
         for n in range(4)
         for c in range(5)
     ]
@@ -35,24 +35,27 @@ def test_a_number_that_was_forgotten_in_bridge_toml_is_added_and_its_texts_are_r
     assert reasons == {"bridge.toml has no number …0104: add a [[numbers]] block, deploy, redrive"}
     assert phones.shown() == []
 
-    config = tmp_path / "bridge.toml"
-    config.write_text(Path(sandbox.config).read_text(encoding="utf-8") + BLOCK, encoding="utf-8")
+    without, config = Path(sandbox.config), tmp_path / "bridge.toml"
+    config.write_text(without.read_text(encoding="utf-8") + BLOCK, encoding="utf-8")
     sandbox.deploy(config)
-    assert run(["failed", "redrive", "--sandbox", sandbox.name]) == 0
-    until(lambda: forwarded(phones, texts), seconds=60, what="all forwarded")
-    assert_each_shown_once_in_the_order_of_the_queue(phones, texts)
-    assert phones.count("FailedQueueUrl") == 0
+    try:
+        assert run(["failed", "redrive", "--sandbox", sandbox.name]) == 0
+        until(lambda: forwarded(phones, texts), seconds=60, what="all forwarded")
+        assert_each_shown_once_in_the_order_of_the_queue(phones, texts)
+        assert phones.count("FailedQueueUrl") == 0
+    finally:
+        sandbox.deploy(without)
 
 
 def test_while_connect_refuses_access_texts_are_held_doctor_names_the_cause_and_all_drain_by_themselves(
     phones: Phones, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     watch = Watch.begin(sandbox)
-    texts = [Text(customer=customer(9600 + c), body=f"{c}: {n}") for n in range(3) for c in range(5)]
+    texts = [Text(customer=customer(9600 + c), body=f"refused {c}: {n}") for n in range(3) for c in range(5)]
     heads = texts[:5]
     with phones.fault("refuse", operation="SendChatIntegrationEvent"):
         phones.send(texts)
-        until(lambda: all(phones.item(head.key).get("retries") for head in heads), seconds=40, what="held")
+        until(lambda: all(phones.item(head.key).get("retries") for head in heads), seconds=90, what="held")
         until(lambda: phones.waiting() == len(texts), seconds=20, what="all queued")
         assert phones.shown() == []
         until(lambda: watch.on() == {"AlarmTextsBlocked"}, seconds=20, what="the alarm")

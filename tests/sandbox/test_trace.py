@@ -31,7 +31,7 @@ def events(row: dict[str, Any]) -> list[str]:
 
 
 def test_a_delivered_text_is_found_by_its_id_and_by_that_of_sns(phones: Phones, trace: Trace) -> None:
-    text = Text(customer=customer(8000), body="hello")
+    text = Text(customer=customer(9700), body="hello")
     sns_id = phones.publish(text.message())
     until(lambda: phones.outcome(text) == "forwarded", seconds=20, what="forwarded")
     (row,) = trace(text.key)
@@ -43,7 +43,7 @@ def test_a_delivered_text_is_found_by_its_id_and_by_that_of_sns(phones: Phones, 
 
 
 def test_texts_that_wait_are_known_since_they_were_queued_and_say_why_they_wait(phones: Phones, trace: Trace) -> None:
-    texts = [Text(customer=customer(8001), body=f"text {n}") for n in range(2)]
+    texts = [Text(customer=customer(9701), body=f"text {n}") for n in range(2)]
     with phones.fault("refuse"):
         for text in texts:
             phones.publish(text.message())
@@ -61,7 +61,7 @@ def test_texts_that_wait_are_known_since_they_were_queued_and_say_why_they_wait(
 def test_everything_from_a_number_is_told_of_all_numbers_of_ours_and_of_the_replies(
     phones: Phones, trace: Trace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    who = customer(8002)
+    who = customer(9702)
     texts = [Text(customer=who, body="hello", ours=ours) for ours in (OURS, OURS_TOO, START_CHAT)]
     for text in texts:
         phones.publish(text.message())
@@ -88,7 +88,7 @@ def test_a_text_that_nobody_knows_is_one_line_and_exit_code_1(
 ) -> None:
     for arguments, said in (
         (["nobody-s-id"], "the ledger knows no text nobody-s-id: older than 16 days, or it never reached intake"),
-        (["--from", customer(8099)], f"nothing from …{customer(8099)[-4:]} to any of 3 numbers in the last 24 h"),
+        (["--from", customer(9799)], f"nothing from …{customer(9799)[-4:]} to any of 3 numbers in the last 24 h"),
     ):
         assert run(["trace", *arguments, "--sandbox", phones.sandbox.name]) == 1
         captured = capsys.readouterr()
