@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -258,8 +259,15 @@ def test_a_streamed_message_that_never_reached_reply_intake_is_handed_to_it(phon
     assert [sent["body"] for sent in phones.double.phone(text.customer)] == ["first", "second"]
 
 
+class Terminal(io.StringIO):
+    """Somebody who answers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_what_is_discarded_is_in_the_copy_and_the_ledger_says_so(
-    phones: Phones, bridge: Bridge, tmp_path: Path
+    phones: Phones, bridge: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text, other = (Text(customer=customer(8170 + n), body="hello", ours=UNKNOWN) for n in range(2))
     fail(phones, text, other)
@@ -267,7 +275,12 @@ def test_what_is_discarded_is_in_the_copy_and_the_ledger_says_so(
     copy = tmp_path / "copy.jsonl"
     code, out, err = bridge("discard", text.key)
     assert code == 2 and "nobody to ask: say --yes" in err and phones.count("FailedQueueUrl") == 2
-    code, out, _ = bridge("discard", text.key, "--yes", "--copy", str(copy))
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    code, out, err = bridge("discard", text.key, "--copy", str(copy))
+    assert code == 1 and "1 text of 1 conversation, by the ledger" in err and not copy.exists()
+    assert phones.count("FailedQueueUrl") == 2 and phones.outcome(text) == "failed"
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    code, out, _ = bridge("discard", text.key, "--copy", str(copy))
     assert (code, out) == (0, f"1 text discarded; what they were is in {copy}\n")
     (kept,) = map(json.loads, copy.read_text().splitlines())
     assert json.loads(json.loads(kept["body"])["Sns"]["Message"])["inboundMessageId"] == text.key

@@ -769,10 +769,14 @@ class Bridge(RuleBasedStateMachine):
         return of[pick % len(of)]
 
 
-def play(machine: type[Bridge], monkeypatch: pytest.MonkeyPatch, *, examples: int) -> None:
+def in_turn_and_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "ThreadPoolExecutor", InTurn)
     silent = dict.fromkeys(("debug", "info", "warning", "error"), lambda *_, **__: None)
     monkeypatch.setattr(reporting, "logger", SimpleNamespace(**silent))
+
+
+def play(machine: type[Bridge], monkeypatch: pytest.MonkeyPatch, *, examples: int) -> None:
+    in_turn_and_silent(monkeypatch)
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
 from bridge.chats import Chats
-from bridge.compose import Part
+from bridge.compose import Accepted, Part
 from bridge.config import Config
-from bridge.notification import conversation
+from bridge.notification import InboundSms, conversation
 from bridge.start_chat import StartChat
 from tests.model.table import Table
 from tests.unit.chat_services import ENDED, REFUSED, refusal
@@ -36,6 +36,7 @@ from tests.unit.test_stateful import (
     Run,
     Showing,
     Text,
+    in_turn_and_silent,
     moments,
     picks,
     play,
@@ -88,6 +89,8 @@ class ChatServices(ContactCentre):
         self.contacts: dict[str, Contact] = {}
         self.doubted: set[str] = set()
         """Keys of texts of which a part was taken, and the bridge could not know."""
+        self.sending = ""
+        """Key of the text whose part is on its way."""
         self._by_token: dict[str, Contact] = {}
         self._connections: dict[str, tuple[Contact, float]] = {}
         self._numbers = itertools.count(1)
@@ -123,13 +126,7 @@ class ChatServices(ContactCentre):
                 self.showings.append(contact.first)
                 contact.said[f"{contact.first.key}-initial"] = contact.first
             self._doubt(contact.first)
-            contact.first.excuse = (
-                "its answer was lost"
-                if lost
-                else "its text had failed"
-                if self._had_failed(contact.first.key)
-                else None
-            )
+            contact.first.excuse = self._excuse_of_initial(contact.first, lost=lost)
         if lost:
             raise NO_ANSWER
         token, expires = f"connection-{next(self._numbers)}", self._clock.time + LIFE_OF_A_CONNECTION
@@ -158,6 +155,15 @@ class ChatServices(ContactCentre):
     def to_note(self, key: str) -> list[Showing]:
         """What was shown before and needs no call any more is noted all the same."""
         return super().to_note(key) or [showing for showing in self.of(key) if not showing.noted][-1:]
+
+    def _excuse_of_initial(self, first: Showing, *, lost: bool) -> str | None:
+        if lost:
+            return "its answer was lost"
+        if self._had_failed(first.key):
+            return "its text had failed"
+        if self.sending != first.key:
+            return "another text's call connected the customer, and its own turn is still to come"
+        return None
 
     def _doubt(self, showing: Showing) -> None:
         if showing.excuse:
@@ -203,6 +209,21 @@ def _in_order(words: Sequence[str], among: Iterable[str]) -> bool:
     """Whether all of them are there, others between them or not."""
     rest = iter(among)
     return all(word in rest for word in words)
+
+
+class Sending(StartChat):
+    """Says of which text a call is."""
+
+    def __init__(self, *, services: ChatServices, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._services = services
+
+    def send(self, part: Part, *, sms: InboundSms, **arguments: Any) -> Accepted:
+        before, self._services.sending = self._services.sending, sms.text_key
+        try:
+            return super().send(part, sms=sms, **arguments)
+        finally:
+            self._services.sending = before
 
 
 class ShakyTable(Table):
@@ -348,8 +369,9 @@ class StartChatBridge(Bridge):
         return {
             "connect": None,
             "start_chat": (
-                StartChat(
-                    connect=services,  # type: ignore[arg-type]
+                Sending(
+                    services=self.services,
+                    connect=services,
                     participant=services,
                     chats=Chats(client=table, table="chats", now=self.clock.now),
                     starting=self._pacer(),
@@ -370,6 +392,21 @@ class StartChatBridge(Bridge):
         for showing in self.centre.showings:
             if showing.loose:
                 showing.excuse = "the open chats could not be written"
+
+
+def test_a_text_that_began_a_chat_may_be_shown_by_the_call_of_one_that_was_received_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SNS disordered them: in a batch of ten the earliest comes first, in a batch of one what was queued first."""
+    in_turn_and_silent(monkeypatch)
+    bridge = StartChatBridge()
+    bridge.somebody_deploys_another_way_to_begin(first_text="initial-message")
+    bridge.somebody_has_texted(customer="+14255550182")
+    bridge.an_environment_receives_and_works([(10, Run(trouble=["refuse", "none"]), 130.0), (1, Run(), 0.0)])
+    assert [showing.key for showing in bridge.services.showings] == ["t2", "t1"]
+    bridge.teardown()
+    shown = [showing.part.content.split()[0] for showing in bridge.services.showings]
+    assert shown == ["t2.0", "t1.0", "t2.6", "t3.0", "t4.0"]
 
 
 def test_the_promises_hold_of_start_chat_delivery_whatever_happens_in_whatever_order(
