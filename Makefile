@@ -49,8 +49,8 @@ node_modules/.done: package.json package-lock.json
 demo: setup  ## the whole product in a sandbox on this machine: deploy, replay events/, show the chats
 	@$(BIN)/bridge demo
 
-test: setup  ## all tests: unit, infra, sandbox
-	@$(BIN)/pytest
+test: setup  ## all tests, those of the sandbox beside the others
+	@$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 unit: setup  ## fast tests, no sockets
 	@$(BIN)/pytest tests/unit

@@ -183,7 +183,7 @@ class Sandbox:
         on_step(f"start local AWS (port {self.port}) and contact centre (port {self.double_port})")
         ports = ["--port", str(self.double_port), "--aws", self.endpoint_url]
         self._launch("double", [sys.executable, "-m", "sandbox.double", *ports])
-        self._launch("ministack", [ROOT / ".venv-ministack/bin/python", "-m", "ministack"])
+        self._launch("ministack", [ROOT / ".venv-ministack/bin/python", "-P", ROOT / "sandbox/emulator.py"])
         with self._cdk("synth", *self._synth(config)) as synth:
             self._healthy("double", f"{self.double_url}/_double/status")
             self._healthy("ministack", f"{self.endpoint_url}/_ministack/health")

@@ -77,7 +77,7 @@ class Memory(Protocol):
         new_chat: bool,
         nothing_shown: str | None = None,
     ) -> Known: ...
-    def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int) -> None: ...
+    def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int, entry_id: str) -> None: ...
     def failed(
         self,
         text_key: str,
@@ -303,7 +303,13 @@ class InOrder(ABC):
         attempt.noted = False
         if not isinstance(error, LedgerError):
             with suppress(LedgerError):
-                self._ledger.given_back(entry.text_key, entry.facts, error, attempts=attempt.take_attempts())
+                self._ledger.given_back(
+                    entry.text_key,
+                    entry.facts,
+                    error,
+                    attempts=attempt.take_attempts(),
+                    entry_id=entry.entry_id,
+                )
                 attempt.noted = True
 
     def _hidden(self, attempt: Attempt, error: BridgeError) -> Report:

@@ -120,8 +120,12 @@ class Ledger:
             raise LedgerError("the ledger lost a text between two writes")
         return known
 
-    def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int) -> None:
-        """Note that a text waits for its next try, and why."""
+    def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int, entry_id: str) -> None:
+        """Note that a text waits for its next try, and why.
+
+        Not of an entry that failed meanwhile: a function that comes to its batch when it holds it no longer does not
+        know that.
+        """
         values = self._outcome("pending", reason=str(error), error=error.code, stage=self._stage)
         self._update(
             text_key,
@@ -130,8 +134,8 @@ class Ledger:
             attempts=attempts,
             add={":one": ("retries", 1)},
             remove=_FAILED,
-            condition="NOT outcome IN (:forwarded, :ignored)",
-            condition_values=_FINISHED,
+            condition="NOT outcome IN (:forwarded, :ignored) AND NOT failed_entry = :entry",
+            condition_values=_FINISHED | {":entry": {"S": entry_id}},
         )
 
     def failed(

@@ -249,7 +249,9 @@ def _ask(job: Job) -> None:
         raise typer.BadParameter("nobody to ask: say --yes")
     for line in _meant(job):
         complain(line)
-    typer.confirm("Discard?", abort=True, err=True)
+    if not typer.confirm("Discard?", err=True):
+        complain("nothing discarded")
+        raise typer.Exit(1)
 
 
 def _say_what_would_be(job: Job) -> None:

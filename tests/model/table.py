@@ -89,8 +89,8 @@ def _holds(term: str, item: Item, values: Mapping[str, Any]) -> bool:
     """What is not there equals nothing, is less than nothing, and is in no list."""
     if match := re.fullmatch(r"attribute_(not_)?exists\(#?(\w+)\)", term):
         return (match[2] in item) is not bool(match[1])
-    if match := re.fullmatch(r"(\w+) = (:\w+)", term):
-        return bool(item.get(match[1]) == values[match[2]])
+    if match := re.fullmatch(r"(NOT )?(\w+) = (:\w+)", term):
+        return (item.get(match[2]) == values[match[3]]) is not bool(match[1])
     if match := re.fullmatch(r"(\w+) >= (:\w+)", term):
         return match[1] in item and float(item[match[1]]["N"]) >= float(values[match[2]]["N"])
     if match := re.fullmatch(r"(\w+) < (:\w+)", term):

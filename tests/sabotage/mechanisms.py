@@ -106,6 +106,11 @@ _LEDGER_AND_ONCE = (
         ),
     ),
     unit(
+        "ledger-write/failed-can-wait",
+        "test_promises.py::test_a_function_that_lost_its_batch_does_not_make_a_text_wait_that_has_failed_meanwhile",
+        Edit(_LEDGER, " AND NOT failed_entry = :entry", ""),
+    ),
+    unit(
         "ledger-keeps/ten-days",
         "test_promises.py::test_a_text_is_remembered_longer_than_any_queue_keeps_it",
         Edit(_LEDGER, "KEEP_SECONDS = 16 *", "KEEP_SECONDS = 10 *"),

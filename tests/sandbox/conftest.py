@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import local as sandboxes
 from sandbox.local import Sandbox
-from tests.sandbox.texts import Phones
+from tests.sandbox.texts import Phones, until
 
 _NAME = "tests-"
 
@@ -36,8 +36,9 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def phones(sandbox: Sandbox) -> Iterator[Phones]:
-    """The deployed bridge with an empty contact centre that refuses nothing."""
+    """The deployed bridge with an empty contact centre that refuses nothing, and nothing under way."""
     phones = Phones(sandbox)
+    until(lambda: phones.waiting() == 0, seconds=90, what="what a test before left on the conversations queue, drained")
     phones.double.reset()
     yield phones
     phones.double.clear_faults()

@@ -33,8 +33,7 @@ Bridge = Callable[..., Any]
 @pytest.fixture
 def bridge(phones: Phones, capsys: pytest.CaptureFixture[str]) -> Iterator[Bridge]:
     """`bridge failed ...` on empty queues: its exit code, what it printed, and the lines on stderr."""
-    phones.empty("FailedQueueUrl", "UndeliveredQueueUrl")
-    forget_what_is_failed(phones)
+    empty(phones)
 
     def failed(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -43,11 +42,12 @@ def bridge(phones: Phones, capsys: pytest.CaptureFixture[str]) -> Iterator[Bridg
         return code, captured.out, captured.err
 
     yield failed
+    empty(phones)
+
+
+def empty(phones: Phones) -> None:
+    """In the ledger too: emptying the queue by hand leaves it with what is no longer there."""
     phones.empty("FailedQueueUrl", "UndeliveredQueueUrl")
-
-
-def forget_what_is_failed(phones: Phones) -> None:
-    """Emptying the queue by hand leaves the ledger with what is no longer there."""
     table, dynamodb = phones.outputs["LedgerTableName"], phones.sandbox.client("dynamodb")
     for item in OperatorsLedger(Target.in_sandbox(phones.sandbox.name)).failed(now=datetime.now(UTC)):
         key = {"text_key": {"S": item.text_key}}
@@ -180,8 +180,11 @@ def test_what_never_reached_intake_is_handed_to_it_in_either_shape_and_shown_onc
 ) -> None:
     crashed, not_handed = (Text(customer=customer(8150), body=body) for body in ("second", "first"))
     with intake_without_its_queue(phones):
-        hand_to_intake(phones, crashed)
-        until(lambda: phones.count("UndeliveredQueueUrl") == 1, seconds=60, what="Lambda's envelope on undelivered")
+        phones.publish(crashed.message())
+        (envelope,) = until(
+            phones.undelivered, seconds=60, what="Lambda's envelope, after SNS had it called three times"
+        )
+        assert json.loads(envelope["Body"])["requestContext"]["approximateInvokeCount"] == 3
         code, out, err = bridge("redrive")
         assert code == 1 and out == "" and err.startswith("bridge: 1 not handed over: ")
     phones.sandbox.client("sqs").send_message(
@@ -194,15 +197,6 @@ def test_what_never_reached_intake_is_handed_to_it_in_either_shape_and_shown_onc
         until(lambda text=text: phones.outcome(text) == "forwarded", seconds=30, what="forwarded")  # type: ignore[misc]
     assert phones.contents(crashed.customer) == ["first", "second"], "in the order in which they were published"
     assert phones.count("UndeliveredQueueUrl") == 0
-
-
-def hand_to_intake(phones: Phones, text: Text) -> None:
-    """As SNS does, which here has no second try where intake fails; asynchronous calls do."""
-    sns = json.loads(sns_shape(phones, text, ago=30))
-    event = {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": sns}]}
-    phones.sandbox.client("lambda").invoke(
-        FunctionName=phones.outputs["IntakeFunctionName"], InvocationType="Event", Payload=json.dumps(event).encode()
-    )
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def test_giving_back_counts_returns_and_keeps_the_reason_until_the_text_gets_on(
     ledger: Ledger, key: str, table: dict[str, Any]
 ) -> None:
     for _ in range(2):
-        ledger.given_back(key, FACTS, AccessRefusedError("refused"), attempts=3)
+        ledger.given_back(key, FACTS, AccessRefusedError("refused"), attempts=3, entry_id="entry")
     known = ledger.read(key)
     assert known and (known.outcome, known.retries, known.parts_done, known.plan) == ("pending", 2, 0, None)
     written = item(table, key)
@@ -98,8 +98,18 @@ def test_a_failed_text_can_still_be_forwarded_and_a_forwarded_one_never_fails(
     assert item(table, key)["outcome"] == "failed"
     assert done(ledger, key, 0, 1).outcome == "forwarded"
     ledger.failed(key, FACTS, RejectedError("no"), stage="intake")
-    ledger.given_back(key, FACTS, RejectedError("no"), attempts=1)
+    ledger.given_back(key, FACTS, RejectedError("no"), attempts=1, entry_id="entry")
     assert item(table, key)["outcome"] == "forwarded"
+
+
+def test_who_gives_back_what_has_failed_meanwhile_does_not_make_it_wait(
+    ledger: Ledger, key: str, table: dict[str, Any]
+) -> None:
+    ledger.failed(key, FACTS, RejectedError("no"), stage="forward", entry_id="entry")
+    ledger.given_back(key, FACTS, AccessRefusedError("refused"), attempts=1, entry_id="entry")
+    assert (item(table, key)["outcome"], item(table, key)["reason"]) == ("failed", "no")
+    ledger.given_back(key, FACTS, AccessRefusedError("refused"), attempts=1, entry_id="put back")
+    assert (item(table, key)["outcome"], item(table, key)["reason"]) == ("pending", "refused")
 
 
 def test_nothing_to_show_is_noted_with_its_reason(ledger: Ledger, key: str, table: dict[str, Any]) -> None:

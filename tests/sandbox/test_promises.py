@@ -179,7 +179,7 @@ def test_a_text_that_fails_is_redriven_and_fails_again_within_five_minutes_is_st
     phones.empty("FailedQueueUrl")
 
 
-def test_what_intake_cannot_take_is_tried_again_and_then_kept_on_undelivered(phones: Phones) -> None:
+def test_what_intake_cannot_take_is_kept_on_undelivered(phones: Phones) -> None:
     phones.sandbox.client("lambda").invoke(
         FunctionName=phones.outputs["IntakeFunctionName"], InvocationType="Event", Payload=json.dumps({"no": "SNS"})
     )

@@ -71,9 +71,12 @@ class Phones:
     def send(self, texts: Iterable[Text], *, per_second: float = 20, at_once: int = 2) -> None:
         """Publishes at a bounded pace: the local SNS starts a function for each delivery that is under way."""
         with ThreadPoolExecutor(max_workers=at_once) as pool:
+            published = []
             for text in texts:
-                pool.submit(self.publish, text.message())
+                published.append(pool.submit(self.publish, text.message()))
                 time.sleep(1 / per_second)
+        for one in published:
+            one.result()
 
     def publish(self, message: str) -> str:
         SAID.add(_body(message))

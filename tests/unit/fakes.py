@@ -264,10 +264,10 @@ class FakeLedger:
             noted.reason, noted.error = nothing_shown, None
         return noted.known
 
-    def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int) -> None:
+    def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int, entry_id: str) -> None:
         self._maybe("given_back")
         noted = self._noted(text_key, facts, attempts)
-        if not noted.known.finished:
+        if not noted.known.finished and noted.failed_entry != entry_id:
             noted.known = replace(noted.known, outcome="pending", retries=noted.known.retries + 1)
             noted.reason, noted.error = str(error), error.code
 

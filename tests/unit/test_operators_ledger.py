@@ -81,7 +81,7 @@ def test_what_is_failed_is_found_over_all_days_that_the_ledger_keeps_the_oldest_
         books.clock.time += 10_000
     assert books.failed() == [f"t{n}" for n in range(130)]
     books.deliver("t5")
-    books.functions.given_back("t6", Facts(), UnavailableError("500"), attempts=1)
+    books.functions.given_back("t6", Facts(), UnavailableError("500"), attempts=1, entry_id="put back")
     assert books.failed() == [f"t{n}" for n in range(130) if n not in (5, 6)]
 
 

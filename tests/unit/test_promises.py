@@ -327,6 +327,14 @@ def test_noting_that_a_text_was_queued_touches_nothing_that_is_known_of_it_alrea
     assert books.item() == {**before, "received_at": came, "conversation": "group", "ours": OURS}
 
 
+def test_a_function_that_lost_its_batch_does_not_make_a_text_wait_that_has_failed_meanwhile() -> None:
+    books = Books()
+    books.ledger.failed("one", Facts(), RejectedError("400"), stage="forward", entry_id="entry-1")
+    failed = books.item()
+    books.ledger.given_back("one", Facts(), UnavailableError("500"), attempts=1, entry_id="entry-1")
+    assert books.item() == failed
+
+
 @pytest.mark.parametrize("then", ["shown", "a part of it shown", "tried again", "ignored"])
 def test_a_text_is_in_the_index_of_the_failed_only_while_it_is_failed_and_why_it_was_stays_known(then: str) -> None:
     books = Books()
@@ -337,7 +345,7 @@ def test_a_text_is_in_the_index_of_the_failed_only_while_it_is_failed_and_why_it
         case "a part of it shown":
             books.done(0, parts=2)
         case "tried again":
-            books.ledger.given_back("one", Facts(), UnavailableError("500"), attempts=1)
+            books.ledger.given_back("one", Facts(), UnavailableError("500"), attempts=1, entry_id="put back")
         case "ignored":
             books.ledger.ignored("one", Facts(), "nothing", stage="intake")
     item = books.item()

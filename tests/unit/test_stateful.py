@@ -252,12 +252,6 @@ class Ledger(FakeLedger):
             raise LedgerError("written, but the answer was lost")
         return known
 
-    def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int) -> None:
-        if not (text_key in self.texts and self.texts[text_key].known.finished):
-            super().given_back(text_key, facts, error, attempts=attempts)
-            noted = self.texts[text_key]
-            noted.known = replace(noted.known, outcome="pending")
-
     def heal(self) -> None:
         self.broken.clear()
         self.answers_lost = 0
