@@ -275,7 +275,7 @@ def test_what_is_discarded_is_in_the_copy_and_the_ledger_says_so(
     assert phones.count("FailedQueueUrl") == 2 and phones.outcome(text) == "failed"
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     code, out, _ = bridge("discard", text.key, "--copy", str(copy))
-    assert (code, out) == (0, f"1 text discarded; what they were is in {copy}\n")
+    assert (code, out.strip()) == (0, f"1 text discarded; what they were is in {copy}")
     (kept,) = map(json.loads, copy.read_text().splitlines())
     assert json.loads(json.loads(kept["body"])["Sns"]["Message"])["inboundMessageId"] == text.key
     assert (phones.outcome(text), phones.outcome(other)) == ("discarded", "failed")
