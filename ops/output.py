@@ -16,7 +16,7 @@ from rich.text import Text
 from bridge.errors import ending
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-ShowContentOption = Annotated[bool, typer.Option("--show-content", help="Show bodies and whole phone numbers.")]
+ShowContentOption = Annotated[bool, typer.Option("--show-content", help="Show numbers whole.")]
 
 
 _BESIDE = 13

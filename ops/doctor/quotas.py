@@ -61,7 +61,7 @@ def of_rate(ours: float, quota: float | None) -> Finding:
             f"limits.connect_rate is {ours:g} a second, the quota {quota:g}: texts will be throttled",
             "lower limits.connect_rate, or have the quota raised",
         )
-    return ok(f"{quota:g} calls a second, {ours:g} at most for the bridge")
+    return ok(f"{quota:g} calls a second, {ours:g} at most for one forward function")
 
 
 def spending(preflight: Preflight) -> Iterator[Finding]:
