@@ -109,7 +109,7 @@ def _growth(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
     bridge = variants.bridge()
     return {
         "forward": growth.measure(bridge["forward"], servers, texts=options.texts, batch=10),
-        "intake": growth.measure(bridge["intake"], servers, texts=options.texts // 5, batch=1),
+        "intake": growth.measure(bridge["intake"], servers, texts=options.texts, batch=1),
     }
 
 

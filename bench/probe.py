@@ -4,10 +4,16 @@ Run as a script by the Python of the functions, with a function's folder as its 
 library may be imported here. The one argument is a job as JSON, see Job in bench/variants.py.
 """
 
+from __future__ import annotations
+
 import json
 import resource
 import sys
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Whatever else this module needs is imported where the function's own start has been measured.
 
@@ -17,20 +23,20 @@ def main() -> None:
     before = time.process_time()
     module = __import__(job["module"], fromlist=["handler"])
     said = {"ready": time.process_time() - before, "ready_memory": _memory()}
-    events = []
     folder = str(module.__file__).removesuffix(job["module"].replace(".", "/") + ".py")
     loaded = [getattr(one, "__file__", None) or "" for one in [*sys.modules.values()]]
     said["modules"] = sum(path.startswith(folder) for path in loaded)
-    for numbers in _batches(job["texts"], job["batch"]):
-        event = _EVENTS[job["event"]](numbers)
-        processor, began = time.process_time(), time.perf_counter()
-        answer = module.handler(event, _Context())
-        spent = time.process_time() - processor
-        events.append([len(numbers), spent, time.perf_counter() - began, _memory()])
-        if answer and answer.get("batchItemFailures"):
-            raise SystemExit(f"{len(answer['batchItemFailures'])} texts were given back")
     with open(job["result"], "w") as result:  # noqa: PTH123 (pathlib is not imported yet, perhaps)
-        json.dump(said | {"events": events}, result)
+        result.write(json.dumps(said))
+        for numbers in _batches(job["texts"], job["batch"]):
+            event = _EVENTS[job["event"]](numbers)
+            processor, began = time.process_time(), time.perf_counter()
+            answer = module.handler(event, _Context())
+            spent, took = time.process_time() - processor, time.perf_counter() - began
+            if answer and answer.get("batchItemFailures"):
+                raise SystemExit(f"{len(answer['batchItemFailures'])} texts were given back")
+            # Written at once: what is kept here would count as the function's.
+            result.write(f"\n[{len(numbers)}, {spent}, {took}, {_memory()}]")
 
 
 def _memory() -> int:
@@ -46,8 +52,9 @@ def _memory() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _batches(texts: int, size: int) -> list[range]:
-    return [range(first, min(texts, first + size)) for first in range(0, texts, size)]
+def _batches(texts: int, size: int) -> Iterator[range]:
+    for first in range(0, texts, size):
+        yield range(first, min(texts, first + size))
 
 
 class _Context:

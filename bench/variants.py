@@ -181,14 +181,14 @@ def run(variant: Variant, variables: Mapping[str, str], *, texts: int = 0, batch
         written = log.read_bytes()
         if done.returncode:
             raise subprocess.CalledProcessError(done.returncode, variant.name, written[-2000:], done.stderr[-2000:])
-        said = json.loads(result.read_text(encoding="utf-8"))
+        said, *events = map(json.loads, result.read_text(encoding="utf-8").splitlines())
         return Ran(
             ready=said["ready"],
             ready_memory=said["ready_memory"],
             modules=said["modules"],
             events=tuple(
                 Handled(texts=texts, processor=processor, wall=wall, memory=memory)
-                for texts, processor, wall, memory in said["events"]
+                for texts, processor, wall, memory in events
             ),
             log=len(written),
         )
