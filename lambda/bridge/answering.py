@@ -137,6 +137,7 @@ class Answers(InOrder):
                 attempts=attempt.take_attempts(),
                 contact=contact,
                 new_chat=False,
+                entry_id=entry.entry_id,
                 nothing_shown=None if messages else _BLANK,
             )
             part = known.parts_done

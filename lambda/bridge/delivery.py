@@ -63,7 +63,7 @@ class StartChats(Protocol):
 
 class Memory(Protocol):
     def read(self, text_key: str) -> Known | None: ...
-    def begun(self, text_key: str, facts: Facts, *, plan: compose.Plan) -> None: ...
+    def begun(self, text_key: str, facts: Facts, *, plan: compose.Plan) -> compose.Plan: ...
     def part_done(
         self,
         text_key: str,
@@ -75,6 +75,7 @@ class Memory(Protocol):
         attempts: int,
         contact: str | None,
         new_chat: bool,
+        entry_id: str,
         nothing_shown: str | None = None,
     ) -> Known: ...
     def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int, entry_id: str) -> None: ...
@@ -387,9 +388,13 @@ class Courier(InOrder):
                 attempts=attempt.take_attempts(),
                 contact=accepted.contact if accepted else None,
                 new_chat=bool(accepted and accepted.new_chat),
+                entry_id=entry.entry_id,
                 nothing_shown=None if accepted or len(parts) > 1 else _NO_CHAT,
             )
             part = known.parts_done
+            if known.plan and known.plan != plan:  # another worker cut it otherwise, and got further
+                plan = known.plan
+                parts = compose.parts(sms, plan, chat)
         return Report(
             entry=entry,
             result="ignored" if known and known.outcome == "ignored" else "forwarded",
@@ -406,7 +411,7 @@ class Courier(InOrder):
         chat, limits = self._config.chat, self._config.limits
         plan = compose.plan(sms, sent_at=entry.sent_at, now=self._clock.now(), chat=chat, limits=limits)
         if len(compose.parts(sms, plan, chat)) > 1:
-            self._ledger.begun(sms.text_key, entry.facts, plan=plan)
+            return self._ledger.begun(sms.text_key, entry.facts, plan=plan)
         return plan
 
     def _route(self, sms: InboundSms) -> Route:

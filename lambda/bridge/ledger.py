@@ -69,10 +69,12 @@ class Ledger:
         except TROUBLE as exc:
             raise LedgerError(f"the ledger could not be written ({why(exc)})") from exc
 
-    def begun(self, text_key: str, facts: Facts, *, plan: Plan) -> None:
-        """Note how a text is about to be cut, where nothing is known of that yet."""
+    def begun(self, text_key: str, facts: Facts, *, plan: Plan) -> Plan:
+        """Note how a text is about to be cut, where nothing is known of that yet. Returns what is noted then."""
         values = {"plan": {"M": _serialised(plan)}}
-        self._update(text_key, facts, values, attempts=0, condition="attribute_not_exists(#plan)")
+        known = self._update(text_key, facts, values, attempts=0, condition="attribute_not_exists(#plan)")
+        known = known or self.read(text_key)
+        return known.plan if known and known.plan else plan
 
     def part_done(
         self,
@@ -85,14 +87,16 @@ class Ledger:
         attempts: int,
         contact: str | None,
         new_chat: bool,
+        entry_id: str,
         nothing_shown: str | None = None,
     ) -> Known:
         """Note that part number `part` (from 0) of `parts` was accepted; the last one makes the text forwarded.
 
         `nothing_shown` makes it ignored instead, for that reason. Returns what the ledger knows then: where another
-        worker got further in the meantime, that.
+        worker got further in the meantime, that. A text whose very entry failed meanwhile stays failed until it is
+        shown whole.
         """
-        values: dict[str, Any] = {
+        got_on: dict[str, Any] = {
             "plan": {"M": _serialised(plan)},
             "parts": {"N": str(parts)},
             "parts_done": {"N": str(part + 1)},
@@ -100,22 +104,32 @@ class Ledger:
         finished = part + 1 == parts
         outcome: Outcome = ("ignored" if nothing_shown else "forwarded") if finished else "pending"
         if contact:
-            values["contact"] = {"S": contact}
+            got_on["contact"] = {"S": contact}
         if new_chat:
-            values["new_chat"] = {"BOOL": True}
-        values |= self._outcome(outcome, reason=nothing_shown, stage=self._stage)
-        written = self._update(
+            got_on["new_chat"] = {"BOOL": True}
+        values = got_on | self._outcome(outcome, reason=nothing_shown, stage=self._stage)
+        next_one = ("attribute_not_exists(parts_done)", "parts_done = :before")
+        before = {":before": {"N": str(part)}}
+        alive = "" if finished else " AND NOT failed_entry = :entry"
+        known = self._update(
             text_key,
             facts,
             values,
             attempts=attempts,
             remove=(*_FAILED, "error") if "reason" in values else (*_FAILED, "error", "reason"),
-            condition="attribute_not_exists(parts_done) OR parts_done = :before",
-            condition_values={":before": {"N": str(part)}},
+            condition=" OR ".join(f"{one}{alive}" for one in next_one),
+            condition_values=before if finished else before | {":entry": {"S": entry_id}},
         )
-        if written is not None:
-            return written
-        known = self.read(text_key)
+        if known is None and not finished:
+            known = self._update(
+                text_key,
+                facts,
+                got_on,
+                attempts=attempts,
+                condition=" OR ".join(next_one),
+                condition_values=before,
+            )
+        known = known or self.read(text_key)
         if known is None:
             raise LedgerError("the ledger lost a text between two writes")
         return known

@@ -36,8 +36,8 @@ def key() -> str:
 
 
 def done(ledger: Ledger, key: str, part: int, parts: int, **changes: Any) -> Known:
-    arguments: dict[str, Any] = {"plan": PLAN, "attempts": 1, "contact": "contact", "new_chat": part == 0} | changes
-    return ledger.part_done(key, FACTS, part=part, parts=parts, **arguments)
+    arguments: dict[str, Any] = {"plan": PLAN, "attempts": 1, "contact": "contact", "new_chat": part == 0}
+    return ledger.part_done(key, FACTS, part=part, parts=parts, **{"entry_id": "entry"} | arguments | changes)
 
 
 def item(table: dict[str, Any], key: str) -> dict[str, Any]:
@@ -102,11 +102,13 @@ def test_a_failed_text_can_still_be_forwarded_and_a_forwarded_one_never_fails(
     assert item(table, key)["outcome"] == "forwarded"
 
 
-def test_who_gives_back_what_has_failed_meanwhile_does_not_make_it_wait(
+def test_a_late_worker_does_not_make_wait_what_has_failed_meanwhile(
     ledger: Ledger, key: str, table: dict[str, Any]
 ) -> None:
     ledger.failed(key, FACTS, RejectedError("no"), stage="forward", entry_id="entry")
     ledger.given_back(key, FACTS, AccessRefusedError("refused"), attempts=1, entry_id="entry")
+    assert (item(table, key)["outcome"], item(table, key)["reason"]) == ("failed", "no")
+    assert done(ledger, key, 0, 2).parts_done == 1
     assert (item(table, key)["outcome"], item(table, key)["reason"]) == ("failed", "no")
     ledger.given_back(key, FACTS, AccessRefusedError("refused"), attempts=1, entry_id="put back")
     assert (item(table, key)["outcome"], item(table, key)["reason"]) == ("pending", "refused")

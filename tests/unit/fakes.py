@@ -236,10 +236,11 @@ class FakeLedger:
         if noted.received_at is None:
             noted.received_at = at
 
-    def begun(self, text_key: str, facts: Facts, *, plan: Plan) -> None:
+    def begun(self, text_key: str, facts: Facts, *, plan: Plan) -> Plan:
         self._maybe("begun")
         noted = self._noted(text_key, facts, 0)
         noted.known = replace(noted.known, plan=noted.known.plan or plan)
+        return noted.known.plan or plan
 
     def part_done(
         self,
@@ -252,16 +253,20 @@ class FakeLedger:
         attempts: int,
         contact: str | None,
         new_chat: bool,
+        entry_id: str,
         nothing_shown: str | None = None,
     ) -> Known:
         self._maybe("part_done")
         noted = self._noted(text_key, facts, attempts)
         if noted.known.parts_done == part:
             outcome: Outcome = "pending" if part + 1 < parts else "ignored" if nothing_shown else "forwarded"
+            stays = part + 1 < parts and noted.failed_entry == entry_id
+            outcome = noted.known.outcome if stays else outcome
             noted.known = replace(
                 noted.known, outcome=outcome, plan=plan, parts_done=part + 1, contact=contact, new_chat=new_chat
             )
-            noted.reason, noted.error = nothing_shown, None
+            if not stays:
+                noted.reason, noted.error = nothing_shown, None
         return noted.known
 
     def given_back(self, text_key: str, facts: Facts, error: BridgeError, *, attempts: int, entry_id: str) -> None:

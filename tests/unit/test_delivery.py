@@ -333,6 +333,25 @@ def test_a_text_that_another_environment_finished_meanwhile_is_left_to_it(delive
     assert len(stage.connect.contents) == 1, "parts that the ledger knows as delivered were sent again"
 
 
+def test_a_text_that_another_environment_began_with_another_cut_is_shown_whole_in_that_one(delivery: Delivery) -> None:
+    """A deploy lies between the two, and the lock was lost. The other one gets as far as its first part."""
+    long = " ".join(f"word{n}" for n in range(40))
+    text = payload(long, inboundMessageId="long")
+    stage = Stage(delivery, with_limits(part_length=1024))
+    other = Stage(delivery, with_limits(part_length=128), answers=[Accepted("c", True), AccessRefusedError("403")])
+    other.courier._ledger = stage.ledger
+
+    def meanwhile(_: Part) -> Accepted:
+        other.courier.deliver([[entry(text)]])
+        return Accepted("c", False)
+
+    stage.connect.answers = [meanwhile]
+    (report,) = stage.courier.deliver([[entry(text)]])
+    assert (report.result, stage.ledger.outcome("long")) == ("forwarded", "forwarded")
+    assert stage.connect.contents[0] == long
+    assert "".join([*other.connect.contents, *stage.connect.contents[1:]]) == long
+
+
 def test_a_slow_conversation_stops_at_the_deadline_and_what_is_left_comes_back_at_once(delivery: Delivery) -> None:
     stage = Stage(delivery, call_seconds=4)
     reports = stage.courier.deliver([[entry(payload(f"{n}")) for n in range(6)]])

@@ -39,7 +39,9 @@ class Books:
         self.clock.time += 1
 
     def deliver(self, key: str) -> None:
-        self.functions.part_done(key, Facts(), plan=PLAN, part=0, parts=1, attempts=1, contact="contact", new_chat=True)
+        self.functions.part_done(
+            key, Facts(), plan=PLAN, part=0, parts=1, attempts=1, contact="contact", new_chat=True, entry_id="entry"
+        )
 
     def failed(self) -> list[str]:
         now = datetime.fromtimestamp(self.clock.time, UTC)

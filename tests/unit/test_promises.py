@@ -236,9 +236,17 @@ class Books:
         self.clock = FakeClock()
         self.ledger = Ledger(client=self.table, table="ledger", now=self.clock.now)
 
-    def done(self, part: int, parts: int = 3) -> Known:
+    def done(self, part: int, parts: int = 3, *, entry_id: str = "entry") -> Known:
         return self.ledger.part_done(
-            "one", Facts(), plan=PLAN, part=part, parts=parts, attempts=1, contact="contact", new_chat=part == 0
+            "one",
+            Facts(),
+            plan=PLAN,
+            part=part,
+            parts=parts,
+            attempts=1,
+            contact="contact",
+            new_chat=part == 0,
+            entry_id=entry_id,
         )
 
     def item(self) -> dict[str, Any]:
@@ -271,8 +279,8 @@ def test_how_a_text_was_begun_comes_back_from_the_ledger() -> None:
 
 def test_how_a_text_was_begun_is_kept_once() -> None:
     books = Books()
-    books.ledger.begun("one", Facts(), plan=PLAN)
-    books.ledger.begun("one", Facts(), plan=Plan(limit=64, prefix="other"))
+    assert books.ledger.begun("one", Facts(), plan=PLAN) == PLAN
+    assert books.ledger.begun("one", Facts(), plan=Plan(limit=64, prefix="other")) == PLAN
     known = books.ledger.read("one")
     assert known and known.plan == PLAN and known.parts_done == 0
 
@@ -333,6 +341,16 @@ def test_a_function_that_lost_its_batch_does_not_make_a_text_wait_that_has_faile
     failed = books.item()
     books.ledger.given_back("one", Facts(), UnavailableError("500"), attempts=1, entry_id="entry-1")
     assert books.item() == failed
+
+
+def test_a_function_that_lost_its_batch_does_not_hide_that_its_text_failed_until_it_has_shown_all_of_it() -> None:
+    books = Books()
+    books.ledger.failed("one", Facts(), RejectedError("400"), stage="forward", entry_id="entry-1")
+    assert books.done(0, parts=2, entry_id="entry-1").parts_done == 1
+    item = books.item()
+    assert (item["outcome"], item["reason"], item["parts_done"]) == ("failed", "400", "1") and "failed_on" in item
+    assert books.done(1, parts=2, entry_id="entry-1").outcome == "forwarded"
+    assert "failed_on" not in books.item()
 
 
 @pytest.mark.parametrize("then", ["shown", "a part of it shown", "tried again", "ignored"])
