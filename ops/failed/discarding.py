@@ -15,7 +15,7 @@ from ops.failed.draining import Drain
 from ops.failed.handing import HIDDEN as UNDELIVERED_HIDDEN
 from ops.failed.letters import Letter
 from ops.failed.parcels import Parcel
-from ops.failed.queues import BATCH, batched, delete, release
+from ops.failed.queues import BATCH, batched, delete, hide
 from ops.failed.selection import Selection
 
 
@@ -98,7 +98,7 @@ class Discard:
                     for message_id in self._delete("UndeliveredQueueUrl", chosen):
                         held.pop(message_id, None)
         finally:
-            release(self._sqs, url, held.values())
+            hide(self._sqs, url, held.values(), seconds=0)
 
     def _receive(self, url: str) -> list[Any]:
         answer = self._sqs.receive_message(

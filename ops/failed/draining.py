@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.delivery import Clock
+from ops.failed.hiding import Hidden
 from ops.failed.letters import ATTRIBUTES, SYSTEM_ATTRIBUTES, Letter
-from ops.failed.queues import BATCH, Counts, release
+from ops.failed.queues import BATCH, Counts
 
 HIDDEN = 30
 """Seconds for which entries are hidden while something is done with them; longer where that is done slowly."""
+LONGEST = 600
+"""Seconds for which at most a run that is killed hides what it left where it is."""
 _IN_HAND = 100
 """Entries that are worked on together: of many conversations, since of one only one after the other can be sent."""
 _POLL = 1.0
@@ -36,8 +39,11 @@ class Drain:
     hidden: int = HIDDEN
     in_hand: int = _IN_HAND
     enough: Callable[[], bool] = lambda: False
-    _held: dict[str, str] = field(default_factory=dict)
-    """Receipts by message id of what stays hidden until the end."""
+    _hidden: Hidden = field(init=False)
+
+    def __post_init__(self) -> None:
+        step = max(self.hidden, LONGEST)
+        self._hidden = Hidden(sqs=self.sqs, url=self.url, clock=self.clock, step=step)
 
     def run(self, wanted: Callable[[Letter], bool], act: Act) -> None:
         """Until there is nothing left that is wanted. What is not gone then is seen by others again.
@@ -48,6 +54,7 @@ class Drain:
         until = self.clock.monotonic() + (self.hidden if hidden_by_others else 0)
         try:
             while not self.enough():
+                self._hidden.renew(within=self.hidden * 2 / 3)  # a round and the work on it take a third each at most
                 if letters := self._receive_round():
                     self._work(letters, wanted, act)
                 elif self.clock.monotonic() >= until:
@@ -55,25 +62,26 @@ class Drain:
                 else:
                     self.clock.sleep(_POLL)
         finally:
-            release(self.sqs, self.url, self._held.values())
+            self._hidden.let_go()
 
     def _work(self, letters: Sequence[Letter], wanted: Callable[[Letter], bool], act: Act) -> None:
-        self._held |= {letter.message_id: letter.receipt for letter in letters}
         gone = act([letter for letter in letters if wanted(letter)])
-        for message_id in gone:
-            self._held.pop(message_id, None)
+        self._hidden.forget(gone)
         got_on = {letter.group for letter in letters if letter.message_id in gone}
-        let_go = [letter for letter in letters if letter.group in got_on and letter.message_id not in gone]
-        for letter in let_go:
-            del self._held[letter.message_id]
-        release(self.sqs, self.url, [letter.receipt for letter in let_go])
+        stay = [letter for letter in letters if letter.message_id not in gone]
+        self._hidden.let_go([letter.message_id for letter in stay if letter.group in got_on])
 
     def _receive_round(self) -> list[Letter]:
         letters: list[Letter] = []
+        began = self.clock.monotonic()
         for wait in self._waits():
+            until = self.clock.monotonic() + self.hidden
             received = self._receive(wait)
+            for letter in received:
+                self._hidden.add(letter.message_id, letter.receipt, until=until)
             letters += received
-            if not received or len(letters) > self.in_hand - BATCH:
+            late = self.clock.monotonic() - began >= self.hidden / 3
+            if not received or late or len(letters) > self.in_hand - BATCH:
                 break
         return letters
 

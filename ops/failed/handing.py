@@ -15,7 +15,7 @@ from typing import Any
 
 from bridge.delivery import Clock
 from ops.failed.parcels import Parcel
-from ops.failed.queues import delete, release
+from ops.failed.queues import delete, hide
 from ops.failed.selection import Selection, reasons
 
 HIDDEN = 300
@@ -76,7 +76,7 @@ class HandOver:
                     held.pop(parcel.message_id, None)
             return False
         finally:
-            release(self._sqs, self._url, held.values())
+            hide(self._sqs, self._url, held.values(), seconds=0)
 
     def _wanted(self, parcel: Parcel) -> bool:
         if parcel.message_id in self._done:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.failed.advice import ADVICE
-from ops.failed.draining import HIDDEN
+from ops.failed.draining import LONGEST
 from ops.failed.queues import Counts, counts
 from ops.failed.selection import Filters, NewerOption, NumberOption, OlderOption, ReasonOption, Selection
 from ops.ledger import QUEUE_KEEPS, Item, OperatorsLedger
@@ -181,7 +181,7 @@ def compared(failed: Failed, in_failed: Counts, undelivered: Counts) -> Iterator
     if in_failed.hidden:
         yield (
             f"about {in_failed.hidden} of the queue are hidden: a redrive or discard is under way, or was killed "
-            f"within the last {HIDDEN} s"
+            f"within the last {LONGEST // 60} minutes"
         )
     if undelivered.all:
         yield f"about {undelivered.all} in undelivered, which never reached their function; redrive hands them over"

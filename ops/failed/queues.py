@@ -79,14 +79,14 @@ def delete(sqs: Any, url: str, receipts: Sequence[tuple[str, str]]) -> set[str]:
     return gone
 
 
-def release(sqs: Any, url: str, receipts: Iterable[str]) -> None:
-    """Let entries be seen again at once, as well as it can be done: they come back by themselves."""
+def hide(sqs: Any, url: str, receipts: Iterable[str], *, seconds: int) -> None:
+    """From now on; 0 lets entries be seen at once. As well as it can be done: they come back by themselves."""
     for batch in batched([*receipts], BATCH):
         with suppress(ClientError, BotoCoreError):
             sqs.change_message_visibility_batch(
                 QueueUrl=url,
                 Entries=[
-                    {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": 0}
+                    {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
                     for number, receipt in enumerate(batch)
                 ],
             )

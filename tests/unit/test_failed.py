@@ -23,7 +23,7 @@ from bridge.queues import Failed as FailedQueue
 from ops.failed.advice import ADVICE
 from ops.failed.copy import Copy
 from ops.failed.discarding import Discard, Discarded
-from ops.failed.draining import HIDDEN
+from ops.failed.draining import HIDDEN, LONGEST
 from ops.failed.handing import Handed, HandOver
 from ops.failed.letters import Letter
 from ops.failed.listing import Failed, compared, summed_up
@@ -69,6 +69,22 @@ class Mortal:
             if self._calls == self._nth:
                 raise KilledError
             return answer
+
+        return call
+
+
+class Slow:
+    """A client whose every call takes a second; a run of so many calls does not end by itself."""
+
+    def __init__(self, of: object, clock: FakeClock, *, most: int) -> None:
+        self._of, self._clock, self._left = of, clock, most
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**request: Any) -> Any:
+            self._left -= 1
+            assert self._left, "it does not end"
+            self._clock.sleep(1)
+            return getattr(self._of, name)(**request)
 
         return call
 
@@ -303,6 +319,29 @@ def test_a_run_for_single_texts_ends_when_it_has_found_them() -> None:
     assert max(message.receives for message in office.failed.messages()[150:]) == 0
 
 
+def test_a_run_that_lasts_longer_than_entries_are_hidden_comes_to_what_is_behind_them_and_ends() -> None:
+    office = Office()
+    for n in range(2000):
+        office.fail(customer(n), f"t{n}")
+    office.fail(customer(2000), "last", error=MalformedNotificationError("odd"))
+    done = office.redrive(of_reason("MalformedNotificationError"), sqs=Slow(office.sqs, office.clock, most=2000))
+    assert office.keys(office.conversations) == ["last"]
+    assert len(done.left) == office.visible() == 2000
+    assert max(message.receives for message in office.failed.messages()) == 1, "nothing was handed out twice"
+
+
+def test_a_run_that_is_killed_hides_what_it_left_for_minutes_only() -> None:
+    office = Office()
+    for n in range(500):
+        office.fail(customer(n), f"t{n}")
+    mortal = Mortal(Slow(office.sqs, office.clock, most=200), nth=100, done=True)
+    with pytest.raises(KilledError):
+        office.redrive(of_reason("MalformedNotificationError"), sqs=mortal)
+    assert 0 < office.visible() < 500
+    office.clock.time += LONGEST
+    assert office.visible() == 500
+
+
 def test_what_sqs_itself_moved_goes_back_to_the_queue_that_it_was_on_and_is_counted_apart() -> None:
     office = Office()
     text, reply = record(payload("hi", inboundMessageId="text")), streamed(item("hi", Id="reply"))
@@ -337,38 +376,53 @@ def test_what_intake_could_not_read_goes_on_its_conversation_once_it_can_be_read
     assert {message.group for message in office.conversations.messages()} == {conversation(CUSTOMER, OURS), "two"}
 
 
+class Quick:
+    """SQS, where forward fails what is put back before the operator looks again."""
+
+    def __init__(self, office: Office, sqs: object) -> None:
+        self._office, self._of, self._failed = office, sqs, set[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**request: Any) -> Any:
+            answer = getattr(self._of, name)(**request)
+            if name == "delete_message_batch":
+                self._fail()
+            return answer
+
+        return call
+
+    def _fail(self) -> None:
+        office = self._office
+        for message in office.conversations.messages():
+            if message.message_id not in self._failed:
+                self._failed.add(message.message_id)
+                queue = FailedQueue(client=office.sqs, url="failed", stage="forward", now=office.clock.now)
+                queue.put(
+                    message.body,
+                    RejectedError("again"),
+                    conversation=message.group,
+                    deduplication_id=message.message_id,
+                    text_key=key_of(message),
+                    entry_id=message.message_id,
+                )
+
+
 def test_what_fails_again_meanwhile_stays_in_failed() -> None:
     office = Office()
     for n in range(3):
         office.fail(CUSTOMER, f"a{n}")
-    passed_on: list[str] = []
-
-    class Quick:
-        """Forward fails what is put back before the operator looks again."""
-
-        def __getattr__(self, name: str) -> Any:
-            def call(**request: Any) -> Any:
-                answer = getattr(office.sqs, name)(**request)
-                if name == "delete_message_batch":
-                    for message in office.conversations.messages():
-                        if message.message_id not in passed_on:
-                            passed_on.append(message.message_id)
-                            queue = FailedQueue(client=office.sqs, url="failed", stage="forward", now=office.clock.now)
-                            queue.put(
-                                message.body,
-                                RejectedError("again"),
-                                conversation=message.group,
-                                deduplication_id=message.message_id,
-                                text_key=key_of(message),
-                                entry_id=message.message_id,
-                            )
-                return answer
-
-            return call
-
-    done = office.redrive(sqs=Quick())
+    done = office.redrive(sqs=Quick(office, office.sqs))
     assert (done.put_back, len(done.failed_again)) == (3, 3)
     assert office.keys(office.failed) == ["a0", "a1", "a2"] and office.visible() == 3
+
+
+def test_a_long_run_ends_though_all_that_it_puts_back_fails_again() -> None:
+    office = Office()
+    for n in range(300):
+        office.fail(customer(n), f"t{n}")
+    done = office.redrive(sqs=Quick(office, Slow(office.sqs, office.clock, most=600)))
+    assert (done.put_back, len(done.failed_again)) == (300, 300)
+    assert len(office.failed) == office.visible() == 300
 
 
 def test_a_text_that_the_ledger_could_not_note_is_put_back_all_the_same() -> None:
