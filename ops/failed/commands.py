@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -58,6 +58,7 @@ class Job:
             selection = Selection.of(filters, ids=called, now=now, party_of=Parties(target).of)
             failed = Failed.of(ledger.failed(now=now), selection, now=now)
             in_failed, undelivered = counts(target)
+            selection = replace(selection, planned_at=in_failed.at)
         return cls(
             target=target,
             output=output,
@@ -289,6 +290,7 @@ def _say_redriven(job: Job, run: Run, trouble: Sequence[str]) -> None:
             "moved_by_sqs": done.from_sqs,
             "ahead_of_earlier": len(done.overtaking),
             "failed_again": len(done.failed_again),
+            "came_later": len(done.later | handed.later),
             "handed_over": handed.handed,
             "trouble": trouble,
         }
@@ -306,21 +308,35 @@ def _say_redriven(job: Job, run: Run, trouble: Sequence[str]) -> None:
         say(f"{len(done.failed_again)} of them failed again meanwhile: bridge failed list{job.target.options}")
     if not (done.put_back or handed.handed or trouble):
         say("nothing to put back")
+    for line in _later(done.later | handed.later):
+        say(line)
     for line in trouble:
         complain(line)
 
 
 def _say_discarded(job: Job, done: Discarded, copy: Copy, trouble: Sequence[str]) -> None:
     if job.output.as_json:
-        row = {"discarded": done.discarded, "copy": str(copy.path) if copy.made else None, "trouble": trouble}
+        row = {
+            "discarded": done.discarded,
+            "came_later": len(done.later),
+            "copy": str(copy.path) if copy.made else None,
+            "trouble": trouble,
+        }
         job.output.rows((), [row])
         return
     if done.discarded:
         job.output.say(f"{_texts(done.discarded)} discarded; what they were is in {copy.path}")
     elif not trouble:
         job.output.say("nothing to discard")
+    for line in _later(done.later):
+        job.output.say(line)
     for line in trouble:
         complain(line)
+
+
+def _later(entries: Collection[str]) -> Iterator[str]:
+    if entries:
+        yield f"{len(entries)} came after this was begun, and {_was(len(entries))} left: run it again for them"
 
 
 @contextmanager

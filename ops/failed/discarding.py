@@ -25,12 +25,16 @@ class Notes(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Discarded:
-    """`seen` are all ids of what was selected and found; `undeleted` are in the copy, and still in their queue."""
+    """`undeleted` are in the copy, and still in their queue. `later` is what came after this was planned.
+
+    `seen` are all ids of what was selected and found, or came later.
+    """
 
     discarded: int = 0
     undeleted: int = 0
     unnoted: int = 0
     left: set[str] = field(default_factory=set)
+    later: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
 
 
@@ -61,23 +65,27 @@ class Discard:
                 replies=self._outputs.get("RepliesQueueUrl"),
                 clock=self._clock,
                 enough=lambda: self._selection.all_in(self.result.seen),
+                later=self._selection.is_later,
             ).run(self._wanted, self._out_of_failed)
         if self._selection.in_undelivered and not self._selection.all_in(self.result.seen):
             self._out_of_undelivered()
         return self.result
 
-    def _wanted(self, letter: Letter) -> bool:
-        if self._selection.has_letter(letter):
-            return True
-        self.result.left.add(letter.message_id)
-        return False
+    def _wanted(self, entry: Letter | Parcel) -> bool:
+        if not self._selection.has(entry):
+            self.result.left.add(entry.message_id)
+            return False
+        self.result.seen.update(entry.ids)
+        if self._selection.is_later(entry):
+            self.result.later.add(entry.message_id)
+            return False
+        return True
 
     def _out_of_failed(self, letters: Sequence[Letter]) -> set[str]:
         gone: set[str] = set()
         for batch in batched(letters, BATCH):
             self._copy.keep(_copied("failed", letter, letter.group) for letter in batch)
             for letter in batch:
-                self.result.seen.update(letter.ids)
                 self._note(letter)
             gone |= self._delete("FailedQueueUrl", batch)
         return gone
@@ -89,12 +97,8 @@ class Discard:
             while messages := self._receive(url):
                 held |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
                 parcels = [Parcel.from_message(message, outputs=self._outputs) for message in messages]
-                self.result.left |= {one.message_id for one in parcels if not self._selection.has_parcel(one)}
-                chosen = [parcel for parcel in parcels if self._selection.has_parcel(parcel)]
-                if chosen:
+                if chosen := [parcel for parcel in parcels if self._wanted(parcel)]:
                     self._copy.keep(_copied("undelivered", parcel) for parcel in chosen)
-                    for parcel in chosen:
-                        self.result.seen.update(parcel.ids)
                     for message_id in self._delete("UndeliveredQueueUrl", chosen):
                         held.pop(message_id, None)
         finally:

@@ -30,7 +30,7 @@ Act = Callable[[Sequence[Letter]], set[str]]
 
 @dataclass(slots=True, kw_only=True)
 class Drain:
-    """`hidden` in seconds. `enough` says that no more need be received."""
+    """`hidden` in seconds. `enough` says that no more need be received; `later` of which nothing is wanted any more."""
 
     sqs: Any
     url: str
@@ -39,6 +39,7 @@ class Drain:
     hidden: int = HIDDEN
     in_hand: int = _IN_HAND
     enough: Callable[[], bool] = lambda: False
+    later: Callable[[Letter], bool] = lambda _: False
     _hidden: Hidden = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,15 +49,21 @@ class Drain:
     def run(self, wanted: Callable[[Letter], bool], act: Act) -> None:
         """Until there is nothing left that is wanted. What is not gone then is seen by others again.
 
-        Where entries are hidden already, an earlier run may have been killed: they are waited for.
+        Where entries are hidden already, an earlier run may have been killed: they are waited for. Where nothing but
+        later ones has come for as long, there is nothing else: these may go on coming for ever.
         """
         hidden_by_others = Counts.of(self.sqs, self.url).hidden
-        until = self.clock.monotonic() + (self.hidden if hidden_by_others else 0)
+        found_at = self.clock.monotonic()
+        until = found_at + (self.hidden if hidden_by_others else 0)
         try:
             while not self.enough():
                 self._hidden.renew(within=self.hidden * 2 / 3)  # a round and the work on it take a third each at most
                 if letters := self._receive_round():
                     self._work(letters, wanted, act)
+                    if not all(self.later(letter) for letter in letters):
+                        found_at = self.clock.monotonic()
+                    elif self.clock.monotonic() >= found_at + self.hidden:
+                        break
                 elif self.clock.monotonic() >= until:
                     break
                 else:

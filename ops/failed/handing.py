@@ -28,11 +28,15 @@ _UNKNOWN = "no SNS event"
 
 @dataclass(slots=True, kw_only=True)
 class Handed:
-    """What became of the entries of undelivered; `refused` by what is wrong, `seen` are all ids of the selected."""
+    """What became of the entries of undelivered; `refused` by what is wrong.
+
+    `later` is what would have been selected, and came after this was planned; `seen` are all ids of either.
+    """
 
     handed: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     left: set[str] = field(default_factory=set)
+    later: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
 
 
@@ -85,6 +89,9 @@ class HandOver:
             self.result.left.add(parcel.message_id)
             return False
         self.result.seen.update(parcel.ids)
+        if self._selection.is_later(parcel):
+            self.result.later.add(parcel.message_id)
+            return False
         return True
 
     def _hand_over(self, parcel: Parcel) -> bool:

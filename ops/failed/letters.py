@@ -42,6 +42,8 @@ class Letter:
     sns_message_id: str | None
     error: str
     failed_at: datetime
+    came_at: datetime
+    """To failed."""
     receives: int
     customer: str | None = field(repr=False)
     ours: str | None = field(repr=False)
@@ -76,7 +78,7 @@ class Letter:
             if name in ATTRIBUTES and "StringValue" in attribute
         }
         entry = _entry(message, of_replies=bool(replies) and _is_reply(said, attributes, str(replies)))
-        sent_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+        came_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
         customer, ours = _numbers(entry)
         return cls(
             message_id=message["MessageId"],
@@ -89,7 +91,8 @@ class Letter:
             text_key=said.get("text_key") or entry.text_key,
             sns_message_id=entry.notification.message_id if entry.notification else None,
             error=said.get("error") or MOVED_BY_SQS,
-            failed_at=read_time(said.get("failed_at")) or sent_at,
+            failed_at=read_time(said.get("failed_at")) or came_at,
+            came_at=came_at,
             receives=entry.receive_count,
             customer=customer,
             ours=ours,

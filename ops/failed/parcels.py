@@ -38,6 +38,8 @@ class Parcel:
     numbers: Collection[str] = field(repr=False)
     contacts: Collection[str]
     sent_at: datetime
+    came_at: datetime
+    """To undelivered."""
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any], *, outputs: Mapping[str, str]) -> Parcel:
@@ -52,7 +54,7 @@ class Parcel:
         notifications = [_read(record) for record in records] if isinstance(records, list) and records else []
         readable = [notification for notification in notifications if notification]
         replies = _is_of_chats(readable, content, outputs)
-        put_at = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
+        came_at = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
         return cls(
             message_id=message["MessageId"],
             receipt=message["ReceiptHandle"],
@@ -68,7 +70,8 @@ class Parcel:
             ids={message["MessageId"], *(an_id for one in readable for an_id in _ids(one, replies=replies))},
             numbers=set() if replies else {number for one in readable for number in _numbers(one)},
             contacts={contact for one in readable if (contact := _contact(one))} if replies else set(),
-            sent_at=min((one.sent_at for one in readable if one.sent_at), default=put_at),
+            sent_at=min((one.sent_at for one in readable if one.sent_at), default=came_at),
+            came_at=came_at,
         )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,10 +23,14 @@ _ROOM = 240_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Entries of a queue by SQS's count, which is approximate. `hidden` ones are being worked on."""
+    """Entries of a queue by SQS's count, which is approximate. `hidden` ones are being worked on.
+
+    `at` is by SQS's clock, where it says so.
+    """
 
     visible: int
     hidden: int
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     @property
     def all(self) -> int:
@@ -33,8 +39,10 @@ class Counts:
     @classmethod
     def of(cls, sqs: Any, url: str) -> Counts:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-        return cls(*(int(answer.get(name, 0)) for name in names))
+        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        visible, hidden = (int(answer["Attributes"].get(name, 0)) for name in names)
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        return cls(visible, hidden, parsedate_to_datetime(date)) if date else cls(visible, hidden)
 
 
 def counts(target: Target) -> tuple[Counts, Counts]:

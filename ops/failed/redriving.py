@@ -43,9 +43,11 @@ class Redriven:
     left: set[str] = field(default_factory=set)
     overtaking: set[str] = field(default_factory=set)
     failed_again: set[str] = field(default_factory=set)
+    later: set[str] = field(default_factory=set)
+    """What would have been selected, and came after this was planned."""
     undeleted: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
-    """All ids of what was selected and found."""
+    """All ids of what was selected and found, or came later."""
 
 
 class Redrive:
@@ -92,6 +94,7 @@ class Redrive:
             hidden=HIDDEN + int(max(slowly, _SECONDS_IN_HAND) if self._rate else 0),
             in_hand=max(1, min(100, int(self._rate * _SECONDS_IN_HAND))) if self._rate else 100,
             enough=lambda: self._selection.all_in(self.result.seen),
+            later=self._selection.is_later,
         )
         with self._pool:
             drain.run(self._wanted, self._put_back)
@@ -106,6 +109,10 @@ class Redrive:
         if not self._selection.has_letter(letter):
             self.result.left.add(letter.message_id)
             self._passed_over.add(letter.group)
+            return False
+        if self._selection.is_later(letter):
+            self.result.later.add(letter.message_id)
+            self.result.seen.update(letter.ids)
             return False
         if letter.group in self._passed_over:
             self.result.overtaking.add(letter.message_id)

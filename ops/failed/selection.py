@@ -33,6 +33,8 @@ IdsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="ID", help="Text keys, their beginnings, or SNS MessageIds.", show_default=False),
 ]
+_CLOCKS = timedelta(seconds=2)
+"""By so much the clocks of SQS may differ, and the one that says when it was asked leaves out parts of seconds."""
 PartyOf = Callable[[str], Party | None]
 """Whom a chat is with, by its contact."""
 
@@ -49,13 +51,17 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Everything where nothing is said. Those with all that is said, where something is."""
+    """Everything where nothing is said. Those with all that is said, where something is.
+
+    `planned_at` is when it was looked at what there is to be done: nobody was told of what came later, or asked.
+    """
 
     ids: frozenset[str] = frozenset()
     reason: str | None = None
     number: str | None = field(default=None, repr=False)
     failed_before: datetime | None = None
     failed_after: datetime | None = None
+    planned_at: datetime | None = None
     party_of: PartyOf = lambda _: None
 
     @classmethod
@@ -97,6 +103,9 @@ class Selection:
             self.number is None or self.number in self._phones(item)
         )
 
+    def has(self, entry: Letter | Parcel) -> bool:
+        return self.has_letter(entry) if isinstance(entry, Letter) else self.has_parcel(entry)
+
     def has_letter(self, letter: Letter) -> bool:
         return self._has(letter.ids, letter.error, letter.failed_at) and (
             self.number is None or self.number in (letter.customer, letter.ours, *self._of_chat(letter.contact))
@@ -108,6 +117,10 @@ class Selection:
             or self.number in parcel.numbers
             or any(self.number in self._of_chat(contact) for contact in parcel.contacts)
         )
+
+    def is_later(self, entry: Letter | Parcel) -> bool:
+        """Whether it came when all was planned already: it is left, so that a run has an end."""
+        return self.planned_at is not None and entry.came_at > self.planned_at + _CLOCKS
 
     def _has(self, ids: Collection[str], error: str | None, failed_at: datetime | None) -> bool:
         return (

@@ -111,7 +111,11 @@ class SqsClient:
             "ApproximateNumberOfMessages": len(queue) - hidden,
             "ApproximateNumberOfMessagesNotVisible": hidden,
         }
-        return {"Attributes": {name: str(counts[name]) for name in AttributeNames}}
+        headers = {"date": formatdate(queue.now(), usegmt=True)}
+        return {
+            "Attributes": {name: str(counts[name]) for name in AttributeNames},
+            "ResponseMetadata": {"HTTPHeaders": headers},
+        }
 
     def receive_message(
         self,

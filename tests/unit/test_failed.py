@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from bridge.known import Facts
 from bridge.notification import Notification, conversation
 from bridge.queues import Failed as FailedQueue
 from ops.failed.advice import ADVICE
+from ops.failed.commands import Job, Run, _say_redriven
 from ops.failed.copy import Copy
 from ops.failed.discarding import Discard, Discarded
 from ops.failed.draining import HIDDEN, LONGEST
@@ -31,9 +33,11 @@ from ops.failed.parcels import Parcel
 from ops.failed.queues import Counts, fitting
 from ops.failed.redriving import Redrive, Redriven
 from ops.failed.selection import Filters, Selection, reasons
+from ops.output import Output
 from ops.target import TargetError
 from tests.model.fifo import Fifo, Message
 from tests.model.sqs import SqsClient, received
+from tests.model.table import Table
 from tests.unit.fakes import CUSTOMER, NOON, OTHER_CUSTOMER, OURS, FakeClock, FakeLedger, payload, record
 from tests.unit.streams import CHAT, item, streamed
 from tests.unit.test_story import item as ledger_item
@@ -99,8 +103,9 @@ class Office:
             Fifo(now=self.clock.now, visibility=180, name=name, max_receives=2, dead_letters=self.failed)
             for name in ("conversations", "replies")
         )
-        queues = {"failed": self.failed, "conversations": self.conversations, OUTPUTS["RepliesQueueUrl"]: self.replies}
-        self.sqs: Any = SqsClient(queues)
+        self.undelivered = Fifo(now=self.clock.now, visibility=30, name="undelivered")
+        queues = {"failed": self.failed, "conversations": self.conversations, "undelivered": self.undelivered}
+        self.sqs: Any = SqsClient(queues | {OUTPUTS["RepliesQueueUrl"]: self.replies})
 
     def fail(self, customer: str, key: str, *, error: BridgeError | None = None, stage: str = "forward") -> None:
         """A text of this customer in failed, as a function puts it there."""
@@ -124,6 +129,14 @@ class Office:
             rate=rate,
             clock=self.clock.as_clock(),
         ).run()
+
+    def job(self, **asked: Any) -> Job:
+        """As a command plans it; the ledger that it reads is empty."""
+        clients = {"sqs": self.sqs, "dynamodb": Table(by="text_key"), "lambda": Functions()}
+        target: Any = SimpleNamespace(
+            where="here", options="", client=clients.__getitem__, outputs=OUTPUTS | {"LedgerTableName": "ledger"}
+        )
+        return Job.of(target, Output(), **asked)
 
     def discard(self, copy: Path, selection: Selection | None = None) -> Discarded:
         with Copy(copy) as kept:
@@ -425,6 +438,56 @@ def test_a_long_run_ends_though_all_that_it_puts_back_fails_again() -> None:
     assert len(office.failed) == office.visible() == 300
 
 
+def test_what_comes_to_failed_after_a_run_was_planned_is_left_and_counted_so_that_the_run_ends() -> None:
+    office = Office()
+    office.fail(CUSTOMER, "meant")
+    selection = Selection(reason="RejectedError", planned_at=NOON)
+
+    class Feeding(Slow):
+        """Another run puts back what fails again, for ever."""
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "receive_message":
+                office.clock.time += 5
+                office.fail(customer(len(office.failed)), f"t{office.clock.time}")
+            return super().__getattr__(name)
+
+    done = office.redrive(selection, sqs=Feeding(office.sqs, office.clock, most=50))
+    assert office.keys(office.conversations) == ["meant"] and (done.put_back, len(done.left)) == (1, 0)
+    assert done.later and len(office.failed) == office.visible()
+
+
+def test_a_run_for_a_single_text_ends_where_that_one_came_later() -> None:
+    office = Office()
+    office.clock.time += 10
+    for n in range(300):
+        office.fail(customer(n), f"t{n}")
+    done = office.redrive(Selection(ids=frozenset({"t0"}), planned_at=NOON))
+    assert (done.put_back, len(done.later)) == (0, 1) and "t0" in done.seen
+    assert max(message.receives for message in office.failed.messages()[150:]) == 0
+
+
+def test_it_is_by_the_clock_of_sqs_that_a_run_is_planned_and_seconds_do_not_count(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    office = Office()
+    office.fail(CUSTOMER, "before")
+    job = office.job()
+    assert job.selection.planned_at == NOON
+    for seconds, key in ((1, "at-once"), (60, "later")):
+        office.clock.time += seconds
+        office.fail(OTHER_CUSTOMER, key)
+    run = Run(job)
+    run.run()
+    _say_redriven(job, run, run.trouble())
+    assert office.keys(office.conversations) == ["before", "at-once"] and office.keys(office.failed) == ["later"]
+    said = capsys.readouterr()
+    assert said.out == (
+        "2 texts put back on their queues\n1 came after this was begun, and was left: run it again for them\n"
+    )
+    assert said.err == ""
+
+
 def test_a_text_that_the_ledger_could_not_note_is_put_back_all_the_same() -> None:
     office = Office()
     office.fail(CUSTOMER, "one")
@@ -486,6 +549,18 @@ def test_what_is_discarded_is_in_the_copy_noted_in_the_ledger_and_gone(tmp_path:
     assert (kept["queue"], kept["body"], kept["group"]) == ("failed", body, conversation(CUSTOMER, OURS))
     assert kept["attributes"]["error"] == "RejectedError"
     assert (office.ledger.outcome("one"), office.ledger.outcome("two")) == ("discarded", "failed")
+
+
+def test_what_fails_while_the_question_waits_for_its_answer_is_not_discarded(tmp_path: Path) -> None:
+    office = Office()
+    office.fail(CUSTOMER, "asked about")
+    selection = Selection(reason="RejectedError", planned_at=NOON)
+    office.clock.time += 600
+    for n in range(40):
+        office.fail(customer(n), f"t{n}")
+    done = office.discard(tmp_path / "copy.jsonl", selection)
+    assert (done.discarded, len(done.later), len(done.left)) == (1, 40, 0)
+    assert len(office.failed) == office.visible() == 40
 
 
 def test_the_copy_is_on_the_disk_before_anything_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -720,6 +795,16 @@ def test_undelivered_is_discarded_with_a_copy_too(tmp_path: Path) -> None:
     assert (done.discarded, len(queue.messages)) == (1, 1) and not queue.hidden & queue.messages.keys()
     (line,) = (tmp_path / "copy.jsonl").read_text().splitlines()
     assert json.loads(line)["queue"] == "undelivered"
+
+
+def test_what_comes_to_undelivered_after_a_run_was_planned_is_left(tmp_path: Path) -> None:
+    office, functions = Office(), Functions()
+    queue = Standard(sns_shape("1", at=1))
+    before = Selection(planned_at=NOON - timedelta(minutes=1))
+    assert len(hand_over(queue, functions, before).later) == 1 and functions.given == []
+    office.sqs = Both(office.sqs, queue)
+    assert len(office.discard(tmp_path / "copy.jsonl", before).later) == 1
+    assert len(queue.messages) == 1 and not queue.hidden
 
 
 class Both:
