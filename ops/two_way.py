@@ -82,6 +82,11 @@ def _key(n: int) -> str:
     return BEFORE if n == 1 else f"{BEFORE}-{n}"
 
 
+def _halfway(now: TwoWay, before: TwoWay, ours: TwoWay) -> bool:
+    """Whether a disconnect that was interrupted leaves this: off, or what stood before, but still in our role."""
+    return now != before and now in (TwoWay(), TwoWay(before.channel, ours.role))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What was done to a number: `before` and `now` are the same where there was nothing to do."""
@@ -114,18 +119,21 @@ class Numbers:
             return Change(number=found["PhoneNumber"], before=now, now=now)
         with aws_errors(self._target):
             if now.channel != wanted.channel:  # else it is this stack's already, but for the role
-                self._note(found["PhoneNumberArn"], now)
+                self._note_unless_undone_halfway(found["PhoneNumberArn"], now, wanted)
             self._update(found, wanted)
         return Change(number=found["PhoneNumber"], before=now, now=self._look(found, wanted))
 
     def disconnect(self, number: str) -> Change:
-        """Sets what stood before it was connected. One that does not point at the stack is left as it is."""
+        """Sets what stood before it was connected. One that does not point at the stack is left as it is.
+
+        Unless an earlier disconnect was interrupted: what that left is set right.
+        """
         found, ours = self._changeable(number), TwoWay.at(self._target.outputs)
         now, arn = TwoWay.of(found), found["PhoneNumberArn"]
         with aws_errors(self._target):
             noted = self._tags(arn)
             before = remembered(noted)
-            if now.channel != ours.channel:
+            if now.channel != ours.channel and not (before and _halfway(now, before, ours)):
                 if now == before:
                     self._forget(arn, noted)
                 return Change(number=found["PhoneNumber"], before=now, now=now)
@@ -203,9 +211,16 @@ class Numbers:
         found = self._eum.list_tags_for_resource(ResourceArn=arn)["Tags"]
         return {tag["Key"]: tag["Value"] for tag in found if tag["Key"].startswith(BEFORE)}
 
-    def _note(self, arn: str, before: TwoWay) -> None:
+    def _note_unless_undone_halfway(self, arn: str, now: TwoWay, ours: TwoWay) -> None:
+        """What an interrupted disconnect left is nothing that anybody wants back."""
+        noted = self._tags(arn)
+        before = remembered(noted)
+        if before is None or not _halfway(now, before, ours):
+            self._note(arn, now, over=noted)
+
+    def _note(self, arn: str, before: TwoWay, *, over: Mapping[str, str]) -> None:
         noted = tags(before)
-        self._forget(arn, self._tags(arn).keys() - noted.keys())
+        self._forget(arn, over.keys() - noted.keys())
         self._eum.tag_resource(ResourceArn=arn, Tags=[{"Key": key, "Value": value} for key, value in noted.items()])
 
     def _forget(self, arn: str, keys: Iterable[str]) -> None:

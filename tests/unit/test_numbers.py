@@ -182,10 +182,13 @@ def test_who_answers_stop_is_said() -> None:
 
 
 class Eum:
-    """One number, of which a change shows only after some looks."""
+    """One number, of which a change shows only after some looks. A role stays until two-way SMS is off."""
 
-    def __init__(self, shows_after: float) -> None:
+    def __init__(self, shows_after: float = 0) -> None:
         self.number, self._coming, self._left = described(TwoWayEnabled=False), dict[str, Any](), shows_after
+        self.tags: dict[str, str] = {}
+        self.updates = math.inf
+        """So many are made; in the next one, whoever asked for it is killed."""
 
     def get_paginator(self, _: str) -> Eum:
         return self
@@ -194,12 +197,21 @@ class Eum:
         return [{"PhoneNumbers": [self.number]}]
 
     def list_tags_for_resource(self, **_: Any) -> Any:
-        return {"Tags": []}
+        return {"Tags": [{"Key": key, "Value": value} for key, value in self.tags.items()]}
 
-    def tag_resource(self, **_: Any) -> None: ...
+    def tag_resource(self, *, Tags: list[dict[str, str]], **_: Any) -> None:  # noqa: N803
+        self.tags |= {tag["Key"]: tag["Value"] for tag in Tags}
+
+    def untag_resource(self, *, TagKeys: list[str], **_: Any) -> None:  # noqa: N803
+        for key in TagKeys:
+            del self.tags[key]
 
     def update_phone_number(self, **changes: Any) -> None:
-        self._coming = changes
+        if not self.updates:
+            raise KeyboardInterrupt
+        self.updates -= 1
+        off = {} if changes["TwoWayEnabled"] else {"TwoWayChannelArn": None, "TwoWayChannelRole": None}
+        self._coming |= changes | off
 
     def describe_phone_numbers(self, **_: Any) -> Any:
         self._left -= 1
@@ -207,14 +219,22 @@ class Eum:
             self.number |= self._coming
         return {"PhoneNumbers": [self.number]}
 
+    @property
+    def now(self) -> TwoWay:
+        return TwoWay.of(self.number)
 
-def connecting(eum: Eum, pauses: list[float]) -> Change:
+
+def numbers(eum: Eum, pauses: list[float] | None = None) -> Numbers:
     class Session:
         def client(self, *_: Any, **__: Any) -> Eum:
             return eum
 
     target = Target(where="stack S", outputs=OUTPUTS, session=Session(), stack="S")
-    return Numbers(target, pause=pauses.append).connect("+12125550101")
+    return Numbers(target, pause=([] if pauses is None else pauses).append)
+
+
+def connecting(eum: Eum, pauses: list[float]) -> Change:
+    return numbers(eum, pauses).connect("+12125550101")
 
 
 def test_a_change_that_shows_late_is_waited_for() -> None:
@@ -226,3 +246,44 @@ def test_a_change_that_shows_late_is_waited_for() -> None:
 def test_a_change_that_never_shows_was_not_made() -> None:
     with pytest.raises(TargetError, match=r"took the change of \+12125550101, and shows two-way SMS: off"):
         connecting(Eum(shows_after=math.inf), [])
+
+
+BEFORE_US = TwoWay(f"{TOPIC}-2")
+"""In no role: to go back there, two-way SMS has to be off for a moment."""
+
+
+def disconnecting(*, updates: int) -> Eum:
+    """A number that was connected, and disconnected by somebody who was killed in between."""
+    eum = Eum()
+    eum.number |= {"TwoWayEnabled": True, "TwoWayChannelArn": BEFORE_US.channel, "TwoWayChannelRole": None}
+    numbers(eum).connect("+12125550101")
+    assert eum.now == OURS
+    eum.updates = updates
+    with pytest.raises(KeyboardInterrupt):
+        numbers(eum).disconnect("+12125550101")
+    eum.updates = math.inf
+    eum.describe_phone_numbers()
+    return eum
+
+
+@pytest.mark.parametrize("updates", [0, 1, 2])
+def test_a_disconnect_that_was_interrupted_anywhere_and_is_run_again_sets_what_stood_before(updates: int) -> None:
+    eum = disconnecting(updates=updates)
+    assert numbers(eum).disconnect("+12125550101").now == BEFORE_US == eum.now
+    assert eum.tags == {}
+    assert numbers(eum).disconnect("+12125550101").now == BEFORE_US, "there is nothing to do"
+
+
+@pytest.mark.parametrize("updates", [0, 1, 2])
+def test_connect_after_an_interrupted_disconnect_keeps_the_note_of_what_stood_before(updates: int) -> None:
+    eum = disconnecting(updates=updates)
+    numbers(eum).connect("+12125550101")
+    assert (eum.now, remembered(eum.tags)) == (OURS, BEFORE_US)
+
+
+def test_what_stands_before_a_connect_is_noted_over_an_old_note() -> None:
+    eum = Eum()
+    eum.tags = tags(TwoWay(f"{TOPIC}-3", "x" * 600))
+    eum.number |= {"TwoWayEnabled": True, "TwoWayChannelArn": BEFORE_US.channel, "TwoWayChannelRole": None}
+    numbers(eum).connect("+12125550101")
+    assert remembered(eum.tags) == BEFORE_US
