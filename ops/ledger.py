@@ -19,6 +19,8 @@ QUEUE_KEEPS = timedelta(days=14)
 """How long SQS keeps what is in failed or undelivered."""
 _AT_ONCE = 100  # keys of one BatchGetItem
 _PAUSE = 0.2  # seconds before keys that DynamoDB left out are asked for again
+_LAST_FAILURE = "outcome = :failed AND failed_entry = :entry"
+"""A text is failed, and has not failed anew since."""
 _REPLIES = ("reply-intake", "reply")
 
 
@@ -162,19 +164,26 @@ class OperatorsLedger:
         if not self._update(
             text_key,
             "SET redriven_at = :now, outcome = :pending REMOVE failed_on, done_at, #error, reason",
-            when | {":pending": {"S": "pending"}},
-            entry=entry,
+            when | {":pending": {"S": "pending"}} | _last_failure(entry),
+            condition=_LAST_FAILURE,
             names={"#error": "error"},
         ):
             self._update(text_key, "SET redriven_at = :now", when)
 
-    def discarded(self, text_key: str, *, entry: str, at: datetime) -> None:
-        """Note that a failed text is wanted no more; one that got on in the meantime stays what it is."""
-        self._update(
+    def discarded(self, text_key: str, *, entry: str | None, at: datetime) -> bool:
+        """Note that a failed text is wanted no more; one that got on in the meantime stays what it is.
+
+        `entry` is None of what SQS itself moved to failed: nobody noted that, so the text is on its way still. Says
+        whether it is noted.
+        """
+        condition, values = "outcome = :pending AND attribute_not_exists(failed_on)", {":pending": {"S": "pending"}}
+        if entry is not None:
+            condition, values = _LAST_FAILURE, _last_failure(entry)
+        return self._update(
             text_key,
             "SET done_at = :now, outcome = :discarded REMOVE failed_on",
-            {":now": {"N": str(_milliseconds(at))}, ":discarded": {"S": "discarded"}},
-            entry=entry,
+            values | {":now": {"N": str(_milliseconds(at))}, ":discarded": {"S": "discarded"}},
+            condition=f"{condition} OR outcome = :discarded",
         )
 
     def _update(
@@ -183,22 +192,17 @@ class OperatorsLedger:
         expression: str,
         values: Mapping[str, Any],
         *,
-        entry: str | None = None,
+        condition: str = "attribute_exists(text_key)",
         names: Mapping[str, str] | None = None,
     ) -> bool:
-        """Of a text that the ledger knows, and with `entry` only while this is its last failure."""
-        condition = "attribute_exists(text_key)"
-        values = dict(values)
-        if entry is not None:
-            condition = "outcome = :failed AND failed_entry = :entry"
-            values |= {":failed": {"S": "failed"}, ":entry": {"S": entry}}
+        """Whether the condition held."""
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key={"text_key": {"S": text_key}},
                 UpdateExpression=expression,
                 ConditionExpression=condition,
-                ExpressionAttributeValues=values,
+                ExpressionAttributeValues=dict(values),
                 **({"ExpressionAttributeNames": names} if names else {}),
             )
         except ClientError as exc:
@@ -221,6 +225,11 @@ class OperatorsLedger:
             ProjectionExpression="text_key",
         )
         return [item["text_key"]["S"] for page in pages for item in page["Items"]]
+
+
+def _last_failure(entry: str) -> dict[str, Any]:
+    """Values of _LAST_FAILURE."""
+    return {":failed": {"S": "failed"}, ":entry": {"S": entry}}
 
 
 def _milliseconds(at: datetime) -> int:

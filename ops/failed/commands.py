@@ -291,6 +291,7 @@ def _say_redriven(job: Job, run: Run, trouble: Sequence[str]) -> None:
             "ahead_of_earlier": len(done.overtaking),
             "failed_again": len(done.failed_again),
             "came_later": len(done.later | handed.later),
+            "unnoted": done.unnoted,
             "handed_over": handed.handed,
             "trouble": trouble,
         }
@@ -308,6 +309,8 @@ def _say_redriven(job: Job, run: Run, trouble: Sequence[str]) -> None:
         say(f"{len(done.failed_again)} of them failed again meanwhile: bridge failed list{job.target.options}")
     if not (done.put_back or handed.handed or trouble):
         say("nothing to put back")
+    if done.unnoted:
+        say(f"of {done.unnoted} of them the ledger could not be told; forward and reply say in it what becomes of them")
     for line in _later(done.later | handed.later):
         say(line)
     for line in trouble:
@@ -319,6 +322,7 @@ def _say_discarded(job: Job, done: Discarded, copy: Copy, trouble: Sequence[str]
         row = {
             "discarded": done.discarded,
             "came_later": len(done.later),
+            "unnoted": done.unnoted,
             "copy": str(copy.path) if copy.made else None,
             "trouble": trouble,
         }
@@ -328,6 +332,11 @@ def _say_discarded(job: Job, done: Discarded, copy: Copy, trouble: Sequence[str]
         job.output.say(f"{_texts(done.discarded)} discarded; what they were is in {copy.path}")
     elif not trouble:
         job.output.say("nothing to discard")
+    if done.unnoted:
+        job.output.say(
+            f"of {done.unnoted} of them the ledger does not say so: they got on all the same, or it did not know them, "
+            "or could not be written"
+        )
     for line in _later(done.later):
         job.output.say(line)
     for line in trouble:

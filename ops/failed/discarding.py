@@ -20,12 +20,15 @@ from ops.failed.selection import Selection
 
 
 class Notes(Protocol):
-    def discarded(self, text_key: str, *, entry: str, at: datetime) -> None: ...
+    def discarded(self, text_key: str, *, entry: str | None, at: datetime) -> bool: ...
 
 
 @dataclass(slots=True, kw_only=True)
 class Discarded:
     """`undeleted` are in the copy, and still in their queue. `later` is what came after this was planned.
+
+    Of the `unnoted` the ledger does not say that they are gone: they got on all the same, or it knows nothing of them,
+    or could not be written.
 
     `seen` are all ids of what was selected and found, or came later.
     """
@@ -125,10 +128,12 @@ class Discard:
 
     def _note(self, letter: Letter) -> None:
         at = datetime.fromtimestamp(self._clock.now(), UTC)
+        entry = None if letter.moved_by_sqs else letter.failure
         try:
-            self._notes.discarded(letter.text_key, entry=letter.failure, at=at)
+            noted = self._notes.discarded(letter.text_key, entry=entry, at=at)
         except (ClientError, BotoCoreError):
-            self.result.unnoted += 1
+            noted = False
+        self.result.unnoted += not noted
 
 
 def _copied(queue: str, entry: Letter | Parcel, group: str | None = None) -> dict[str, Any]:

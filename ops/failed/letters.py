@@ -64,8 +64,13 @@ class Letter:
         return {self.message_id, self.said.get("entry_id", "")}
 
     @property
+    def moved_by_sqs(self) -> bool:
+        """Whether the bridge said nothing of it: the ledger knows of no failure."""
+        return not self.said
+
+    @property
     def failure(self) -> str:
-        """What the ledger knows this very failure by."""
+        """What the ledger knows this very failure by, where it does."""
         return self.said.get("entry_id") or self.text_key
 
     @classmethod

@@ -145,7 +145,7 @@ class Redrive:
                     del lanes[home, letter.lane]
             self.result.put_back += len(taken)
             for letter in wave:
-                if letter.message_id in taken and not letter.said:
+                if letter.message_id in taken and letter.moved_by_sqs:
                     self.result.from_sqs += 1
                     self.result.receives = max(self.result.receives, letter.receives - 1)
             self._on_progress(self.result.put_back)

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from bridge.known import Facts
 from bridge.notification import Notification, conversation
 from bridge.queues import Failed as FailedQueue
 from ops.failed.advice import ADVICE
-from ops.failed.commands import Job, Run, _say_redriven
+from ops.failed.commands import Job, Run, _say_discarded, _say_redriven
 from ops.failed.copy import Copy
 from ops.failed.discarding import Discard, Discarded
 from ops.failed.draining import HIDDEN, LONGEST
@@ -93,11 +94,23 @@ class Slow:
         return call
 
 
+class Notes(FakeLedger):
+    """Which says whether a note held, and knows what SQS itself moved by its being on its way still."""
+
+    def discarded(self, text_key: str, *, entry: str | None, at: datetime) -> bool:  # type: ignore[override]
+        self._maybe("discarded")
+        noted = self.texts.get(text_key)
+        if noted is None or (noted.known.outcome, entry) not in (("pending", None), ("failed", noted.failed_entry)):
+            return False
+        noted.known = replace(noted.known, outcome="discarded")
+        return True
+
+
 class Office:
     """The failed queue, the queues that it is put back on, and a ledger that takes notes."""
 
     def __init__(self) -> None:
-        self.clock, self.ledger = FakeClock(), FakeLedger()
+        self.clock, self.ledger = FakeClock(), Notes()
         self.failed = Fifo(now=self.clock.now, visibility=30, name="failed")
         self.conversations, self.replies = (
             Fifo(now=self.clock.now, visibility=180, name=name, max_receives=2, dead_letters=self.failed)
@@ -113,6 +126,15 @@ class Office:
             payload(f"words of {key}", originationNumber=customer, inboundMessageId=key), MessageId=f"sns-{key}"
         )
         self.put(json.dumps(came), key, conversation(customer, OURS), error or RejectedError("400"), stage)
+
+    def crash(self, customer: str, key: str) -> None:
+        """A text that SQS itself moved to failed: forward said nothing, and the ledger calls it pending."""
+        came = record(payload("hi", originationNumber=customer, inboundMessageId=key))
+        self.conversations.send(json.dumps(came), group=conversation(customer, OURS), deduplication_id=key)
+        self.ledger.received(key, NO_FACTS, stage="intake", at=self.clock.time)
+        for _ in range(3):
+            self.clock.time += 200
+            self.conversations.receive()
 
     def put(self, body: str, key: str, group: str, error: BridgeError, stage: str) -> None:
         queue = FailedQueue(client=self.sqs, url="failed", stage=stage, now=self.clock.now)
@@ -549,6 +571,28 @@ def test_what_is_discarded_is_in_the_copy_noted_in_the_ledger_and_gone(tmp_path:
     assert (kept["queue"], kept["body"], kept["group"]) == ("failed", body, conversation(CUSTOMER, OURS))
     assert kept["attributes"]["error"] == "RejectedError"
     assert (office.ledger.outcome("one"), office.ledger.outcome("two")) == ("discarded", "failed")
+
+
+def test_what_sqs_itself_moved_is_discarded_in_the_ledger_too(tmp_path: Path) -> None:
+    office = Office()
+    office.crash(CUSTOMER, "one")
+    done = office.discard(tmp_path / "copy.jsonl", of_reason("MovedBySqs"))
+    assert (done.discarded, done.unnoted, office.ledger.outcome("one")) == (1, 0, "discarded")
+
+
+def test_of_how_many_the_ledger_does_not_say_that_they_were_discarded_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office = Office()
+    for key in ("one", "two", "three"):
+        office.fail(CUSTOMER, key)
+    office.ledger.ignored("one", NO_FACTS, "got on", stage="forward")
+    del office.ledger.texts["two"]
+    copy = tmp_path / "copy.jsonl"
+    done = office.discard(copy)
+    assert (done.discarded, done.unnoted) == (3, 2)
+    _say_discarded(office.job(), done, Copy(copy), [])
+    assert "of 2 of them the ledger does not say so: they got on all the same, or" in capsys.readouterr().out
 
 
 def test_what_fails_while_the_question_waits_for_its_answer_is_not_discarded(tmp_path: Path) -> None:

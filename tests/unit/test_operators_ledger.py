@@ -135,6 +135,26 @@ def test_a_discarded_text_is_not_failed_any_more_and_one_that_got_on_stays_what_
     assert books.failed() == []
 
 
+def test_what_sqs_itself_moved_to_failed_is_discarded_where_the_ledger_calls_it_pending() -> None:
+    books = Books()
+    for key in ("one", "two", "three", "four"):
+        books.receive(key)
+    books.deliver("two")
+    books.fail("three")
+    noted = [books.operator.discarded(key, entry=None, at=NOON) for key in ("one", "two", "three", "four", "unknown")]
+    assert noted == [True, False, False, True, False]
+    assert [books.item(key)["outcome"] for key in ("one", "two", "three")] == ["discarded", "forwarded", "failed"]
+    assert books.failed() == ["three"] and "unknown" not in books.table.items
+
+
+def test_a_text_that_is_discarded_a_second_time_counts_as_noted() -> None:
+    """The first time its entry was copied and noted, and could not be deleted."""
+    books = Books()
+    books.fail("one")
+    assert [books.operator.discarded("one", entry="entry", at=NOON) for _ in range(2)] == [True, True]
+    assert not books.operator.discarded("unknown", entry="entry", at=NOON)
+
+
 def test_a_discarded_text_that_comes_again_is_delivered_all_the_same() -> None:
     books = Books()
     books.fail("one")
