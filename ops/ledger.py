@@ -158,17 +158,19 @@ class OperatorsLedger:
     def redriven(self, text_key: str, *, entry: str, at: datetime) -> None:
         """Note that a text was put back on its queue, unless it got further, or failed anew, in the meantime.
 
-        `entry` is what the failed entry says that it came from.
+        `entry` is what the failed entry says that it came from. Either way it is known for as long as a text that came
+        just now: it may wait on its queue for as long as that one.
         """
-        when = {":now": {"N": str(_milliseconds(at))}}
+        when = {":now": {"N": str(_milliseconds(at))}, ":expires": {"N": str(int(at.timestamp()) + KEEP_SECONDS)}}
+        noted = "SET redriven_at = :now, expires_at = :expires"
         if not self._update(
             text_key,
-            "SET redriven_at = :now, outcome = :pending REMOVE failed_on, done_at, #error, reason",
+            f"{noted}, outcome = :pending REMOVE failed_on, done_at, #error, reason",
             when | {":pending": {"S": "pending"}} | _last_failure(entry),
             condition=_LAST_FAILURE,
             names={"#error": "error"},
         ):
-            self._update(text_key, "SET redriven_at = :now", when)
+            self._update(text_key, noted, when)
 
     def discarded(self, text_key: str, *, entry: str | None, at: datetime) -> bool:
         """Note that a failed text is wanted no more; one that got on in the meantime stays what it is.

@@ -11,7 +11,7 @@ import pytest
 from bridge.compose import Plan
 from bridge.errors import RejectedError, UnavailableError
 from bridge.known import Facts
-from bridge.ledger import Ledger
+from bridge.ledger import KEEP_SECONDS, Ledger
 from bridge.notification import fit_key
 from ops.ledger import OperatorsLedger
 from tests.model.table import Table
@@ -113,8 +113,20 @@ def test_a_note_that_comes_late_changes_nothing_but_that_it_was_put_back(meanwhi
     books.operator.redriven("one", entry="first", at=NOON)
     after = books.item("one")
     assert after.pop("redriven_at") == str(int(NOON.timestamp() * 1000))
-    assert after == before
+    assert after | {"expires_at": before["expires_at"]} == before
     assert books.failed() == (["one"] if meanwhile == "failed again" else [])
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_text_that_was_put_back_is_known_for_longer_than_a_queue_keeps_it(failed: bool) -> None:
+    """It may have been in failed for 14 days, and be on a queue for as long again whose function is stopped."""
+    books = Books()
+    books.receive("one")
+    if failed:
+        books.fail("one")
+    books.operator.redriven("one", entry="entry", at=NOON + timedelta(days=14))
+    forgotten_at = datetime.fromtimestamp(int(books.item("one")["expires_at"]), UTC)
+    assert forgotten_at == NOON + timedelta(days=14) + timedelta(seconds=KEEP_SECONDS)
 
 
 def test_a_text_that_the_ledger_has_forgotten_is_not_noted_anew() -> None:
