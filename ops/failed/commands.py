@@ -14,8 +14,8 @@ import typer
 
 from ops.failed.copy import Copy
 from ops.failed.discarding import Discard, Discarded
-from ops.failed.handing import HIDDEN as UNDELIVERED_HIDDEN
 from ops.failed.handing import HandOver
+from ops.failed.hiding import LONGEST
 from ops.failed.listing import REACH, Failed, find, show_table, summed_up
 from ops.failed.queues import Counts, counts
 from ops.failed.redriving import Redrive, Redriven
@@ -81,7 +81,7 @@ class Job:
         if hidden:
             yield (
                 f"about {hidden} in undelivered {_was(hidden)} hidden by another run, or by one that was killed: run "
-                f"it again in {UNDELIVERED_HIDDEN // 60} minutes"
+                f"it again in {LONGEST // 60} minutes"
             )
         for key, an_id in self.called.items():
             if key not in seen:
@@ -177,6 +177,7 @@ class Run:
             *(f"{count} not taken by their queue: {code}" for code, count in self.redriven.refused.items()),
             *(f"{count} not handed over: {what}" for what, count in self.handed.refused.items()),
             *([f"{len(self.redriven.undeleted)} put back and still in failed"] if self.redriven.undeleted else []),
+            *([f"{len(self.handed.undeleted)} handed over and still in undelivered"] if self.handed.undeleted else []),
             *self._job.missed(self.redriven.seen | self.handed.seen),
         ]
 

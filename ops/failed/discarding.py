@@ -13,9 +13,10 @@ from bridge.delivery import Clock
 from ops.failed.copy import Copy
 from ops.failed.draining import Drain
 from ops.failed.handing import HIDDEN as UNDELIVERED_HIDDEN
+from ops.failed.hiding import Hidden
 from ops.failed.letters import Letter
 from ops.failed.parcels import Parcel
-from ops.failed.queues import BATCH, batched, delete, hide
+from ops.failed.queues import BATCH, batched, delete
 from ops.failed.selection import Selection
 
 
@@ -95,19 +96,20 @@ class Discard:
 
     def _out_of_undelivered(self) -> None:
         """The same receive over and over, since SQS keeps no order there; what is not meant is let go at the end."""
-        url, held = self._outputs["UndeliveredQueueUrl"], dict[str, str]()
+        url = self._outputs["UndeliveredQueueUrl"]
+        hidden = Hidden(sqs=self._sqs, url=url, clock=self._clock)
         try:
-            while messages := self._receive(url):
-                held |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
+            while messages := self._receive(url, hidden):
                 parcels = [Parcel.from_message(message, outputs=self._outputs) for message in messages]
                 if chosen := [parcel for parcel in parcels if self._wanted(parcel)]:
                     self._copy.keep(_copied("undelivered", parcel) for parcel in chosen)
-                    for message_id in self._delete("UndeliveredQueueUrl", chosen):
-                        held.pop(message_id, None)
+                    hidden.forget(self._delete("UndeliveredQueueUrl", chosen))
         finally:
-            hide(self._sqs, url, held.values(), seconds=0)
+            hidden.let_go()
 
-    def _receive(self, url: str) -> list[Any]:
+    def _receive(self, url: str, hidden: Hidden) -> list[Any]:
+        hidden.renew(within=UNDELIVERED_HIDDEN / 3)
+        until = self._clock.monotonic() + UNDELIVERED_HIDDEN
         answer = self._sqs.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=BATCH,
@@ -116,7 +118,10 @@ class Discard:
             MessageSystemAttributeNames=["SentTimestamp"],
             MessageAttributeNames=["All"],
         )
-        return list(answer.get("Messages", ()))
+        messages = list(answer.get("Messages", ()))
+        for message in messages:
+            hidden.add(message["MessageId"], message["ReceiptHandle"], until=until)
+        return messages
 
     def _delete(self, queue: str, entries: Sequence[Letter | Parcel]) -> set[str]:
         receipts = [(entry.message_id, entry.receipt) for entry in entries]

@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.delivery import Clock
-from ops.failed.hiding import Hidden
+from ops.failed.hiding import LONGEST, Hidden
 from ops.failed.letters import ATTRIBUTES, SYSTEM_ATTRIBUTES, Letter
 from ops.failed.queues import BATCH, Counts
 
 HIDDEN = 30
 """Seconds for which entries are hidden while something is done with them; longer where that is done slowly."""
-LONGEST = 600
-"""Seconds for which at most a run that is killed hides what it left where it is."""
 _IN_HAND = 100
 """Entries that are worked on together: of many conversations, since of one only one after the other can be sent."""
 _POLL = 1.0

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.delivery import Clock
+from ops.failed.hiding import Hidden
 from ops.failed.parcels import Parcel
-from ops.failed.queues import delete, hide
+from ops.failed.queues import delete
 from ops.failed.selection import Selection, reasons
 
 HIDDEN = 300
 """Seconds for which entries are hidden while they are handed over."""
 _ENOUGH = 200.0
 """After so many seconds, what is left is received anew."""
+_LOOKING = 60.0
+"""For so many seconds at most it is received before what came is handed over: all of it while it is hidden."""
 _IN_HAND = 5000
 _UNKNOWN = "no SNS event"
 
@@ -30,12 +33,14 @@ _UNKNOWN = "no SNS event"
 class Handed:
     """What became of the entries of undelivered; `refused` by what is wrong.
 
-    `later` is what would have been selected, and came after this was planned; `seen` are all ids of either.
+    `undeleted` were handed over, and are still there. `later` is what would have been selected, and came after this was
+    planned; `seen` are all ids of the selected and of these.
     """
 
     handed: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     left: set[str] = field(default_factory=set)
+    undeleted: set[str] = field(default_factory=set)
     later: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
 
@@ -56,31 +61,34 @@ class HandOver:
         self._sqs, self._functions, self._outputs = sqs, functions, outputs
         self._selection, self._clock, self._on_progress = selection, clock or Clock(), on_progress
         self._url = outputs["UndeliveredQueueUrl"]
+        self._hidden = Hidden(sqs=sqs, url=self._url, clock=self._clock)
         self._done: set[str] = set()
         """Message ids of what was tried in this run, whatever became of it."""
         self.result = Handed()
 
     def run(self) -> Handed:
         """Raises what a boto3 client does; `result` says then how far it got."""
-        while self._pass():
-            pass
+        try:
+            while self._pass():
+                pass
+        finally:
+            self._hidden.let_go()
         return self.result
 
     def _pass(self) -> bool:
-        """Whether there may be more: time was up before all of it was handed over."""
-        held: dict[str, str] = {}
-        try:
-            parcels = {parcel.message_id: parcel for parcel in self._receive(held)}.values()
-            until = self._clock.monotonic() + _ENOUGH
-            for parcel in sorted(filter(self._wanted, parcels), key=lambda parcel: parcel.sent_at):
-                if self._clock.monotonic() >= until:
-                    return True
-                self._done.add(parcel.message_id)
-                if self._hand_over(parcel) and delete(self._sqs, self._url, [(parcel.message_id, parcel.receipt)]):
-                    held.pop(parcel.message_id, None)
-            return False
-        finally:
-            hide(self._sqs, self._url, held.values(), seconds=0)
+        """Whether there may be more: not all of it was received, or time was up before all of it was handed over."""
+        self._hidden.renew(within=HIDDEN)
+        parcels, more = self._receive()
+        wanted = sorted(filter(self._wanted, parcels), key=lambda parcel: parcel.sent_at)
+        until = self._clock.monotonic() + _ENOUGH
+        for number, parcel in enumerate(wanted):
+            if self._clock.monotonic() >= until:
+                self._hidden.let_go([parcel.message_id for parcel in wanted[number:]])
+                return True
+            self._done.add(parcel.message_id)
+            if self._hand_over(parcel):
+                self._delete(parcel)
+        return more
 
     def _wanted(self, parcel: Parcel) -> bool:
         if parcel.message_id in self._done:
@@ -110,8 +118,18 @@ class HandOver:
         self._on_progress(self.result.handed)
         return True
 
-    def _receive(self, held: dict[str, str]) -> Iterator[Parcel]:
-        while len(held) < _IN_HAND:
+    def _delete(self, parcel: Parcel) -> None:
+        if gone := delete(self._sqs, self._url, [(parcel.message_id, parcel.receipt)]):
+            self._hidden.forget(gone)
+        else:
+            self.result.undeleted.add(parcel.message_id)
+
+    def _receive(self) -> tuple[Collection[Parcel], bool]:
+        """What is there, and whether it may be more than that. What was received before stays hidden."""
+        parcels: dict[str, Parcel] = {}
+        began = self._clock.monotonic()
+        while len(parcels) < _IN_HAND and self._clock.monotonic() < began + _LOOKING:
+            until = self._clock.monotonic() + HIDDEN
             answer = self._sqs.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=10,
@@ -121,10 +139,11 @@ class HandOver:
                 MessageAttributeNames=["All"],
             )
             if not answer.get("Messages"):
-                return
+                return parcels.values(), False
             for message in answer["Messages"]:
-                held[message["MessageId"]] = message["ReceiptHandle"]
-                yield Parcel.from_message(message, outputs=self._outputs)
+                self._hidden.add(message["MessageId"], message["ReceiptHandle"], until=until)
+                parcels[message["MessageId"]] = Parcel.from_message(message, outputs=self._outputs)
+        return parcels.values(), True
 
 
 def _what_is_wrong(payload: bytes) -> str:

@@ -12,11 +12,14 @@ from typing import Any
 from bridge.delivery import Clock
 from ops.failed.queues import hide
 
+LONGEST = 600
+"""Seconds for which at most a run that is killed hides what it left; the fewer, the more often each is hidden anew."""
+
 
 class Hidden:
     """By message id. `step`: seconds for which one is hidden anew."""
 
-    def __init__(self, *, sqs: Any, url: str, clock: Clock, step: int) -> None:
+    def __init__(self, *, sqs: Any, url: str, clock: Clock, step: int = LONGEST) -> None:
         self._sqs, self._url, self._clock, self._step = sqs, url, clock, step
         self._receipts: dict[str, str] = {}
         self._until: dict[str, float] = {}

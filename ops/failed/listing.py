@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.failed.advice import ADVICE
-from ops.failed.draining import LONGEST
+from ops.failed.hiding import LONGEST
 from ops.failed.queues import Counts, counts
 from ops.failed.selection import Filters, NewerOption, NumberOption, OlderOption, ReasonOption, Selection
 from ops.ledger import QUEUE_KEEPS, Item, OperatorsLedger

@@ -22,12 +22,14 @@ from bridge.errors import BridgeError, MalformedNotificationError, RejectedError
 from bridge.known import Facts
 from bridge.notification import Notification, conversation
 from bridge.queues import Failed as FailedQueue
+from ops.failed import handing
 from ops.failed.advice import ADVICE
 from ops.failed.commands import Job, Run, _say_discarded, _say_redriven
 from ops.failed.copy import Copy
 from ops.failed.discarding import Discard, Discarded
-from ops.failed.draining import HIDDEN, LONGEST
+from ops.failed.draining import HIDDEN
 from ops.failed.handing import Handed, HandOver
+from ops.failed.hiding import LONGEST
 from ops.failed.letters import Letter
 from ops.failed.listing import Failed, compared, summed_up
 from ops.failed.parcels import Parcel
@@ -681,15 +683,21 @@ EVENTS = Path(__file__).parents[2] / "events" / "undelivered"
 
 
 class Standard:
-    """A standard queue: messages in no order that counts, each hidden when it is received."""
+    """A standard queue: messages in no order that counts, each hidden when it is received; some cannot be deleted."""
 
-    def __init__(self, *bodies: str) -> None:
+    def __init__(self, *bodies: str, clock: FakeClock | None = None) -> None:
         self.messages = {f"m{n}": body for n, body in enumerate(bodies)}
-        self.hidden: set[str] = set()
+        self.undeletable: set[str] = set()
+        self._clock, self._hidden_until = clock or FakeClock(), dict[str, float]()
 
-    def receive_message(self, **_: Any) -> dict[str, Any]:
-        seen = [one for one in reversed(self.messages) if one not in self.hidden][:10]
-        self.hidden |= {*seen}
+    @property
+    def hidden(self) -> set[str]:
+        return {one for one in self.messages if self._hidden_until.get(one, 0) > self._clock.time}
+
+    def receive_message(self, *, VisibilityTimeout: int, **_: Any) -> dict[str, Any]:  # noqa: N803
+        hidden = self.hidden
+        seen = [one for one in reversed(self.messages) if one not in hidden][:10]
+        self._hidden_until |= dict.fromkeys(seen, self._clock.time + VisibilityTimeout)
         return {
             "Messages": [
                 {
@@ -703,12 +711,15 @@ class Standard:
         }
 
     def delete_message_batch(self, *, Entries: list[Mapping[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803
+        left = [entry for entry in Entries if entry["ReceiptHandle"] in self.undeletable]
         for entry in Entries:
-            del self.messages[entry["ReceiptHandle"]]
-        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+            if entry not in left:
+                del self.messages[entry["ReceiptHandle"]]
+        return {"Failed": [{"Id": entry["Id"], "Code": "InternalError"} for entry in left]}
 
     def change_message_visibility_batch(self, *, Entries: list[Mapping[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803
-        self.hidden -= {entry["ReceiptHandle"] for entry in Entries}
+        for entry in Entries:
+            self._hidden_until[entry["ReceiptHandle"]] = self._clock.time + entry["VisibilityTimeout"]
         return {}
 
 
@@ -742,7 +753,7 @@ def envelope(event: object, function: str = "intake") -> str:
 
 
 def hand_over(
-    queue: Standard, functions: Functions, selection: Selection | None = None, clock: FakeClock | None = None
+    queue: Standard | Slow, functions: Functions, selection: Selection | None = None, clock: FakeClock | None = None
 ) -> Handed:
     return HandOver(
         sqs=queue,
@@ -825,10 +836,42 @@ def test_only_what_is_meant_is_handed_over() -> None:
 
 
 def test_what_takes_long_is_received_anew_before_others_see_it() -> None:
-    queue, clock = Standard(*(sns_shape(str(n), at=n) for n in range(30))), FakeClock()
+    clock = FakeClock()
+    queue = Standard(*(sns_shape(str(n), at=n) for n in range(30)), clock=clock)
     functions = Functions(lambda _: clock.sleep(25))
     assert hand_over(queue, functions, clock=clock).handed == 30
     assert messages_of(functions) == [str(n) for n in range(30)]
+
+
+def test_more_than_is_taken_in_hand_at_once_is_looked_at_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handing, "_IN_HAND", 100)
+    clock, functions = FakeClock(), Functions()
+    texts = [payload(str(n), originationNumber=CUSTOMER if n < 3 else OTHER_CUSTOMER) for n in range(400)]
+    queue = Standard(*(sns_shape(json.dumps(text), at=n) for n, text in enumerate(texts)), clock=clock)
+    done = hand_over(Slow(queue, clock, most=300), functions, Selection(number=CUSTOMER), clock)
+    assert [json.loads(message)["messageBody"] for message in messages_of(functions)] == ["0", "1", "2"]
+    assert (done.handed, len(done.left), len(queue.messages), queue.hidden) == (3, 397, 397, set())
+
+
+def test_what_the_function_took_and_could_not_be_deleted_is_said_and_not_handed_over_twice() -> None:
+    office, functions = Office(), Functions()
+    queue = Standard(sns_shape("1", at=1), sns_shape("2", at=2))
+    queue.undeletable = {"m0"}
+    done = hand_over(queue, functions)
+    assert (done.handed, done.undeleted, len(functions.given)) == (2, {"m0"}, 2)
+    office.sqs = Both(office.sqs, queue)
+    run = Run(office.job())
+    run.run()
+    assert run.trouble() == ["1 handed over and still in undelivered"]
+
+
+def test_undelivered_that_takes_longer_than_it_is_hidden_is_discarded_to_the_end(tmp_path: Path) -> None:
+    office = Office()
+    bodies = [sns_shape("1", at=1) if n else envelope({"no": "SNS"}) for n in range(4000)]
+    queue = Standard(*bodies, clock=office.clock)
+    office.sqs = Both(office.sqs, Slow(queue, office.clock, most=2000))
+    done = office.discard(tmp_path / "copy.jsonl", of_reason("NotTaken"))
+    assert (done.discarded, len(done.left), queue.hidden) == (1, 3999, set())
 
 
 def test_undelivered_is_discarded_with_a_copy_too(tmp_path: Path) -> None:
@@ -852,14 +895,15 @@ def test_what_comes_to_undelivered_after_a_run_was_planned_is_left(tmp_path: Pat
 
 
 class Both:
-    """One client for the FIFO queues and a standard one."""
+    """One client for the FIFO queues and a standard one, which has no count of its own."""
 
     def __init__(self, fifo: object, standard: object) -> None:
         self._fifo, self._standard = fifo, standard
 
     def __getattr__(self, name: str) -> Any:
         def call(**request: Any) -> Any:
-            return getattr(self._standard if request["QueueUrl"] == "undelivered" else self._fifo, name)(**request)
+            standard = request["QueueUrl"] == "undelivered" and name != "get_queue_attributes"
+            return getattr(self._standard if standard else self._fifo, name)(**request)
 
         return call
 
