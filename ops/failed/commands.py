@@ -75,7 +75,7 @@ class Job:
         """How many entries it may be, for a progress bar."""
         return max(len(self.failed.selected), self.in_failed.all if self.selection.everything else 0)
 
-    def missed(self, seen: set[str]) -> Iterator[str]:
+    def missed(self, seen: set[str], *, hidden_in_failed: int = 0) -> Iterator[str]:
         """What was asked for and not found, or may be among what could not be seen."""
         hidden = self.undelivered.hidden if self.selection.in_undelivered and not self.selection.all_in(seen) else 0
         if hidden:
@@ -83,14 +83,19 @@ class Job:
                 f"about {hidden} in undelivered {_was(hidden)} hidden by another run, or by one that was killed: run "
                 f"it again in {LONGEST // 60} minutes"
             )
-        for key, an_id in self.called.items():
-            if key not in seen:
-                see = f"bridge trace {an_id}{self.target.options}"
-                yield f"{an_id} is in neither queue, or hidden by another run; see: {see}"
-        if not self.called and (count := len(set(self.failed.in_queue) - seen)):
+        unseen = (self.called.keys() if self.called else set(self.failed.in_queue)) - seen
+        for key in (key for key in self.called if key in unseen):
+            see = f"bridge trace {self.called[key]}{self.target.options}"
+            yield f"{self.called[key]} is in neither queue, or hidden by another run; see: {see}"
+        if unseen and not self.called:
             yield (
-                f"{count} that the ledger calls failed {_was(count)} not found: hidden by another "
+                f"{len(unseen)} that the ledger calls failed {_was(len(unseen))} not found: hidden by another "
                 f"run, or behind {REACH} or more of their conversation that these options leave out"
+            )
+        if hidden_in_failed > len(unseen):  # SQS itself may have moved them: the ledger says nothing of these
+            yield (
+                f"about {hidden_in_failed} in failed {_was(hidden_in_failed)} hidden by another run, or by one that "
+                f"was killed: run it again in {LONGEST // 60} minutes"
             )
 
 
@@ -178,7 +183,7 @@ class Run:
             *(f"{count} not handed over: {what}" for what, count in self.handed.refused.items()),
             *([f"{len(self.redriven.undeleted)} put back and still in failed"] if self.redriven.undeleted else []),
             *([f"{len(self.handed.undeleted)} handed over and still in undelivered"] if self.handed.undeleted else []),
-            *self._job.missed(self.redriven.seen | self.handed.seen),
+            *self._job.missed(self.redriven.seen | self.handed.seen, hidden_in_failed=self.redriven.hidden),
         ]
 
 
@@ -239,7 +244,7 @@ def discard(
                 run.run()
         trouble = [
             *([f"{run.result.undeleted} copied and still there: run it again"] if run.result.undeleted else []),
-            *job.missed(run.result.seen),
+            *job.missed(run.result.seen, hidden_in_failed=run.result.hidden),
         ]
         _say_discarded(job, run.result, kept, trouble)
     if trouble:

@@ -37,6 +37,8 @@ class Discarded:
     discarded: int = 0
     undeleted: int = 0
     unnoted: int = 0
+    hidden: int = 0
+    """About so many in failed were hidden by another run to the end."""
     left: set[str] = field(default_factory=set)
     later: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
@@ -63,14 +65,16 @@ class Discard:
     def run(self) -> Discarded:
         """Raises TargetError, or what a boto3 client does; `result` says then how far it got."""
         if self._selection.in_failed:
-            Drain(
+            drain = Drain(
                 sqs=self._sqs,
                 url=self._outputs["FailedQueueUrl"],
                 replies=self._outputs.get("RepliesQueueUrl"),
                 clock=self._clock,
                 enough=lambda: self._selection.all_in(self.result.seen),
                 later=self._selection.is_later,
-            ).run(self._wanted, self._out_of_failed)
+            )
+            drain.run(self._wanted, self._out_of_failed)
+            self.result.hidden = drain.hidden_by_others
         if self._selection.in_undelivered and not self._selection.all_in(self.result.seen):
             self._out_of_undelivered()
         return self.result

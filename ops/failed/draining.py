@@ -38,6 +38,8 @@ class Drain:
     in_hand: int = _IN_HAND
     enough: Callable[[], bool] = lambda: False
     later: Callable[[Letter], bool] = lambda _: False
+    hidden_by_others: int = field(init=False, default=0)
+    """Of what an earlier run had hidden, that which was not seen again while this one ran."""
     _hidden: Hidden = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,9 +52,9 @@ class Drain:
         Where entries are hidden already, an earlier run may have been killed: they are waited for. Where nothing but
         later ones has come for as long, there is nothing else: these may go on coming for ever.
         """
-        hidden_by_others = Counts.of(self.sqs, self.url).hidden
+        waits = Counts.of(self.sqs, self.url).hidden > 0
         found_at = self.clock.monotonic()
-        until = found_at + (self.hidden if hidden_by_others else 0)
+        until = found_at + (self.hidden if waits else 0)
         try:
             while not self.enough():
                 self._hidden.renew(within=self.hidden * 2 / 3)  # a round and the work on it take a third each at most
@@ -66,6 +68,8 @@ class Drain:
                     break
                 else:
                     self.clock.sleep(_POLL)
+            if waits and not self.enough():  # else what SQS still counts is what this run has just done with
+                self.hidden_by_others = max(0, Counts.of(self.sqs, self.url).hidden - len(self._hidden))
         finally:
             self._hidden.let_go()
 

@@ -46,6 +46,8 @@ class Redriven:
     later: set[str] = field(default_factory=set)
     """What would have been selected, and came after this was planned."""
     undeleted: set[str] = field(default_factory=set)
+    hidden: int = 0
+    """About so many were hidden by another run to the end."""
     seen: set[str] = field(default_factory=set)
     """All ids of what was selected and found, or came later."""
 
@@ -98,6 +100,7 @@ class Redrive:
         )
         with self._pool:
             drain.run(self._wanted, self._put_back)
+        self.result.hidden = drain.hidden_by_others
         return self.result
 
     def _wanted(self, letter: Letter) -> bool:

@@ -313,6 +313,30 @@ def test_a_run_that_is_killed_is_not_waited_for_when_nothing_is_hidden() -> None
     assert office.clock.time == before
 
 
+def test_what_another_run_hides_to_the_end_is_said_though_the_ledger_does_not_call_it_failed() -> None:
+    """SQS itself moved it there; what this run left hides behind nobody."""
+    office = Office()
+    office.crash(CUSTOMER, "moved")
+    office.failed.receive(visibility=LONGEST)
+    office.fail(OTHER_CUSTOMER, "other")
+    done = office.redrive(of_reason("MovedBySqs"))
+    assert (done.put_back, done.hidden, len(done.left)) == (0, 1, 1)
+    (said,) = office.job().missed(done.seen, hidden_in_failed=done.hidden)
+    assert said == (
+        "about 1 in failed was hidden by another run, or by one that was killed: run it again in 10 minutes"
+    )
+    office.clock.time += LONGEST
+    again = office.redrive(of_reason("MovedBySqs"))
+    assert (again.put_back, again.hidden) == (1, 0)
+
+
+def test_a_discard_too_says_what_another_run_hides(tmp_path: Path) -> None:
+    office = Office()
+    office.crash(CUSTOMER, "moved")
+    office.failed.receive(visibility=LONGEST)
+    assert office.discard(tmp_path / "copy.jsonl", of_reason("MovedBySqs")).hidden == 1
+
+
 def test_what_is_not_meant_stays_where_it_is_and_is_seen_by_others_at_once() -> None:
     office = Office()
     for n in range(30):
