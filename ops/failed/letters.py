@@ -42,6 +42,8 @@ class Letter:
     sns_message_id: str | None
     error: str
     failed_at: datetime
+    sent_at: datetime
+    """When it was published; where that cannot be read, when it came to failed."""
     came_at: datetime
     """To failed."""
     receives: int
@@ -97,6 +99,7 @@ class Letter:
             sns_message_id=entry.notification.message_id if entry.notification else None,
             error=said.get("error") or MOVED_BY_SQS,
             failed_at=read_time(said.get("failed_at")) or came_at,
+            sent_at=entry.sent_at or came_at,
             came_at=came_at,
             receives=entry.receive_count,
             customer=customer,

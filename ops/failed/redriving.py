@@ -124,11 +124,12 @@ class Redrive:
     def _put_back(self, letters: Sequence[Letter]) -> set[str]:
         """In waves of which none has two of one conversation: where one is refused, none behind it is sent."""
         gone = self._delete([letter for letter in letters if letter.message_id in self._sent])
-        lanes: dict[tuple[str, str], deque[Letter]] = {}
+        by_lane: dict[tuple[str, str], list[Letter]] = {}
         for letter in letters:
             if letter.message_id not in self._sent:
                 self.result.seen.update(letter.ids)
-                lanes.setdefault((letter.home, letter.lane), deque()).append(letter)
+                by_lane.setdefault((letter.home, letter.lane), []).append(letter)
+        lanes = {at: deque(_in_order(lane)) for at, lane in by_lane.items()}
         while lanes:
             home = next(home for home, _ in lanes)
             wave = fitting((lane[0] for (at, _), lane in lanes.items() if at == home), most=self._at_once())
@@ -180,3 +181,10 @@ class Redrive:
             return True
 
         self.result.unnoted += [*self._pool.map(note, letters)].count(False)
+
+
+def _in_order(lane: Sequence[Letter]) -> Sequence[Letter]:
+    """SQS keeps the order of a group, and none among groups: each text that intake could not read is in its own."""
+    if len({letter.group for letter in lane}) == 1:
+        return lane
+    return sorted(lane, key=lambda letter: letter.sent_at)

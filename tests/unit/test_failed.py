@@ -468,6 +468,32 @@ class Quick:
                 )
 
 
+def test_what_intake_could_not_read_of_a_conversation_goes_on_it_in_the_order_in_which_it_was_published() -> None:
+    office = Office()
+    for minute in (3, 1, 4):
+        text = payload("hi", inboundMessageId=f"t{minute}")
+        body = json.dumps(record(text, sent_at=NOON + timedelta(minutes=minute)))
+        office.put(body, f"t{minute}", f"t{minute}", MalformedNotificationError("odd"), "intake")
+    office.put(
+        json.dumps(record(payload("hi", inboundMessageId="t2"), sent_at=NOON + timedelta(minutes=2))),
+        "t2", conversation(CUSTOMER, OURS), RejectedError("400"), "forward",
+    )  # fmt: skip
+    office.redrive()
+    assert office.keys(office.conversations, CUSTOMER) == ["t1", "t2", "t3", "t4"]
+
+
+def test_a_group_keeps_the_order_that_it_has_in_failed() -> None:
+    """What had been shown in part when it failed stays ahead, whenever it was published."""
+    office = Office()
+    for minute in (2, 1):
+        body = json.dumps(
+            record(payload("hi", inboundMessageId=f"t{minute}"), sent_at=NOON + timedelta(minutes=minute))
+        )
+        office.put(body, f"t{minute}", conversation(CUSTOMER, OURS), RejectedError("400"), "forward")
+    office.redrive()
+    assert office.keys(office.conversations) == ["t2", "t1"]
+
+
 def test_what_fails_again_meanwhile_stays_in_failed() -> None:
     office = Office()
     for n in range(3):
