@@ -48,6 +48,27 @@ MECHANISMS: tuple[Mechanism, ...] = (
         ),
     ),
     unit(
+        "redrive/left-and-handed-out-again",
+        "test_failed.py::test_a_run_that_lasts_longer_than_entries_are_hidden_comes_to_what_is_behind_them_and_ends",
+        Edit("ops/failed/draining.py", "self._hidden.renew(within=self.hidden * 2 / 3)", "pass"),
+    ),
+    unit(
+        "redrive/takes-what-came-later",
+        "test_failed.py::test_what_comes_to_failed_after_a_run_was_planned_is_left_and_counted_so_that_the_run_ends",
+        Edit("ops/failed/selection.py", "return self.planned_at is not None and", "return False and"),
+    ),
+    unit(
+        "redrive/unread-in-order-of-receipt",
+        "test_failed.py::"
+        "test_what_intake_could_not_read_of_a_conversation_goes_on_it_in_the_order_in_which_it_was_published",
+        Edit(_REDRIVE, "deque(_in_order(lane))", "deque(lane)"),
+    ),
+    unit(
+        "redrive/forgotten-on-its-queue",
+        "test_operators_ledger.py::test_a_text_that_was_put_back_is_known_for_longer_than_a_queue_keeps_it",
+        Edit("ops/ledger.py", "redriven_at = :now, expires_at = :expires", "redriven_at = :now"),
+    ),
+    unit(
         "redrive/replies-to-conversations",
         "test_failed.py::test_what_sqs_itself_moved_goes_back_to_the_queue_that_it_was_on_and_is_counted_apart",
         Edit("ops/failed/letters.py", ' == replies.rpartition("/")[2]', ' == "nothing"'),
@@ -75,6 +96,11 @@ MECHANISMS: tuple[Mechanism, ...] = (
             'self._copy.keep(_copied("failed", letter, letter.group) for letter in batch)',
             "self._copy.keep({} for letter in batch)",
         ),
+    ),
+    unit(
+        "discard/on-its-way-for-ever",
+        "test_failed.py::test_what_sqs_itself_moved_is_discarded_in_the_ledger_too",
+        Edit("ops/failed/discarding.py", "None if letter.moved_by_sqs else letter.failure", "letter.failure"),
     ),
     unit(
         "discard/not-on-the-disk",
