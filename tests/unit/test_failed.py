@@ -562,7 +562,17 @@ def test_it_is_by_the_clock_of_sqs_that_a_run_is_planned_and_seconds_do_not_coun
     assert said.err == ""
 
 
-def test_a_text_that_the_ledger_could_not_note_is_put_back_all_the_same() -> None:
+def test_where_sqs_does_not_say_when_it_was_asked_the_operators_clock_says_it() -> None:
+    class Silent:
+        def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
+            return {"Attributes": {"ApproximateNumberOfMessages": "3"}}
+
+    before = datetime.now(UTC)
+    found = Counts.of(Silent(), "failed")
+    assert (found.visible, found.hidden) == (3, 0) and before <= found.at <= datetime.now(UTC)
+
+
+def test_a_text_that_the_ledger_could_not_note_is_put_back_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     office = Office()
     office.fail(CUSTOMER, "one")
 
@@ -572,6 +582,10 @@ def test_a_text_that_the_ledger_could_not_note_is_put_back_all_the_same() -> Non
     office.ledger.redriven = broken  # type: ignore[method-assign]
     done = office.redrive()
     assert (done.put_back, done.unnoted) == (1, 1)
+    run = Run(office.job())
+    run.redriven.unnoted = 1
+    _say_redriven(office.job(), run, [])
+    assert "of 1 of them the ledger could not be told" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(2.0, 10), (0.5, 40), (50.0, 0.4)])
