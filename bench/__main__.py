@@ -56,7 +56,7 @@ def main() -> None:
     pictures = ROOT / "docs/benchmarks"
     pictures.mkdir(exist_ok=True)
     subprocess.run([variants.TOOLS, "-m", "bench.plots", RESULTS, pictures], cwd=ROOT, check=True)
-    (ROOT / "docs/benchmarks.md").write_text(report.written(results), encoding="utf-8")
+    (ROOT / "docs/benchmarks.md").write_text(report.written(results, before), encoding="utf-8")
     _say(report.summary(results))
     if before:
         _say(report.agreement(results, before))

@@ -102,7 +102,8 @@ def agreement(results: Results, before: Results) -> str:
     return "\n".join(lines)
 
 
-def written(results: Results) -> str:
+def written(results: Results, before: Results) -> str:
+    """`before` is the run before, empty where there was none."""
     about = results["about"]
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return (
@@ -115,7 +116,7 @@ def written(results: Results) -> str:
             versions=versions,
             seed=about["seed"],
             rounds=about["rounds"],
-            ratios=_ratios_table(results),
+            ratios=_ratios_table(results, before),
             cold=_cold_table(results),
             archive=f"{results['cold']['zipped']['archive'] / 1e6:.2f}",
             plain=f"{results['cold']['zipped']['archive, no byte-code'] / 1e6:.2f}",
@@ -136,12 +137,13 @@ def written(results: Results) -> str:
     )
 
 
-def _ratios_table(results: Results) -> str:
+def _ratios_table(results: Results, before: Results) -> str:
+    then = ratios(before) if before else {}
     rows = [
-        (name, str(found), f"at most {AIMS[name]:.2f}" if name in AIMS else "")
+        (name, str(found), f"at most {AIMS[name]:.2f}" if name in AIMS else "", str(then.get(name, "")))
         for name, found in ratios(results).items()
     ]
-    return _table(("", "median (quartiles)", "aim"), rows)
+    return _table(("", "median (quartiles)", "aim", "in the run before"), rows)
 
 
 def _cold_table(results: Results) -> str:

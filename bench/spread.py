@@ -22,8 +22,8 @@ class Spread:
         return Spread(self.median * factor, self.low * factor, self.high * factor)
 
     def meets(self, other: Spread) -> bool:
-        """Whether the two have some of their spreads in common."""
-        return self.low <= other.high and other.low <= self.high
+        """Whether the two have some of their spreads in common, to the two digits that are shown of them."""
+        return round(self.low, 2) <= round(other.high, 2) and round(other.low, 2) <= round(self.high, 2)
 
 
 def spread(samples: Sequence[float]) -> Spread:
