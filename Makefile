@@ -67,7 +67,7 @@ sabotage: setup  ## take each mechanism out, see its test turn red; one: make sa
 faults: setup  ## 20,000 texts through kills and outages: make faults SEED=1 [DELIVERY=start-chat]
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(DELIVERY),--delivery $(DELIVERY))
 
-bench: setup $(BENCH)/.done $(NAIVE)/naive/.done $(NAIVE)/naive-powertools/.done  ## beside naive bridges, into docs/benchmarks.md: half an hour
+bench: setup $(BENCH)/.done $(NAIVE)/naive/.done $(NAIVE)/naive-powertools/.done  ## beside naive bridges, into docs/benchmarks.md: twenty minutes
 	@$(BIN)/python -m bench $(if $(SEED),--seed $(SEED))
 
 $(BENCH)/.done: requirements/bench.txt

@@ -309,11 +309,14 @@ class FakeLedger:
             if noted.known.outcome == "failed" and noted.failed_entry == entry:
                 noted.known = replace(noted.known, outcome="pending")
 
-    def discarded(self, text_key: str, *, entry: str, at: datetime) -> None:
-        """As an operator notes it."""
+    def discarded(self, text_key: str, *, entry: str | None, at: datetime) -> bool:
+        """As an operator notes it; without an entry what SQS itself moved. Says whether the note held."""
+        self._maybe("discarded")
         noted = self.texts.get(text_key)
-        if noted and noted.known.outcome == "failed" and noted.failed_entry == entry:
-            noted.known = replace(noted.known, outcome="discarded")
+        if noted is None or (noted.known.outcome, entry) not in (("pending", None), ("failed", noted.failed_entry)):
+            return False
+        noted.known = replace(noted.known, outcome="discarded")
+        return True
 
     def outcome(self, text_key: str) -> str:
         return self.texts[text_key].known.outcome

@@ -7,7 +7,6 @@ import json
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,23 +95,11 @@ class Slow:
         return call
 
 
-class Notes(FakeLedger):
-    """Which says whether a note held, and knows what SQS itself moved by its being on its way still."""
-
-    def discarded(self, text_key: str, *, entry: str | None, at: datetime) -> bool:  # type: ignore[override]
-        self._maybe("discarded")
-        noted = self.texts.get(text_key)
-        if noted is None or (noted.known.outcome, entry) not in (("pending", None), ("failed", noted.failed_entry)):
-            return False
-        noted.known = replace(noted.known, outcome="discarded")
-        return True
-
-
 class Office:
     """The failed queue, the queues that it is put back on, and a ledger that takes notes."""
 
     def __init__(self) -> None:
-        self.clock, self.ledger = FakeClock(), Notes()
+        self.clock, self.ledger = FakeClock(), FakeLedger()
         self.failed = Fifo(now=self.clock.now, visibility=30, name="failed")
         self.conversations, self.replies = (
             Fifo(now=self.clock.now, visibility=180, name=name, max_receives=2, dead_letters=self.failed)
