@@ -73,7 +73,8 @@ def test_connect_refusing_everything_for_several_visibility_timeouts_loses_nothi
     texts = [Text(customer=customer(2000 + c), body=f"{c}: {n}") for n in range(3) for c in range(4)]
     watch = Watch.begin(phones.sandbox)
     with phones.fault("refuse"):
-        phones.send(texts)
+        phones.queue(texts[:4])
+        phones.send(texts[4:])
         until(lambda: phones.item(texts[0].key).get("error") == "AccessRefusedError", seconds=20, what="noted")
         assert watch.on() == {"AlarmTextsBlocked"}
         time.sleep(3.3 * VISIBILITY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -77,6 +77,11 @@ class Phones:
                 time.sleep(1 / per_second)
         for one in published:
             one.result()
+
+    def queue(self, texts: Sequence[Text]) -> None:
+        """Sends them and waits until they are queued, before whatever is sent after this: SNS keeps no order."""
+        self.send(texts)
+        until(lambda: all(self.item(text.key) for text in texts), seconds=60, what="all queued")
 
     def publish(self, message: str) -> str:
         SAID.add(_body(message))
