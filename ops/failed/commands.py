@@ -121,7 +121,8 @@ def redrive_(
 ) -> None:
     """Put failed texts back on their queues, each conversation's in order, and hand over what is in undelivered.
 
-    All of it, or what the options and IDs say. No part is shown twice.
+    All of it, or what the options and IDs say. No part is shown twice that the
+    ledger knows as shown.
     It can be interrupted and run again.
     Exit code 1 when something that was meant is still there.
     """

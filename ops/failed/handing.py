@@ -93,7 +93,7 @@ class HandOver:
     def _wanted(self, parcel: Parcel) -> bool:
         if parcel.message_id in self._done:
             return False
-        if not self._selection.has_parcel(parcel):
+        if not self._selection.has(parcel):
             self.result.left.add(parcel.message_id)
             return False
         self.result.seen.update(parcel.ids)

@@ -109,7 +109,7 @@ class Redrive:
         if not self._entries.isdisjoint(letter.came_from):
             self.result.failed_again.add(letter.message_id)
             return False
-        if not self._selection.has_letter(letter):
+        if not self._selection.has(letter):
             self.result.left.add(letter.message_id)
             self._passed_over.add(letter.group)
             return False

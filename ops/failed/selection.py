@@ -104,14 +104,14 @@ class Selection:
         )
 
     def has(self, entry: Letter | Parcel) -> bool:
-        return self.has_letter(entry) if isinstance(entry, Letter) else self.has_parcel(entry)
+        return self._has_letter(entry) if isinstance(entry, Letter) else self._has_parcel(entry)
 
-    def has_letter(self, letter: Letter) -> bool:
+    def _has_letter(self, letter: Letter) -> bool:
         return self._has(letter.ids, letter.error, letter.failed_at) and (
             self.number is None or self.number in (letter.customer, letter.ours, *self._of_chat(letter.contact))
         )
 
-    def has_parcel(self, parcel: Parcel) -> bool:
+    def _has_parcel(self, parcel: Parcel) -> bool:
         return self._has(parcel.ids, parcel.kind, parcel.sent_at) and (
             self.number is None
             or self.number in parcel.numbers

@@ -239,6 +239,11 @@ _TROUBLE = (
         ),
     ),
     unit(
+        "conversations/one-after-another",
+        "test_delivery.py::test_conversations_of_a_batch_are_delivered_at_the_same_time",
+        Edit(_DELIVERY, "reports = pool.map(lambda", "reports = map(lambda"),
+    ),
+    unit(
         "deadline/none",
         "test_delivery.py::test_a_slow_conversation_stops_at_the_deadline_and_what_is_left_comes_back_at_once",
         Edit(

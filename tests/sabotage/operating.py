@@ -89,6 +89,11 @@ MECHANISMS: tuple[Mechanism, ...] = (
         Edit("ops/failed/handing.py", "key=lambda parcel: parcel.sent_at", "key=lambda _: 0"),
     ),
     unit(
+        "undelivered/all-in-hand-first",
+        "test_failed.py::test_what_is_handed_over_is_hidden_from_others_however_long_it_takes_to_receive_all",
+        Edit("ops/failed/handing.py", " and self._clock.monotonic() < began + _LOOKING", ""),
+    ),
+    unit(
         "discard/without-a-copy",
         "test_failed.py::test_what_is_discarded_is_in_the_copy_noted_in_the_ledger_and_gone",
         Edit(

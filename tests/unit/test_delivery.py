@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -350,6 +351,20 @@ def test_a_text_that_another_environment_began_with_another_cut_is_shown_whole_i
     assert (report.result, stage.ledger.outcome("long")) == ("forwarded", "forwarded")
     assert stage.connect.contents[0] == long
     assert "".join([*other.connect.contents, *stage.connect.contents[1:]]) == long
+
+
+def test_conversations_of_a_batch_are_delivered_at_the_same_time(delivery: Delivery) -> None:
+    """No call is answered before all ten are under way."""
+    together = threading.Barrier(10, timeout=5)
+
+    def answer(_: Part) -> Accepted:
+        together.wait()
+        return Accepted("c", True)
+
+    stage = Stage(delivery, answers=[answer] * 10)
+    texts = [entry(payload(str(n), originationNumber=f"+142555501{n:02}")) for n in range(10)]
+    reports = stage.courier.deliver([[text] for text in texts])
+    assert [report.result for report in reports] == ["forwarded"] * 10
 
 
 def test_a_slow_conversation_stops_at_the_deadline_and_what_is_left_comes_back_at_once(delivery: Delivery) -> None:

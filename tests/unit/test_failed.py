@@ -894,6 +894,15 @@ def test_what_takes_long_is_received_anew_before_others_see_it() -> None:
     assert messages_of(functions) == [str(n) for n in range(30)]
 
 
+def test_what_is_handed_over_is_hidden_from_others_however_long_it_takes_to_receive_all() -> None:
+    clock = FakeClock()
+    queue = Standard(*(sns_shape(str(n), at=n) for n in range(3500)), clock=clock)
+    seen_by_others: list[int] = []
+    functions = Functions(lambda _: seen_by_others.append(len(queue.messages.keys() - queue.hidden)))
+    assert hand_over(Slow(queue, clock, most=9000), functions, clock=clock).handed == 3500
+    assert len(queue.messages) == 0 and seen_by_others[0] == 3500 - 600, "no more than a minute's receives are in hand"
+
+
 def test_more_than_is_taken_in_hand_at_once_is_looked_at_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handing, "_IN_HAND", 100)
     clock, functions = FakeClock(), Functions()
@@ -991,7 +1000,7 @@ def test_the_ledger_and_the_queue_agree_on_what_is_meant(filters: Filters, meant
     office.fail(CUSTOMER, "one")
     (message,) = office.failed.receive()
     assert selection.has_item(failed_item(0)) == meant
-    assert selection.has_letter(Letter.from_message(received(message))) == meant
+    assert selection.has(Letter.from_message(received(message))) == meant
 
 
 def test_a_text_is_meant_by_its_key_or_by_the_id_of_sns() -> None:
@@ -999,7 +1008,7 @@ def test_a_text_is_meant_by_its_key_or_by_the_id_of_sns() -> None:
     office.fail(CUSTOMER, "one")
     letter = Letter.from_message(received(office.failed.receive()[0]))
     for an_id, meant in (("one", True), ("sns-one", True), (letter.message_id, True), ("on", False)):
-        assert only(an_id).has_letter(letter) == meant
+        assert only(an_id).has(letter) == meant
 
 
 def test_a_reply_is_of_the_phone_that_its_chat_is_with() -> None:
@@ -1008,9 +1017,9 @@ def test_a_reply_is_of_the_phone_that_its_chat_is_with() -> None:
     office = Office()
     office.put(json.dumps(streamed(item("hi", Id="one"))), "reply-one", CHAT, RejectedError("400"), "reply")
     letter = Letter.from_message(received(office.failed.receive()[0]), replies=OUTPUTS["RepliesQueueUrl"])
-    assert letter.contact == CHAT and selection.has_letter(letter)
+    assert letter.contact == CHAT and selection.has(letter)
     assert selection.has_item(failed_item(0, stage="reply", conversation=CHAT))
-    assert not Selection(number=OTHER_CUSTOMER, party_of={CHAT: party}.get).has_letter(letter)
+    assert not Selection(number=OTHER_CUSTOMER, party_of={CHAT: party}.get).has(letter)
 
 
 def test_every_error_that_a_text_can_fail_with_has_advice_and_can_be_asked_for() -> None:

@@ -1,0 +1,13 @@
+"""A flood, played on a clock of its own: the real delivery and pace of four workers, on the model of the queue."""
+
+from __future__ import annotations
+
+from bench.flood import Flood, play
+
+
+def test_a_flood_uses_connects_quota_fails_nothing_and_leaves_others_their_share() -> None:
+    """Twenty times the quota for ten seconds; one conversation begins amid it."""
+    drained = play(Flood(seed=1, seconds=10, begins=5, texts=3, every=20))
+    assert drained.share >= 0.95 and drained.failed == 0
+    assert all(waited <= share * 1.05 for waited, share in drained.waits), drained.waits
+    assert drained.refused <= 0.15 * drained.texts, "its functions do not find the quota by themselves"
