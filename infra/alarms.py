@@ -21,7 +21,7 @@ from bridge.measures import MILLISECONDS, TEXT, WAITING
 from infra.config import BridgeConfig
 from infra.function import BridgeFunction
 from infra.key import BridgeKey, alarms_of_this_stack
-from infra.pinned import pin
+from infra.pinned import ALARM_EMAIL, fix, pin
 from infra.way import Way
 
 SLOW = Duration.minutes(1)
@@ -58,7 +58,8 @@ class AlarmTopic(Construct):
         )
         pin(self.topic, "AlarmTopic")
         if email:  # beside the topic, not on it: who is taken out of bridge.toml is told no more
-            sns.Subscription(self, "Email", topic=self.topic, protocol=sns.SubscriptionProtocol.EMAIL, endpoint=email)
+            by_email = sns.SubscriptionProtocol.EMAIL
+            fix(sns.Subscription(self, "Email", topic=self.topic, protocol=by_email, endpoint=email), ALARM_EMAIL)
 
 
 class Alarms(Construct):

@@ -1,6 +1,6 @@
-"""What must hold of every stack that is synthesised: cdk-nag's rules, and our own times.
+"""What must hold of every stack that is synthesised: cdk-nag's rules, our own times, and SNS's filter policies.
 
-Both are plugins of CDK's validation, which `cdk synth` and `cdk deploy` run: any finding, warnings too, ends them.
+They are plugins of CDK's validation, which `cdk synth` and `cdk deploy` run: any finding, warnings too, ends them.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from constructs import IConstruct
 
 from bridge.backoff import receives_possible
 from bridge.config import CONNECT_TIMEOUT, STORE_TIMEOUT
+from infra import filter_policies
 from infra.config import Limits
 
 
 def attach(app: App, *, limits: Limits) -> None:
     """Let every synth of the app run them."""
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app), OurTimes(limits))
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app), OurChecks(limits))
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
@@ -50,8 +51,14 @@ class Finding:
 
 
 def findings(template: Mapping[str, Any], *, limits: Limits) -> Iterator[Finding]:
-    """Where the times of a synthesised stack do not fit one another. infra.config says it earlier of bridge.toml."""
+    """Where the times of a synthesised stack do not fit one another, and filter policies that SNS refuses.
+
+    Of the times infra.config says it earlier, of bridge.toml.
+    """
     resources = template["Resources"]
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::SNS::Subscription":
+            yield from _of_filter(name, resource["Properties"].get("FilterPolicy", {}))
     for mapping in (r["Properties"] for r in resources.values() if r["Type"] == "AWS::Lambda::EventSourceMapping"):
         queue_id, function_id = mapping["EventSourceArn"]["Fn::GetAtt"][0], mapping["FunctionName"]["Ref"]
         yield from _of_mapping(resources, queue_id, function_id, limits)
@@ -91,8 +98,34 @@ def _of_mapping(resources: Mapping[str, Any], queue_id: str, function_id: str, l
         )
 
 
+def _of_filter(subscription: str, policy: Mapping[str, Any]) -> Iterator[Finding]:
+    """SNS refuses a policy that is too large, and with it the deployment."""
+    if (keys := filter_policies.keys(policy)) > filter_policies.KEYS:
+        yield Finding(
+            "FilterKeys",
+            subscription,
+            f"the filter policy of {subscription} has {keys} keys, counted in each branch of $or: SNS takes "
+            f"{filter_policies.KEYS}",
+        )
+    if (combinations := filter_policies.combinations(policy)) > filter_policies.COMBINATIONS:
+        yield Finding(
+            "FilterCombinations",
+            subscription,
+            f"the filter policy of {subscription} has {combinations} combinations of values: SNS takes "
+            f"{filter_policies.COMBINATIONS}",
+        )
+    alternatives = policy.get(filter_policies.OR)
+    if alternatives is not None and not filter_policies.is_or(filter_policies.OR, alternatives):
+        yield Finding(
+            "FilterOr",
+            subscription,
+            f"the filter policy of {subscription} lets nothing through: of fewer than two objects, $or is the name of "
+            "an attribute",
+        )
+
+
 @jsii.implements(IPolicyValidationPlugin)
-class OurTimes:
+class OurChecks:
     """`findings` as CDK asks for them."""
 
     def __init__(self, limits: Limits) -> None:
@@ -108,7 +141,7 @@ class OurTimes:
 
     @property
     def rule_ids(self) -> list[str]:
-        return ["Receives", "Visibility", "Deadline"]
+        return ["Receives", "Visibility", "Deadline", "FilterKeys", "FilterCombinations", "FilterOr"]
 
     def validate(self, context: IPolicyValidationContext) -> PolicyValidationPluginReport:
         violations = [

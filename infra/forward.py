@@ -12,6 +12,7 @@ from constructs import Construct
 from infra.config import BridgeConfig
 from infra.function import BridgeFunction
 from infra.key import BridgeKey
+from infra.pinned import BATCHES, fix
 
 BATCH = 10
 """The most that SQS gives of a FIFO queue."""
@@ -53,7 +54,7 @@ class Forward(BridgeFunction):
             "sqs:ChangeMessageVisibility",
             on=queue.queue_arn,
         )
-        lambda_.EventSourceMapping(
+        batches = lambda_.EventSourceMapping(
             self,
             "Batches",
             target=self.function,
@@ -62,3 +63,4 @@ class Forward(BridgeFunction):
             report_batch_item_failures=True,
             max_concurrency=max_concurrency,
         )
+        fix(batches, BATCHES[self.name])

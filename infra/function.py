@@ -16,6 +16,7 @@ from bridge.measures import BY_FUNCTION
 from infra import checks
 from infra.config import BridgeConfig
 from infra.key import BridgeKey
+from infra.pinned import FUNCTIONS, fix
 
 MEMORY = 512
 """MB. Lambda gives processor time by memory; at a start, most of the time goes into loading the SDK."""
@@ -78,6 +79,10 @@ class BridgeFunction(Construct):
             "AwsSolutions-L1",
             "The deployer pins the runtime in bridge.toml, so that no new version of the CDK changes it unasked.",
         )
+        ids = FUNCTIONS[name]
+        fix(self.function, ids.function)
+        fix(self.role, ids.role)
+        fix(self.log_group, ids.log_group)
         # Lambda refuses to connect a queue that the role may not read yet.
         self.function.node.add_dependency(self.policy)
         self.may("logs:CreateLogStream", "logs:PutLogEvents", on=self.log_group.log_group_arn)
@@ -115,3 +120,5 @@ class BridgeFunction(Construct):
         service = actions[0].partition(":")[0].title()
         policy = iam.Policy(self, f"{service}Policy", roles=[self.role], statements=[statement])
         checks.acknowledge(policy, "AwsSolutions-IAM5[Resource::*]", reason)
+        # Lambda refuses active tracing to a role that may not write traces yet.
+        self.function.node.add_dependency(policy)

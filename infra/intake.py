@@ -16,6 +16,7 @@ from constructs import Construct
 from infra.config import BridgeConfig
 from infra.function import BridgeFunction
 from infra.key import BridgeKey
+from infra.pinned import INTAKES, fix
 from infra.queues import UndeliveredQueue
 
 TIMEOUT = Duration.seconds(30)
@@ -64,3 +65,8 @@ class Intake(BridgeFunction):
         )
         if only:  # the construct has no word for "$or"
             cast(sns.CfnSubscription, subscription.node.default_child).filter_policy = json.loads(json.dumps(only))
+        ids, beside = INTAKES[self.name], self.function.node
+        fix(subscription, ids.subscription)
+        fix(beside.find_child("EventInvokeConfig"), ids.invoke_config)
+        (permission,) = (child for child in beside.children if isinstance(child, lambda_.CfnPermission))
+        fix(permission, ids.permission)

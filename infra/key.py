@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from infra.config import STREAMING_TOPIC
 from infra.pinned import pin
 
 MESSAGES = ("kms:Decrypt", "kms:GenerateDataKey*")
@@ -43,10 +44,21 @@ class BridgeKey(Construct):
         topics = f"arn:{Aws.PARTITION}:sns:{Aws.REGION}:{Aws.ACCOUNT_ID}:*"
         self._admit(f"SnsTo{to}", sns, MESSAGES, {"ArnLike": {"aws:SourceArn": topics}})
 
-    def admit_connect(self, instances: Sequence[str]) -> None:
-        """Connect itself, for what it streams of chats in these instances."""
+    def admit_connect(self) -> None:
+        """Connect itself, for what it streams to the topic of this stack.
+
+        SNS passes the topic's ARN to KMS as the encryption context. Nothing documents that KMS learns more of such a
+        call, neither the instance (aws:SourceArn) nor the account (aws:SourceAccount), and a condition on a key that
+        the request lacks refuses every message. The topic's own policy has both, and so keeps out other accounts'
+        instances: without it they cannot publish, whatever the key allows.
+
+        The topic goes by the name that CloudFormation gives it: it refers to the key, and CloudFormation allows no
+        circle.
+        """
+        topic = f"arn:{Aws.PARTITION}:sns:{Aws.REGION}:{Aws.ACCOUNT_ID}:{Aws.STACK_NAME}-{STREAMING_TOPIC}-*"
         connect = iam.ServicePrincipal("connect.amazonaws.com")
-        self._admit("ConnectToStreaming", connect, MESSAGES, {"ArnEquals": {"aws:SourceArn": list(instances)}})
+        conditions = {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": topic}}
+        self._admit("ConnectToStreaming", connect, MESSAGES, conditions)
 
     def admit_cloudwatch(self) -> None:
         """CloudWatch, for what the alarms of this stack say on their topic."""

@@ -99,9 +99,9 @@ class BridgeStack(Stack):
         forward.take_from(conversations.queue, max_concurrency=limits.max_concurrency)
         forward.may("sqs:SendMessage", on=failed.queue.queue_arn)
         forward.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=ledger.table.table_arn)
-        forward.may_anywhere(
-            "connect:SendChatIntegrationEvent", reason="The action has no resource types and no condition keys in IAM."
-        )
+        if not all(map(config.starts_chats, config.numbers)):
+            reason = "The action has no resource types and no condition keys in IAM."
+            forward.may_anywhere("connect:SendChatIntegrationEvent", reason=reason)
 
         ways = [Way(kind=TEXT, intake=intake, queue=conversations.queue, forward=forward)]
         outputs = []
@@ -160,7 +160,7 @@ class BridgeStack(Stack):
             reply.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=chats.table.table_arn)
             for number in filter(config.starts_chats, config.numbers):
                 reply.may("sms-voice:SendTextMessage", on=number.arn)
-            key.admit_connect([*flows])
+            key.admit_connect()
             ways.append(Way(kind=REPLY, intake=reply_intake, queue=replies.queue, forward=reply))
             outputs = [
                 ("StreamingTopicArn", "Where Connect streams chats", streaming.topic.topic_arn),

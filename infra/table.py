@@ -27,7 +27,7 @@ class Remembered(Construct):
             ),
             deletion_protection=True,
         )
-        pin(self.table, construct_id)
+        pin(self.table, construct_id, protected=True)
 
     def index(self, name: str, *, by: str, then: str | None = None) -> None:
         """Find items by another attribute, in the order of a number: keys only, and only items that have both.

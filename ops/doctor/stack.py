@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from infra.config import BridgeConfig, ConfigError, load
-from ops.doctor.findings import Check, Finding, cannot_tell, counted, fail, ok, unless, warn
+from ops.doctor.findings import Check, Finding, State, cannot_tell, counted, fail, ok, unless, warn
 from ops.doctor.preflight import Identity, Preflight, Resource
 from ops.doctor.template import UnresolvedError, resolve
 from ops.target import said_of
@@ -75,23 +75,65 @@ def stack(preflight: Preflight) -> Iterator[Finding]:
         yield fail(f"there is no stack {target.stack} in {target.region}", "deploy it", preflight.deploy)
         return
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
-    if "InboundTopicArn" not in outputs:
-        what = f"{target.stack} is not a bridge, or was not deployed to the end ({found['StackStatus']})"
-        yield fail(what, "name another with --stack, or deploy", preflight.deploy)
-        return
-    preflight.outputs = outputs
-    yield of_status(target.stack, found["StackStatus"])
+    finding = of_status(target.stack, found["StackStatus"], deploy=preflight.deploy)
+    if "InboundTopicArn" in outputs:
+        preflight.outputs = outputs
+    elif finding.state == State.OK:
+        finding = fail(f"{target.stack} is not a bridge", "name another with --stack, or deploy", preflight.deploy)
+    yield finding
 
 
-def of_status(name: str, status: str) -> Finding:
-    events = ("see why", f"aws cloudformation describe-stack-events --stack-name {name}")
-    if status.endswith("_IN_PROGRESS"):
-        return warn(f"{name} is being changed: {status}", "run doctor again when that is done")
-    if status == "UPDATE_ROLLBACK_COMPLETE":
-        return warn(f"{name}: the last deployment was rolled back, what was there before works", *events)
+def of_status(name: str, status: str, *, deploy: str) -> Finding:
+    """What a state of the stack means, with the command that leads out of it; `deploy` is the one that deploys.
+
+    Source: "Stack status codes" in the CloudFormation user guide. Of a stack whose creation failed: the CDK deletes it
+    before it creates it anew, and CloudFormation deletes none while its termination protection is on.
+    """
     if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
         return ok(f"{name}, {status}")
-    return fail(f"{name} is in state {status}", *events)
+    events = f"aws cloudformation describe-stack-events --stack-name {name}"
+    if status in ("UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"):
+        return warn(f"{name}: the last deployment was rolled back, what was there before works", "see why", events)
+    if status == "REVIEW_IN_PROGRESS":
+        return fail(f"{name} is in state {status}: nothing is deployed yet", "deploy", deploy)
+    if status.endswith("_IN_PROGRESS"):
+        return warn(f"{name} is being changed: {status}", "run doctor again when that is done")
+    what, remedy, command = _ways_out(name, deploy).get(status, ("", "", ""))
+    if not command:
+        return fail(f"{name} is in state {status}", "see why", events)
+    why = "its events say why (aws cloudformation describe-stack-events); mend that, then"
+    return fail(f"{name} is in state {status}: {what}", f"{why} {remedy}", command)
+
+
+def _ways_out(name: str, deploy: str) -> Mapping[str, tuple[str, str, str]]:
+    """Of states in which nothing can be deployed: what happened, what to do, and the command that does it."""
+    aws, of_stack = "aws cloudformation", f"--stack-name {name}"
+    first = (
+        "the first deployment failed",
+        "take termination protection off and deploy again, which deletes the stack first",
+        f"{aws} update-termination-protection --no-enable-termination-protection {of_stack} && {deploy}",
+    )
+    half = (
+        "a deployment failed that was not to be rolled back",
+        "roll it back, and run doctor again",
+        f"{aws} rollback-stack {of_stack}",
+    )
+    return {
+        "ROLLBACK_COMPLETE": first,
+        "ROLLBACK_FAILED": first,
+        "CREATE_FAILED": half,
+        "UPDATE_FAILED": half,
+        "UPDATE_ROLLBACK_FAILED": (
+            "a deployment failed and could not be rolled back",
+            "let the rollback go on, and run doctor again",
+            f"{aws} continue-update-rollback {of_stack}",
+        ),
+        "DELETE_FAILED": (
+            "somebody deleted it, and some of it could not be deleted",
+            "delete the rest and deploy again",
+            f"{aws} delete-stack {of_stack} && {aws} wait stack-delete-complete {of_stack} && {deploy}",
+        ),
+    }
 
 
 def configuration(preflight: Preflight) -> Iterator[Finding]:

@@ -25,6 +25,8 @@ REPLY = {"Type": "MESSAGE", "MessageVisibility": "ALL", "ParticipantRole": "AGEN
         ({"MessageVisibility": "CUSTOMER"}, True),
         ({"ParticipantRole": "SYSTEM"}, True),
         ({"MessageVisibility": "AGENT"}, False),
+        ({"MessageVisibility": None}, True),
+        ({"MessageVisibility": None, "ParticipantRole": "CUSTOMER"}, False),
         ({"ParticipantRole": "CUSTOMER"}, False),
         ({"ParticipantRole": None}, False),
         ({"Type": "EVENT"}, False),

@@ -20,7 +20,15 @@ from ops.doctor.findings import Check, Finding, State, examine, fail, ok
 from ops.doctor.policies import of_key, of_policy, of_simulation
 from ops.doctor.preflight import DeniedError, Identity, Imported, Preflight, UnmetError
 from ops.doctor.quotas import of_chats, of_rate, of_reserved, of_spending, of_tier, of_unreserved
-from ops.doctor.stack import of_event_source, of_function, of_listeners, of_place, of_status, of_subscription
+from ops.doctor.stack import (
+    of_event_source,
+    of_function,
+    of_listeners,
+    of_place,
+    of_status,
+    of_subscription,
+    stack,
+)
 from ops.doctor.template import UnresolvedError, resolve
 from ops.output import Output
 from ops.target import Target
@@ -135,6 +143,24 @@ def test_numbers_of_another_account_or_region_are_told(tmp_path: Path) -> None:
     assert region and region.remedy == "--region us-east-1"
 
 
+WITHOUT_PROTECTION = (
+    "aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name S && "
+    "npx cdk deploy"
+)
+WAYS_OUT = {
+    "REVIEW_IN_PROGRESS": "npx cdk deploy",
+    "ROLLBACK_COMPLETE": WITHOUT_PROTECTION,
+    "ROLLBACK_FAILED": WITHOUT_PROTECTION,
+    "CREATE_FAILED": "aws cloudformation rollback-stack --stack-name S",
+    "UPDATE_FAILED": "aws cloudformation rollback-stack --stack-name S",
+    "UPDATE_ROLLBACK_FAILED": "aws cloudformation continue-update-rollback --stack-name S",
+    "DELETE_FAILED": (
+        "aws cloudformation delete-stack --stack-name S && "
+        "aws cloudformation wait stack-delete-complete --stack-name S && npx cdk deploy"
+    ),
+}
+
+
 @pytest.mark.parametrize(
     ("status", "state"),
     [
@@ -142,12 +168,62 @@ def test_numbers_of_another_account_or_region_are_told(tmp_path: Path) -> None:
         ("UPDATE_COMPLETE", State.OK),
         ("UPDATE_ROLLBACK_COMPLETE", State.WARN),
         ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", State.WARN),
-        ("ROLLBACK_COMPLETE", State.FAIL),
-        ("UPDATE_ROLLBACK_FAILED", State.FAIL),
+        ("CREATE_IN_PROGRESS", State.WARN),
+        ("ROLLBACK_IN_PROGRESS", State.WARN),
+        ("IMPORT_ROLLBACK_COMPLETE", State.WARN),
+        *((status, State.FAIL) for status in WAYS_OUT),
+        ("IMPORT_ROLLBACK_FAILED", State.FAIL),
     ],
 )
 def test_a_stack_is_well_only_when_its_last_deployment_went_through(status: str, state: State) -> None:
-    assert of_status("S", status).state == state
+    assert of_status("S", status, deploy="npx cdk deploy").state == state
+
+
+@pytest.mark.parametrize(("status", "command"), WAYS_OUT.items())
+def test_a_stack_that_failed_has_the_command_that_leads_out(status: str, command: str) -> None:
+    found = of_status("S", status, deploy="npx cdk deploy")
+    assert (found.command, status in found.finding) == (command, True)
+
+
+class OfStacks:
+    """CloudFormation with one stack, for a target."""
+
+    sandbox, region, stack = None, "us-east-1", "S"
+
+    def __init__(self, status: str, *outputs: str) -> None:
+        self._answer = {
+            "StackStatus": status,
+            "Outputs": [{"OutputKey": name, "OutputValue": "arn:aws:sns:us-east-1:111122223333:t"} for name in outputs],
+        }
+
+    def client(self, *_: object) -> Any:
+        return self
+
+    def describe_stacks(self, *, StackName: str) -> Any:  # noqa: N803
+        assert StackName == "S"
+        return {"Stacks": [self._answer]}
+
+
+@pytest.mark.parametrize(
+    ("target", "command", "known"),
+    [
+        (OfStacks("ROLLBACK_COMPLETE"), WITHOUT_PROTECTION, False),
+        (OfStacks("CREATE_IN_PROGRESS"), "", False),
+        (OfStacks("CREATE_COMPLETE", "SomethingElse"), "npx cdk deploy", False),
+        (OfStacks("UPDATE_ROLLBACK_FAILED", "InboundTopicArn"), WAYS_OUT["UPDATE_ROLLBACK_FAILED"], True),
+        (OfStacks("CREATE_COMPLETE", "InboundTopicArn"), "", True),
+    ],
+)
+def test_a_stack_without_outputs_is_judged_by_its_state_first(target: Any, command: str, known: bool) -> None:
+    examined = Preflight(target=target, config_path=Path("bridge.toml"))
+    examined.identity = Identity(account="111122223333", arn="arn:aws:iam::111122223333:user/u")
+    (found,) = stack(examined)
+    assert found.command == command
+    if known:
+        assert "InboundTopicArn" in examined.outputs
+    else:
+        with pytest.raises(UnmetError):
+            _ = examined.outputs
 
 
 @pytest.mark.parametrize(

@@ -532,6 +532,31 @@ def test_intake_puts_what_is_malformed_into_failed_with_the_same_reason_in_the_l
     assert counted() == {"RepliesReceived": 1, "RepliesFailed": 1, "FailedMalformedNotificationError": 1}
 
 
+def test_intake_fails_a_message_that_does_not_say_who_may_see_it() -> None:
+    """The subscription's filter lets it through, so that somebody learns of it."""
+    desk, came = Desk(), streamed(item("hi"), visibility=None, MessageId="sns-1")
+    desk.take(came)
+    (dead,) = desk.failed.entries
+    reason = "MessageVisibility is missing, so it cannot be told whether the customer may see it"
+    assert (json.loads(dead.body), str(dead.error), desk.queue.texts) == (came, reason, [])
+    assert (desk.ledger.outcome("reply-sns-1"), desk.ledger.texts["reply-sns-1"].reason) == ("failed", reason)
+
+
+@pytest.mark.parametrize(
+    ("of", "visibility"),
+    [
+        (item("me", ParticipantRole="CUSTOMER"), None),
+        (item("for the supervisor", ParticipantRole="AGENT"), "AGENT"),
+        (event("typing"), None),
+        (event("message.read", ParticipantRole="CUSTOMER"), None),
+    ],
+)
+def test_intake_fails_nothing_that_is_not_for_the_phone(of: dict[str, Any], visibility: str | None) -> None:
+    desk = Desk()
+    desk.take(streamed(of, visibility=visibility))
+    assert (desk.failed.entries, desk.queue.texts, counted()["RepliesIgnored"]) == ([], [], 1)
+
+
 def test_intake_takes_the_other_records_before_it_says_that_one_could_not_be_taken() -> None:
     desk = Desk()
     desk.queue.broken = 1
