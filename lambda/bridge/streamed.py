@@ -34,7 +34,7 @@ FILTER_POLICY: Mapping[str, Any] = {
         {"ContentType": [CHAT_ENDED]},
     ]
 }
-"""The subscription's filter policy, by message attributes: the same test as Streamed.kind, before a function is paid for.
+"""The subscription's filter policy, on message attributes: Streamed.kind's test, made before a function is paid for.
 
 Two cases without MessageVisibility pass. An attachment: AWS's description of the attributes leaves its type out, so
 nobody can tell whether an attachment says who may see it. And a message, which Streamed.from_notification then refuses

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,35 @@ expect_texts_every = "4h"
 {BRIDGE_TOML}delivery = "start-chat"
 """
 """Replies, e-mail and an expectation of texts too, in a stack of another name and with other times."""
+
+
+INSTANCE = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
+FLOW = "abcdef01-1234-1234-1234-123456789012"
+MIXED_TOML = f"""
+[start_chat]
+instance_arn = "{INSTANCE}"
+contact_flow_id = "{FLOW}"
+{BRIDGE_TOML}delivery = "start-chat"
+{BRIDGE_TOML.replace("0101", "0102").replace("cdef", "cdee")}
+"""
+"""One number of each delivery."""
+ELSEWHERE = {"us-east-1": "eu-central-1", "111122223333": "444455556666"}
+"""Another Region and another account."""
+
+
+def elsewhere(text: str) -> str:
+    for here, there in ELSEWHERE.items():
+        text = text.replace(here, there)
+    return text
+
+
+CONFIGURATIONS: Mapping[str, str] = {
+    "default": BRIDGE_TOML,
+    "start-chat": EVERYTHING_TOML,
+    "mixed": MIXED_TOML,
+    "elsewhere": elsewhere(MIXED_TOML),
+}
+"""Of each kind of stack one bridge.toml; "start-chat" has no other delivery."""
 
 
 @dataclass(frozen=True)
@@ -138,11 +168,40 @@ def build_app(config: BridgeConfig, outdir: Path) -> cdk.App:
     return made
 
 
+@dataclass(frozen=True)
+class Built:
+    """A configuration and its template."""
+
+    config: BridgeConfig
+    template_file: Path
+
+    @cached_property
+    def stack(self) -> Synthesised:
+        return Synthesised(json.loads(self.template_file.read_text()))
+
+
 @pytest.fixture(scope="session")
-def config(tmp_path_factory: pytest.TempPathFactory) -> BridgeConfig:
-    path = tmp_path_factory.mktemp("config") / "bridge.toml"
-    path.write_text(BRIDGE_TOML)
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Built]:
+    """One of CONFIGURATIONS, synthesised once."""
+
+    @cache
+    def build(name: str) -> Built:
+        config, outdir = configured(name, tmp_path_factory.mktemp(name)), tmp_path_factory.mktemp("cdk.out")
+        build_app(config, outdir).synth()
+        return Built(config, outdir / "Bridge.template.json")
+
+    return build
+
+
+def configured(name: str, folder: Path) -> BridgeConfig:
+    path = folder / "bridge.toml"
+    path.write_text(CONFIGURATIONS[name])
     return load(path)
+
+
+@pytest.fixture(scope="session")
+def config(built: Callable[[str], Built]) -> BridgeConfig:
+    return built("default").config
 
 
 @pytest.fixture(scope="session")
@@ -152,27 +211,17 @@ def archive(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
-def template_file(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    outdir = tmp_path_factory.mktemp("cdk.out")
-    build_app(config, outdir).synth()
-    return outdir / "Bridge.template.json"
+def stack(built: Callable[[str], Built]) -> Synthesised:
+    return built("default").stack
 
 
 @pytest.fixture(scope="session")
-def stack(template_file: Path) -> Synthesised:
-    return Synthesised(json.loads(template_file.read_text()))
-
-
-@pytest.fixture(scope="session")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+def everything(built: Callable[[str], Built]) -> Synthesised:
     """The stack of EVERYTHING_TOML."""
-    folder = tmp_path_factory.mktemp("everything")
-    (folder / "bridge.toml").write_text(EVERYTHING_TOML)
-    build_app(load(folder / "bridge.toml"), folder / "out").synth()
-    return Synthesised(json.loads((folder / "out" / "Bridge.template.json").read_text()))
+    return built("start-chat").stack
 
 
 @pytest.fixture
-def own_stack(template_file: Path) -> Synthesised:
+def own_stack(built: Callable[[str], Built]) -> Synthesised:
     """One that a test may change."""
-    return Synthesised(json.loads(template_file.read_text()))
+    return Synthesised(json.loads(built("default").template_file.read_text()))

@@ -13,10 +13,11 @@ from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
 import infra.stack
+from bridge.streamed import FILTER_POLICY
 from infra import checks
 from infra.checks import findings
-from infra.config import BridgeConfig
-from tests.infra.conftest import Synthesised, build_app
+from infra.config import BridgeConfig, Limits
+from tests.infra.conftest import CONFIGURATIONS, Synthesised, build_app, configured
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Unexcused:
     reasons: dict[tuple[str, str], str]
 
 
-@pytest.fixture(scope="module")
-def unexcused(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Unexcused:
-    reasons = {}
+@pytest.fixture(scope="module", params=[name for name in CONFIGURATIONS if name != "elsewhere"])
+def unexcused(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unexcused:
+    config, reasons = configured(request.param, tmp_path_factory.mktemp("config")), {}
 
     def note(construct: IConstruct, rule: str, reason: str) -> None:
         reasons[construct.node.path, rule] = reason
@@ -102,3 +103,86 @@ def test_times_that_just_do_not_fit_are_found(
 ) -> None:
     spoil(own_stack.template["Resources"])
     assert [finding.rule for finding in findings(own_stack.template, limits=config.limits)] == [rule]
+
+
+# --- filter policies --------------------------------------------------------------------------------------
+
+ALTERNATIVES: dict[str, Any] = {
+    "$or": [
+        {
+            "Type": ["MESSAGE"],
+            "MessageVisibility": ["CUSTOMER", "ALL"],
+            "ParticipantRole": [{"anything-but": ["CUSTOMER"]}],
+        },
+        {
+            "Type": ["ATTACHMENT"],
+            "MessageVisibility": ["CUSTOMER", "ALL", {"exists": False}],
+            "ParticipantRole": [{"anything-but": ["CUSTOMER"]}],
+        },
+        {"ContentType": ["application/vnd.amazonaws.connect.event.chat.ended"]},
+    ]
+}
+"""Four names that occur seven times."""
+
+
+def filtered(policy: dict[str, Any], *, kind: str = "AWS::SNS::Subscription") -> list[str]:
+    """What is found of a second subscription with this filter policy."""
+    resources = {
+        "First": {"Type": "AWS::SNS::Subscription", "Properties": {}},
+        "Second": {"Type": kind, "Properties": {"FilterPolicy": policy}},
+    }
+    found = list(findings({"Resources": resources}, limits=Limits()))
+    assert {finding.resource for finding in found} <= {"Second"}
+    assert all("Second" in finding.description and "\n" not in finding.description for finding in found)
+    return [finding.rule for finding in found]
+
+
+def names(count: int) -> dict[str, Any]:
+    return {f"key{n}": ["a"] for n in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("policy", "rules"),
+    [
+        (FILTER_POLICY, []),
+        (ALTERNATIVES, ["FilterKeys"]),
+        (names(5), []),
+        (names(6), ["FilterKeys"]),
+        ({"$or": [names(2), names(2)], "key": ["a"]}, []),
+        ({"$or": [names(2), names(3)], "key": ["a"]}, ["FilterKeys"]),
+        ({"$or": [{"$or": [names(2), names(2)]}, names(2)]}, ["FilterKeys"]),
+        ({"a": {"b": {"c": ["x"], "d": ["x"]}, "e": ["x"]}, "f": ["x"], "g": ["x"], "h": ["x"]}, ["FilterKeys"]),
+        ({"a": ["x"] * 15, "b": ["x"] * 10}, []),
+        ({"a": ["x"] * 151}, ["FilterCombinations"]),
+        ({"a": ["x"] * 76, "b": ["x", {"exists": False}]}, ["FilterCombinations"]),
+        ({"a": [{"anything-but": ["x"] * 151}]}, ["FilterCombinations"]),
+        ({"$or": [{"a": ["x"] * 13}, {"b": ["x"] * 12}]}, ["FilterCombinations"]),
+        ({"$or": [{"a": ["x"] * 150}, {"b": ["x"]}]}, ["FilterCombinations"]),
+        ({"a": {"b": ["x"] * 75}}, []),
+        ({"a": {"b": ["x"] * 76}}, ["FilterCombinations"]),
+        ({"$or": [{"a": ["x"]}]}, ["FilterOr"]),
+        ({"$or": ["a", "b"]}, ["FilterOr"]),
+        ({**names(6), "many": ["x"] * 151}, ["FilterKeys", "FilterCombinations"]),
+    ],
+)
+def test_a_filter_policy_that_sns_refuses_is_found_of_every_subscription(policy: Any, rules: list[str]) -> None:
+    assert filtered(policy) == rules
+
+
+def test_only_subscriptions_have_filter_policies() -> None:
+    assert filtered(names(6), kind="AWS::Lambda::Function") == []
+
+
+def test_a_finding_of_a_filter_policy_names_the_limit() -> None:
+    policy = {**names(6), "many": ["x"] * 151}
+    subscription = {"Type": "AWS::SNS::Subscription", "Properties": {"FilterPolicy": policy}}
+    assert [one.description for one in findings({"Resources": {"Here": subscription}}, limits=Limits())] == [
+        "the filter policy of Here has 7 keys, counted in each branch of $or: SNS takes 5",
+        "the filter policy of Here has 151 combinations of values: SNS takes 150",
+    ]
+
+
+def test_synth_fails_when_the_filter_policy_has_a_key_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(infra.stack, "FILTER_POLICY", ALTERNATIVES)
+    with pytest.raises(RuntimeError, match=r"ReplyIntakeFunctionTopic\w+ has 7 keys.*SNS takes 5"):
+        build_app(configured("start-chat", tmp_path), tmp_path / "cdk.out").synth()

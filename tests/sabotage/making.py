@@ -33,6 +33,22 @@ def refused(name: str, says: str, edit: Edit) -> Mechanism:
     return Mechanism(name=name, edits=(edit,), tests=(test,), control=None, says=says)
 
 
+def refused_with_replies(name: str, says: str, edit: Edit) -> Mechanism:
+    """The same of what the stack has for a number with start-chat delivery; that of the default one still stands."""
+    test = "tests/infra/test_defaults.py::test_synth_lets_every_other_configuration_through[start-chat]"
+    return Mechanism(name=name, edits=(edit,), tests=(test,), control=STACK_STANDS, says=says)
+
+
+def checked(name: str, edit: Edit, *tests: str) -> Mechanism:
+    """Of what synth checks."""
+    return Mechanism(
+        name=f"filter-limits/{name}",
+        edits=(edit,),
+        tests=tuple(f"tests/infra/test_checks.py::{test}" for test in tests),
+        control="tests/infra/test_checks.py::test_the_times_of_the_default_configuration_fit",
+    )
+
+
 def alarm(name: str, edit: Edit, test: str) -> Mechanism:
     return Mechanism(
         name=f"alarms/{name}", edits=(edit,), tests=(f"tests/infra/test_alarms.py::{test}",), control=STACK_STANDS

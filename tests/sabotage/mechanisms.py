@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.sabotage import operating, replies, start_chat
-from tests.sabotage.making import BY_EVENTS, alarm, key, page, refused, stack, unit
+from tests.sabotage.making import BY_EVENTS, alarm, checked, key, page, refused, stack, unit
 from tests.sabotage.workshop import Edit, Mechanism
 
 _DELIVERY = "lambda/bridge/delivery.py"
@@ -555,7 +555,7 @@ _STACK = (
     ),
     stack(
         "kept/not-retained",
-        Edit("infra/pinned.py", "    RemovalPolicies.of(construct).retain()\n", ""),
+        Edit("infra/pinned.py", "    policies.retain() if protected else policies.retain_on_update_or_delete()\n", ""),
         "test_what_is_kept_survives_deletion_and_replacement_with_its_policies[FailedQueue]",
         "test_what_is_kept_survives_deletion_and_replacement_with_its_policies[InboundTopic]",
     ),
@@ -563,6 +563,62 @@ _STACK = (
         "kept/topic-not-pinned",
         Edit("infra/topic.py", '        pin(self.topic, "InboundTopic")\n', ""),
         "test_what_is_kept_is_all_that_holds_texts_or_is_pointed_at",
+    ),
+    stack(
+        "kept/on-a-rolled-back-creation",
+        Edit("infra/pinned.py", "policies.retain_on_update_or_delete()", "policies.retain()"),
+        "test_a_first_deployment_that_is_rolled_back_keeps_only_what_cannot_be_deleted",
+    ),
+    stack(
+        "kept/protected-tables-deleted-by-a-rollback",
+        Edit("infra/table.py", "pin(self.table, construct_id, protected=True)", "pin(self.table, construct_id)"),
+        "test_a_first_deployment_that_is_rolled_back_keeps_only_what_cannot_be_deleted",
+    ),
+    *(
+        stack(
+            f"logical-ids/{name}",
+            Edit(file, line, ""),
+            "test_a_construct_that_moves_takes_its_logical_id_along",
+        )
+        for name, file, line in (
+            ("subscription", "infra/intake.py", "        fix(subscription, ids.subscription)\n"),
+            ("permission", "infra/intake.py", "        fix(permission, ids.permission)\n"),
+            (
+                "invoke-config",
+                "infra/intake.py",
+                '        fix(beside.find_child("EventInvokeConfig"), ids.invoke_config)\n',
+            ),
+            ("event-source-mapping", "infra/forward.py", "        fix(batches, BATCHES[self.name])\n"),
+            ("function", "infra/function.py", "        fix(self.function, ids.function)\n"),
+            ("role", "infra/function.py", "        fix(self.role, ids.role)\n"),
+            ("log-group", "infra/function.py", "        fix(self.log_group, ids.log_group)\n"),
+        )
+    ),
+    stack(
+        "logical-ids/another-one",
+        Edit("infra/pinned.py", '"IntakeFunctionTopic999C9258"', '"InboundTopicSubscription"'),
+        "test_what_would_be_lost_if_it_were_made_anew_keeps_its_logical_id",
+    ),
+    stack(
+        "tracing/before-it-is-allowed",
+        Edit("infra/function.py", "        self.function.node.add_dependency(policy)\n", ""),
+        "test_a_function_waits_for_every_policy_of_its_role",
+    ),
+    checked(
+        "branches-not-counted",
+        Edit("infra/filter_policies.py", "sum(map(keys, value)) if is_or(name, value)", "1 if is_or(name, value)"),
+        "test_a_filter_policy_that_sns_refuses_is_found_of_every_subscription[policy1-rules1]",
+        "test_synth_fails_when_the_filter_policy_has_a_key_too_many",
+    ),
+    checked(
+        "combinations-not-counted",
+        Edit(
+            "infra/filter_policies.py",
+            "        else:\n            total *= depth * ",
+            "        else:\n            total += 0 * ",
+        ),
+        "test_a_filter_policy_that_sns_refuses_is_found_of_every_subscription[policy9-rules9]",
+        "test_a_finding_of_a_filter_policy_names_the_limit",
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sabotage.making import unit, with_replies
+from tests.sabotage.making import refused_with_replies, unit, with_replies
 from tests.sabotage.workshop import Edit, Mechanism
 
 _ANSWERING = "lambda/bridge/answering.py"
@@ -18,7 +18,7 @@ _CANNOT = (
     "test_reply.py::test_what_cannot_be_delivered_goes_to_failed_with_its_reason_and_the_agent_reads_why"
     "[DESTINATION_PHONE_NUMBER_OPTED_OUT-they have opted out of texts from this number]"
 )
-_TO_A_MESSAGE = '            "MessageVisibility": list(_FOR_THE_PHONE),\n'
+_SEEN_BY = '            "MessageVisibility": [*_FOR_THE_PHONE, {"exists": False}],\n'
 _BY_OTHERS = '            "ParticipantRole": [{"anything-but": [_ECHO]}],\n'
 
 
@@ -30,22 +30,41 @@ _FOR_THE_PHONE = (
     _reply(
         "reply-filter/customers-echoes",
         "test_streamed.py::test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through",
-        Edit(_STREAMED, _TO_A_MESSAGE + _BY_OTHERS, _TO_A_MESSAGE),
+        Edit(_STREAMED, _BY_OTHERS, ""),
     ),
     _reply(
         "reply-filter/for-other-eyes",
         "test_streamed.py::test_the_filter_keeps_away_what_is_for_other_eyes",
-        Edit(_STREAMED, _TO_A_MESSAGE, ""),
+        Edit(_STREAMED, _SEEN_BY, ""),
+    ),
+    _reply(
+        "reply-filter/who-may-see-it-is-not-said",
+        "test_streamed.py::test_a_message_that_does_not_say_who_may_see_it_passes_the_filter",
+        Edit(_STREAMED, _SEEN_BY, '            "MessageVisibility": list(_FOR_THE_PHONE),\n'),
+    ),
+    _reply(
+        "replies/sent-whoever-may-see-it",
+        "test_reply.py::test_intake_fails_a_message_that_does_not_say_who_may_see_it",
+        Edit(_STREAMED, 'if seen_by is None and type_ == "MESSAGE":', "if False:"),
     ),
     _reply(
         "reply-filter/events",
         "test_streamed.py::test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through",
-        Edit(_STREAMED, '"Type": ["MESSAGE"],', '"Type": ["MESSAGE", "EVENT"],'),
+        Edit(_STREAMED, '"Type": ["MESSAGE", "ATTACHMENT"],', '"Type": ["MESSAGE", "ATTACHMENT", "EVENT"],'),
     ),
     _reply(
         "reply-filter/not-the-end-of-a-chat",
         "test_streamed.py::test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through",
         Edit(_STREAMED, '        {"ContentType": [CHAT_ENDED]},\n', ""),
+    ),
+    refused_with_replies(
+        "reply-filter/two-keys-more",
+        "has 6 keys, counted in each branch",
+        Edit(
+            _STREAMED,
+            '{"ContentType": [CHAT_ENDED]},',
+            '{"ContentType": [CHAT_ENDED], "Type": ["EVENT"], "MessageVisibility": [{"exists": False}]},',
+        ),
     ),
     with_replies(
         "reply-filter/none",
@@ -340,11 +359,16 @@ _IN_THE_STACK = (
     *(
         with_replies(f"key-policy/{name}", Edit(*edit), "test_the_key_admits_connect_for_the_streaming_topic")
         for name, edit in {
-            "connect-to-streaming": (_STACK, "            key.admit_connect([*flows])\n", ""),
-            "connect-of-any-instance": (
+            "connect-to-streaming": (_STACK, "            key.admit_connect()\n", ""),
+            "connect-to-any-topic": (
                 "infra/key.py",
-                'MESSAGES, {"ArnEquals": {"aws:SourceArn": list(instances)}}',
-                "MESSAGES",
+                'self._admit("ConnectToStreaming", connect, MESSAGES, conditions)',
+                'self._admit("ConnectToStreaming", connect, MESSAGES)',
+            ),
+            "connect-by-what-kms-may-not-learn": (
+                "infra/key.py",
+                'conditions = {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": topic}}',
+                'conditions = {"ArnLike": {"aws:SourceArn": topic}}',
             ),
         }.items()
     ),
@@ -364,6 +388,17 @@ _IN_THE_STACK = (
         "streaming/what-cannot-be-handed-over-is-gone",
         Edit("infra/intake.py", "dead_letter_queue=undelivered.queue", "dead_letter_queue=None"),
         "test_only_what_is_for_the_phone_and_the_end_of_a_chat_reach_reply_intake_and_what_cannot_be_handed_over_is_kept",
+    ),
+    with_replies(
+        "least-privilege/integration-events-always",
+        Edit(_STACK, "if not all(map(config.starts_chats, config.numbers)):", "if config.numbers:"),
+        "test_chat_integration_events_are_allowed_only_where_a_number_is_delivered_by_them[start-chat-0]",
+    ),
+    with_replies(
+        "least-privilege/integration-events-never",
+        Edit(_STACK, "if not all(map(config.starts_chats, config.numbers)):", "if not config.numbers:"),
+        "test_chat_integration_events_are_allowed_only_where_a_number_is_delivered_by_them[default-1]",
+        "test_chat_integration_events_are_allowed_only_where_a_number_is_delivered_by_them[mixed-1]",
     ),
     with_replies(
         "least-privilege/texts-from-any-number",

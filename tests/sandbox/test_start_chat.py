@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -170,3 +171,24 @@ def test_texts_through_throttling_and_server_errors_are_each_shown_once_and_in_o
     phones.double.clear_faults()
     assert_each_shown_once_in_the_order_of_the_queue(phones, texts)
     assert all(len(chats_of(phones, customer(9100 + c))) == 1 for c in range(6))
+
+
+def test_a_message_that_does_not_say_who_may_see_it_ends_in_failed(phones: Phones) -> None:
+    """It passes the subscription's filter, as one for other eyes does not."""
+    said, contact = customer(9011), "11112222-0000-4000-8000-000000009011"
+    body = {"Id": said, "Type": "MESSAGE", "ParticipantRole": "AGENT", "InitialContactId": contact, "Content": "hello"}
+    seen_by = {"AGENT": {"MessageVisibility": "AGENT"}, "nobody knows": {}}
+    with closing(phones.sandbox.client("sns")) as sns:
+        for who, visibility in seen_by.items():
+            attributes = {"Type": "MESSAGE", "ParticipantRole": "AGENT", "InitialContactId": contact} | visibility
+            sns.publish(
+                TopicArn=phones.outputs["StreamingTopicArn"],
+                Message=json.dumps(body | {"Id": who}),
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            )
+    (entry,) = until(phones.failed, seconds=40, what="the message in failed")
+    phones.empty("FailedQueueUrl")
+    assert json.loads(json.loads(entry["Body"])["Sns"]["Message"])["Id"] == "nobody knows"
+    assert "MessageVisibility is missing" in entry["MessageAttributes"]["reason"]["StringValue"]
