@@ -132,4 +132,9 @@ MECHANISMS: tuple[Mechanism, ...] = (
         "test_story.py::test_numbers_are_shown_by_their_ending_and_a_conversation_not_at_all_unless_asked_for",
         Edit("ops/output.py", "return number if self.show_content else ending(number)", "return number"),
     ),
+    unit(
+        "doctor/a-deploy-that-fails",
+        "test_doctor.py::test_a_stack_that_failed_has_the_command_that_leads_out[ROLLBACK_COMPLETE]",
+        Edit("ops/doctor/stack.py", '        "ROLLBACK_COMPLETE": first,\n', ""),
+    ),
 )

@@ -411,7 +411,7 @@ _IN_THE_STACK = (
     ),
     with_replies(
         "kept/open-chats-not-pinned",
-        Edit("infra/table.py", "        pin(self.table, construct_id)\n", ""),
+        Edit("infra/table.py", "        pin(self.table, construct_id, protected=True)\n", ""),
         "test_what_holds_replies_and_chats_is_kept[Chats]",
     ),
     with_replies(

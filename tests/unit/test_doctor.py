@@ -179,7 +179,7 @@ def test_a_stack_is_well_only_when_its_last_deployment_went_through(status: str,
     assert of_status("S", status, deploy="npx cdk deploy").state == state
 
 
-@pytest.mark.parametrize(("status", "command"), WAYS_OUT.items())
+@pytest.mark.parametrize(("status", "command"), WAYS_OUT.items(), ids=WAYS_OUT.keys())
 def test_a_stack_that_failed_has_the_command_that_leads_out(status: str, command: str) -> None:
     found = of_status("S", status, deploy="npx cdk deploy")
     assert (found.command, status in found.finding) == (command, True)
