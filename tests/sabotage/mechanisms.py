@@ -595,6 +595,11 @@ _STACK = (
         )
     ),
     stack(
+        "logical-ids/alarm-email",
+        Edit("infra/alarms.py", "endpoint=email), ALARM_EMAIL)", 'endpoint=email), "AlarmTopicEmail")'),
+        "test_a_construct_that_moves_takes_its_logical_id_along",
+    ),
+    stack(
         "logical-ids/another-one",
         Edit("infra/pinned.py", '"IntakeFunctionTopic999C9258"', '"InboundTopicSubscription"'),
         "test_what_would_be_lost_if_it_were_made_anew_keeps_its_logical_id",
