@@ -24,20 +24,31 @@ from infra.stack import BridgeStack
 
 
 def bridge(app: cdk.App, *, config: BridgeConfig) -> BridgeStack:
-    """The stack of a configuration, and what is to hold of it."""
+    """The stack of a configuration, and what is to hold of it.
+
+    It is for the account and Region of the numbers: the CDK deploys it to no other, whatever the profile. A sandbox has
+    one account, whatever the numbers, and says which: `-c sandbox=ACCOUNT/REGION`.
+    """
+    account, region = config.location.account, config.location.region
+    if sandbox := app.node.try_get_context("sandbox"):
+        account, region = sandbox.split("/")
     archive = packaging.build(config=config.runtime_json(), runtime=config.runtime)
     code = aws_lambda.Code.from_asset(str(archive.folder), asset_hash=archive.fingerprint)
-    stack = BridgeStack(app, "Bridge", config=config, code=code)
+    stack = BridgeStack(app, "Bridge", config=config, code=code, env=cdk.Environment(account=account, region=region))
     checks.attach(app, limits=config.limits)
     return stack
 
 
 def main() -> None:
     app = cdk.App(analytics_reporting=False)
+    path = Path(app.node.try_get_context("config") or "bridge.toml")
     try:
-        bridge(app, config=load(Path(app.node.try_get_context("config") or "bridge.toml")))
+        config = load(path)
+        bridge(app, config=config)
     except (ConfigError, packaging.PackagingError) as error:
         sys.exit(str(error))
+    if note := config.note():
+        sys.stderr.write(f"{path}: {note}\n")
     app.synth()
 
 

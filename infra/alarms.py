@@ -96,6 +96,10 @@ class Alarms(Construct):
             "hands over what lies there.",
         )
         for way in ways:
+            self._not_kept(way)
+            self._not_redriven(way)
+            self._dropped(way)
+        for way in ways:
             self._blocked(way)
             self._waiting(way)
             self._not_taken(way)
@@ -153,6 +157,42 @@ class Alarms(Construct):
             says=f"One of the {way.what} has lain on its queue for {_words(self._old)} and {way.forward.name} has not "
             f"got to it: it does not run, or cannot keep up. {self._command('doctor')} checks the function and the "
             "quotas.",
+        )
+
+    def _not_kept(self, way: Way) -> None:
+        """At the first one that Lambda could not send to its destination ("Types of metrics for Lambda functions")."""
+        self._alarm(
+            f"{way.intake.sid}DestinationFailures",
+            way.intake.function.metric("DestinationDeliveryFailures", statistic="Sum", period=_FIVE_MINUTES),
+            at_least=1,
+            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
+            says=f"Lambda gave up an event for {way.intake.name} and could not put it on undelivered: these {way.what} "
+            f"are lost here. {self._command('doctor')} says what keeps Lambda from the queue (role, key, queue); mend "
+            "that first.",
+        )
+
+    def _dropped(self, way: Way) -> None:
+        """At the first one. Lambda counts what it sends to the on-failure destination before it drops it, too."""
+        self._alarm(
+            f"{way.intake.sid}Dropped",
+            way.intake.function.metric("AsyncEventsDropped", statistic="Sum", period=_FIVE_MINUTES),
+            at_least=1,
+            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
+            says=f"Lambda gave up an event for {way.intake.name}: it is on undelivered, unless "
+            f"Alarm{way.intake.sid}DestinationFailures is on too or the destination is gone. {self._command('doctor')} "
+            f"checks the function, then {self._command('failed redrive')} hands over what lies there.",
+        )
+
+    def _not_redriven(self, way: Way) -> None:
+        """At the first one that SNS could not move to the dead-letter queue ("Amazon SNS metrics")."""
+        self._alarm(
+            f"{way.prefix}RedriveFailures",
+            way.topic.metric("NumberOfNotificationsFailedToRedriveToDlq", statistic="Sum", period=_FIVE_MINUTES),
+            at_least=1,
+            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
+            says=f"SNS could neither hand a notification to {way.intake.name} nor put it on undelivered: these "
+            f"{way.what} are lost here. {self._command('doctor')} says what keeps SNS from the queue (its policy, the "
+            "key, the queue); mend that first.",
         )
 
     def _slow(self, way: Way) -> None:

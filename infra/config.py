@@ -24,7 +24,6 @@ from bridge.backoff import receives_possible
 from bridge.config import CONNECT_TIMEOUT, STORE_TIMEOUT
 from infra.places import Loc, line_numbers, place, syntax_mistake
 from infra.values import (
-    ARN,
     EXAMPLE_ARN,
     EXAMPLE_INSTANCE,
     REGION,
@@ -59,6 +58,31 @@ RETENTION_DAYS = (
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
 """What CloudWatch Logs allows (PutRetentionPolicy)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where an ARN's resource is."""
+
+    partition: str
+    region: str
+    account: str
+
+    @classmethod
+    def of(cls, arn: object) -> Location | None:
+        """Of a number, an instance or a topic; None where it is not the ARN of one."""
+        shape = f"arn:(aws[a-z-]*):(?:sms-voice|sns|connect):({REGION}):([0-9]{{12}}):.+"
+        found = re.fullmatch(shape, arn) if isinstance(arn, str) else None
+        return cls(*found.groups()) if found else None
+
+    def unlike(self, other: Location) -> str:
+        """What differs from another one, in words. Each partition has Regions of its own."""
+        differing = (
+            (f"partition {self.partition}", self.partition != other.partition),
+            (self.region, self.partition == other.partition and self.region != other.region),
+            (f"account {self.account}", self.account != other.account),
+        )
+        return " and ".join(words for words, differs in differing if differs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +240,12 @@ class BridgeConfig(_Section):
         """By which way this number's texts reach Connect."""
         return number.delivery or self.delivery
 
+    @property
+    def location(self) -> Location:
+        """Of the numbers, and so of the stack. `load` lets no file through whose ARNs are in more than one."""
+        _, partition, _, region, account, _ = self.numbers[0].arn.split(":", 5)
+        return Location(partition, region, account)
+
     def fingerprint(self) -> str:
         """The same for the same settings, however they are written: what was deployed can be told from what was not."""
         settings = self.model_dump(mode="json")
@@ -239,6 +269,25 @@ class BridgeConfig(_Section):
             if self.starts_chats(number) and instance_arn:
                 flows.setdefault(instance_arn, set()).add(f"{instance_arn}/contact-flow/{contact_flow_id}")
         return {instance: tuple(sorted(arns)) for instance, arns in sorted(flows.items())}
+
+    def instances(self) -> tuple[str, ...]:
+        """ARNs of the Connect instances that the file names, whether or not chats are started there now.
+
+        While there is one, the stack has the reply path: chats that the bridge started there may still be open.
+        """
+        named = {self.start_chat.instance_arn, *(number.instance_arn for number in self.numbers)}
+        return tuple(sorted(arn for arn in named if arn))
+
+    def note(self) -> str | None:
+        """What a deployer should know of a file in which nothing is wrong, in one line."""
+        if not self.instances() or any(map(self.starts_chats, self.numbers)):
+            return None
+        sections = {"start_chat": self.start_chat} | {f"numbers[{n}]": one for n, one in enumerate(self.numbers, 1)}
+        places = [f"{name}.instance_arn" for name, section in sections.items() if section.instance_arn]
+        return (
+            "no number starts chats any more; the reply path stays for those that are still open, while an instance is "
+            f"named: take out {', '.join(places)} when they are over, and deploy again"
+        )
 
     def _start_chat(self, number: Number) -> Mapping[str, Any] | None:
         if not self.starts_chats(number):
@@ -345,6 +394,7 @@ def _mistakes_between_settings(raw: Mapping[str, Any], faulty: set[Loc]) -> Iter
     yield from _limits_mistakes(raw, faulty)
     yield from _chat_mistakes(raw, faulty)
     yield from _numbers_mistakes(raw)
+    yield from _location_mistakes(raw, faulty)
     yield from _start_chat_mistakes(raw, faulty)
     yield from _streaming_mistakes(raw, faulty)
     yield from _attributes_mistakes(raw, faulty)
@@ -448,21 +498,45 @@ def _numbers_mistakes(raw: Mapping[str, Any]) -> Iterator[_Found]:
             value = entry.get(name)
             if isinstance(value, str) and (earlier := first.setdefault(value, index)) != index:
                 yield ("numbers", index, name), f"is the same as {place(('numbers', earlier, name))}", remedy
-    regions = {index: region for index, entry in entries if (region := _region(entry.get("arn")))}
-    usual = Counter(regions.values()).most_common(1)[0][0] if regions else ""
-    for index, entry in entries:
-        if index in regions and regions[index] != usual:
+
+
+def _location_mistakes(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_Found]:
+    """A stack is in one account and Region, and the ARNs that it is given must be there as well.
+
+    What belongs to a number is compared with that number: a number that is elsewhere is one mistake, not three.
+    """
+
+    def located(section: object, *loc: str | int) -> Location | None:
+        arn = section.get(loc[-1]) if isinstance(section, dict) else None
+        return None if loc in faulty else Location.of(arn)
+
+    numbers = list(enumerate(raw["numbers"] if isinstance(raw.get("numbers"), list) else []))
+    of_numbers = {index: at for index, entry in numbers if (at := located(entry, "numbers", index, "arn"))}
+    if not of_numbers:
+        return
+    usual = Counter(of_numbers.values()).most_common(1)[0][0]
+    for index, at in of_numbers.items():
+        if at != usual:
             yield (
                 ("numbers", index, "arn"),
-                f"is in {regions[index]}, other numbers in {usual}",
-                "one bridge serves one Region: deploy another stack for this number",
+                f"is in {at.unlike(usual)}, other numbers in {usual.unlike(at)}",
+                "one bridge serves one account and Region: deploy another stack for this number",
             )
-        topic = _region(entry.get("streaming_topic_arn"))
-        if topic and index in regions and topic != regions[index]:
+    beside: list[tuple[Loc, Location | None, Location, str]] = [
+        (loc, located(entry, *loc), of_numbers.get(index, usual), "its number")
+        for index, entry in numbers
+        for name in ("instance_arn", "streaming_topic_arn")
+        for loc in [("numbers", index, name)]
+    ]
+    general: Loc = ("start_chat", "instance_arn")
+    beside.append((general, located(raw.get("start_chat"), *general), usual, "the numbers"))
+    for loc, its, wanted, whose in beside:
+        if its and its != wanted:
+            kind = "an instance" if loc[-1] == "instance_arn" else "a topic"
             yield (
-                ("numbers", index, "streaming_topic_arn"),
-                f"is in {topic}, its number in {regions[index]}",
-                "a topic in the number's Region",
+                loc,
+                f"is in {its.unlike(wanted)}, {whose} in {wanted.unlike(its)}",
+                f"{kind} in the numbers' account and Region",
             )
 
 
@@ -483,16 +557,25 @@ def _start_chat_mistakes(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_
                     f"start-chat delivery needs {name}",
                     f'{name} = "{example}" here, or in [start_chat] for all numbers',
                 )
-    instances = [(("start_chat", "instance_arn"), (general or {}).get("instance_arn"))]
+    yield from _flow_without_instance(raw, faulty)
+
+
+def _flow_without_instance(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_Found]:
+    """What is left of start-chat delivery where only the instances were taken out, with which the reply path goes."""
     numbers = raw["numbers"] if isinstance(raw.get("numbers"), list) else []
-    regions = {_region(entry.get("arn")) for entry in numbers if isinstance(entry, dict)} - {None}
-    for index, entry in enumerate(numbers):
-        if isinstance(entry, dict):
-            instances.append((("numbers", index, "instance_arn"), entry.get("instance_arn")))  # type: ignore[arg-type]
-    for loc, arn in instances:
-        region = _region(arn)
-        if region and regions and region not in regions:
-            yield loc, f"is in {region}, the numbers are not", "an instance in the numbers' Region"
+    written: list[tuple[Loc, Any]] = [(("start_chat",), raw.get("start_chat"))]
+    written += [(("numbers", index), entry) for index, entry in enumerate(numbers)]
+    sections = [(loc, section) for loc, section in written if isinstance(section, dict)]
+    starting = any(s.get("delivery", raw.get("delivery")) == "start-chat" for loc, s in sections if loc[0] == "numbers")
+    if starting or any("instance_arn" in section for _, section in sections):
+        return
+    for loc, section in sections:
+        if "contact_flow_id" in section and (place := (*loc, "contact_flow_id")) not in faulty:
+            yield (
+                place,
+                "is the flow of no instance, and without one the replies of open chats reach no phone",
+                "name instance_arn until the chats that the bridge started are over, then take out both",
+            )
 
 
 def _streaming_mistakes(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_Found]:
@@ -515,15 +598,6 @@ def _streaming_mistakes(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_F
                 "is the stack's own topic, for the chats that the bridge starts: a reply in another one ends in failed",
                 "leave it out, or a topic of your own",
             )
-
-
-def _region(arn: object) -> str | None:
-    found = (
-        re.fullmatch(f"{ARN}:(?:sms-voice|sns|connect):({REGION}):[0-9]{{12}}:.+", arn)
-        if isinstance(arn, str)
-        else None
-    )
-    return found[1] if found else None
 
 
 def _attributes_mistakes(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_Found]:

@@ -9,7 +9,7 @@ and beside it what watches: alarms, dashboard, queries.
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, Duration, Environment, Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
@@ -37,10 +37,13 @@ VISIBILITY = 6
 class BridgeStack(Stack):
     """Protected against deletion: a topic without subscribers drops what End User Messaging publishes."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, config: BridgeConfig, code: lambda_.Code) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, config: BridgeConfig, code: lambda_.Code, env: Environment
+    ) -> None:
         super().__init__(
             scope,
             construct_id,
+            env=env,
             stack_name=config.stack,
             description="Inbound SMS become messages in Amazon Connect chats",
             termination_protection=True,
@@ -103,14 +106,15 @@ class BridgeStack(Stack):
             reason = "The action has no resource types and no condition keys in IAM."
             forward.may_anywhere("connect:SendChatIntegrationEvent", reason=reason)
 
-        ways = [Way(kind=TEXT, intake=intake, queue=conversations.queue, forward=forward)]
+        ways = [Way(kind=TEXT, topic=topic.topic, intake=intake, queue=conversations.queue, forward=forward)]
         outputs = []
-        if flows := config.contact_flows():  # numbers whose chats the bridge starts, and whose replies it texts
+        if instances := config.instances():  # in which the bridge starts chats, or did: it texts their replies
             chats = Remembered(self, "Chats", key=key, by="chat_key")
-            streaming = StreamingTopic(self, "Streaming", key=key, instances=[*flows])
-            forward.function.add_environment("CHATS_TABLE", chats.table.table_name)
-            forward.function.add_environment("STREAMING_TOPIC_ARN", streaming.topic.topic_arn)
-            forward.may("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=chats.table.table_arn)
+            streaming = StreamingTopic(self, "Streaming", key=key, instances=instances)
+            if flows := config.contact_flows():
+                forward.function.add_environment("CHATS_TABLE", chats.table.table_name)
+                forward.function.add_environment("STREAMING_TOPIC_ARN", streaming.topic.topic_arn)
+                forward.may("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=chats.table.table_arn)
             for instance, arns in flows.items():
                 for arn in (instance, *arns):
                     forward.may("connect:StartChatContact", on=arn)
@@ -158,10 +162,10 @@ class BridgeStack(Stack):
             reply.may("sqs:SendMessage", on=failed.queue.queue_arn)
             reply.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=ledger.table.table_arn)
             reply.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=chats.table.table_arn)
-            for number in filter(config.starts_chats, config.numbers):
+            for number in config.numbers:  # also one whose delivery was switched: its chats may still be open
                 reply.may("sms-voice:SendTextMessage", on=number.arn)
             key.admit_connect()
-            ways.append(Way(kind=REPLY, intake=reply_intake, queue=replies.queue, forward=reply))
+            ways.append(Way(kind=REPLY, topic=streaming.topic, intake=reply_intake, queue=replies.queue, forward=reply))
             outputs = [
                 ("StreamingTopicArn", "Where Connect streams chats", streaming.topic.topic_arn),
                 ("RepliesQueueUrl", "Agents' replies on their way, in order", replies.queue.queue_url),

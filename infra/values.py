@@ -11,7 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 ARN = "arn:aws[a-z-]*"
-REGION = "[a-z]{2}(?:-[a-z]+)+-[0-9]+"
+REGION = "[a-z]{2,4}(?:-[a-z]+)+-[0-9]+"
+PARTITIONS = {"aws": "(?!cn-)[a-z]{2}-[a-z]+-[0-9]+", "aws-us-gov": "us-gov-[a-z]+-[0-9]+"}
+"""Partitions that a bridge can be deployed to, each with its Regions. Connect has endpoints in no other."""
 EXAMPLE_ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-..."
 EXAMPLE_INSTANCE = "arn:aws:connect:us-east-1:111122223333:instance/..."
 
@@ -116,12 +118,23 @@ def _with_unit(value: object) -> str:
     return f'a number with its unit, in quotes: "{digits}s", "{digits}m" or "{digits}h"'
 
 
+def of_partition(arn: str) -> str:
+    """An ARN that is well-formed, where its partition is one of PARTITIONS and has its Region."""
+    _, partition, _, region, _ = arn.split(":", 4)
+    known = " and ".join(PARTITIONS)
+    if partition not in PARTITIONS:
+        raise _wrong(f"{shown(arn)} is in partition {partition}", f"a bridge can be deployed to {known}")
+    if not re.fullmatch(PARTITIONS[partition], region):
+        raise _wrong(f"{shown(arn)} has a Region that partition {partition} does not have", "copy the ARN once more")
+    return arn
+
+
 def number_arn(value: Any) -> str:
     arn = text(value)
     parts = arn.split(":")
     resource = parts[5] if len(parts) == 6 else ""
     if re.fullmatch(f"{ARN}:sms-voice:{REGION}:[0-9]{{12}}:phone-number/[A-Za-z0-9_-]+", arn):
-        return arn
+        return of_partition(arn)
     if arn.startswith("arn:") and ":connect:" in arn:
         raise _wrong(f"{shown(arn)} is Amazon Connect's ARN of a number", f"End User Messaging's: {EXAMPLE_ARN}")
     for kind, name in (("pool/", "a pool"), ("sender-id/", "a sender id"), ("rcs-agent/", "an RCS agent")):
@@ -134,7 +147,7 @@ def instance_arn(value: Any) -> str:
     arn = text(value)
     if not re.fullmatch(f"{ARN}:connect:{REGION}:[0-9]{{12}}:instance/[A-Za-z0-9-]+", arn):
         raise _wrong(f"{shown(arn)} is not the ARN of a Connect instance", f"as Connect shows it: {EXAMPLE_INSTANCE}")
-    return arn
+    return of_partition(arn)
 
 
 def topic_arn(value: Any) -> str:
@@ -146,7 +159,7 @@ def topic_arn(value: Any) -> str:
             f"{shown(arn)} is not the ARN of an SNS topic",
             "arn:aws:sns:us-east-1:111122223333:agent-messages",
         )
-    return arn
+    return of_partition(arn)
 
 
 def listed(value: Any) -> Any:

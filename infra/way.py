@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
 from bridge.measures import TEXT, Kind
@@ -13,9 +14,10 @@ from infra.intake import Intake
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """From the function that takes in, over the queue that keeps the order, to the one that delivers."""
+    """From the topic and the function that takes in, over the queue that keeps the order, to the one that delivers."""
 
     kind: Kind
+    topic: sns.Topic
     intake: Intake
     queue: sqs.Queue
     forward: Forward

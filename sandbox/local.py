@@ -201,7 +201,8 @@ class Sandbox:
         self._deploy_assembly(config, on_step)
 
     def _synth(self, config: Path) -> list[str]:
-        return ["--quiet", "--output", str(self._assembly), "-c", f"config={config.resolve()}"]
+        context = (f"config={config.resolve()}", f"sandbox={ACCOUNT}/{REGION}")
+        return ["--quiet", "--output", str(self._assembly), *(word for one in context for word in ("-c", one))]
 
     def _deploy_assembly(self, config: Path, on_step: OnStep) -> None:
         self._leave_out_what_is_not_played()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from bridge.chats import KEEP_SECONDS
 from infra.config import Number
 from ops.doctor.findings import Check, Finding, cannot_tell, fail, ok, warn
 from ops.doctor.preflight import DeniedError, Imported, Preflight
@@ -15,6 +17,10 @@ from ops.doctor.preflight import DeniedError, Imported, Preflight
 PROBE = "+12025550100"
 """A number kept for fiction: no phone has it, so no chat is its."""
 CONNECT = "connect.amazonaws.com"
+_LONGEST_CHAT = 7 * 24 * 3600
+"""Seconds (ChatDurationInMinutes of StartChatContact)."""
+_MEGABYTES = 20
+"""What one Scan reads is a megabyte, a few thousand chats."""
 
 
 def imports(preflight: Preflight) -> Iterator[Finding]:
@@ -106,7 +112,7 @@ def of_flow(instance_id: str, flow_id: str, flow: Mapping[str, Any] | None) -> F
 def streaming(preflight: Preflight) -> Iterator[Finding]:
     """Whether Connect may publish what is said in chats; a condition that does not fit makes no error anywhere."""
     config = preflight.config
-    wanted = {(preflight.output("StreamingTopicArn"), arn) for arn in config.contact_flows()}
+    wanted = {(preflight.output("StreamingTopicArn"), arn) for arn in config.instances()}
     for number in preflight.by_events:
         imported = preflight.imported.get(number.arn)
         if number.streaming_topic_arn and imported:
@@ -122,8 +128,7 @@ def of_streaming(topic: str, instance_arn: str, attributes: Mapping[str, str] | 
         return fail("there is no such topic", "correct streaming_topic_arn in bridge.toml", about=name)
     if attributes.get("KmsMasterKeyId", "").endswith("alias/aws/sns"):
         return fail("is encrypted with AWS's own key, which Connect may not use", "give it a key of yours", about=name)
-    statements = json.loads(attributes.get("Policy") or "{}").get("Statement", [])
-    sources = [_sources(one) for one in statements if _admits_connect(one)]
+    sources = _admitted(attributes)
     if any(source is None or instance_arn in source for source in sources):
         return ok(f"admits instance {instance_arn.rpartition('/')[2]}", about=name)
     nearly = any(one.startswith(instance_arn) for source in sources for one in source or ())
@@ -132,6 +137,12 @@ def of_streaming(topic: str, instance_arn: str, attributes: Mapping[str, str] | 
         "let connect.amazonaws.com publish, with ArnEquals aws:SourceArn = the bare ARN of the instance",
         about=name,
     )
+
+
+def _admitted(attributes: Mapping[str, str]) -> list[list[str] | None]:
+    """The instances for which each statement of a topic's policy admits Connect; None where it asks for none."""
+    statements = json.loads(attributes.get("Policy") or "{}").get("Statement", [])
+    return [_sources(one) for one in statements if _admits_connect(one)]
 
 
 def _admits_connect(statement: Mapping[str, Any]) -> bool:
@@ -155,6 +166,68 @@ def _sources(statement: Mapping[str, Any]) -> list[str] | None:
         for value in ([of] if isinstance(of, str) else of)
     ]
     return found or None
+
+
+# --- leaving start-chat delivery ------------------------------------------------------------------------------
+
+
+def open_chats(preflight: Preflight) -> Iterator[Finding]:
+    """Chats that the bridge started, and whether their replies would still reach phones were this file deployed.
+
+    Asked where no number starts chats any more, or where an instance that is deployed is no longer in the file.
+    """
+    config, topic, table = preflight.config, *map(preflight.outputs.get, ("StreamingTopicArn", "ChatsTableName"))
+    answer = preflight.find("sns", "get_topic_attributes", TopicArn=topic) if topic and table else None
+    if answer is None:
+        return
+    deployed = {arn for sources in _admitted(answer["Attributes"]) for arn in sources or ()}
+    gone = sorted(deployed.difference(config.instances()))
+    if gone or not any(map(config.starts_chats, config.numbers)):
+        count, all_of_them = _count_open(preflight, str(table))
+        yield of_open_chats(count, all_of_them=all_of_them, gone=gone, path_stays=bool(config.instances()))
+
+
+def of_open_chats(count: int, *, all_of_them: bool, gone: Sequence[str], path_stays: bool) -> Finding:
+    """`gone` are the instances that are deployed and not in the file; `path_stays` whether others are in it."""
+    if not count:
+        what = "the reply path can go" if gone else "instance_arn can go from bridge.toml, and the reply path with it"
+        return ok(f"none of those that the bridge started is open: {what}")
+    said = f"{count}{'' if all_of_them else ' or more'} that the bridge started {'is' if count == 1 else 'are'} open"
+    if not gone:
+        return ok(f"{said}: replies reach phones while bridge.toml names their instance")
+    names = ", ".join(arn.rpartition("/")[2] for arn in gone)
+    tell = warn if path_stays else fail
+    return tell(
+        f"{said}, and bridge.toml no longer names instance {names}: deployed so, replies from there reach no phone",
+        f'before you deploy, name it again until they are over, in [start_chat]: instance_arn = "{gone[0]}"',
+    )
+
+
+def _count_open(preflight: Preflight, table: str) -> tuple[int, bool]:
+    """How many conversations' latest chat is not known to be over and not older than chats can be; whether that is all.
+
+    It looks at the first megabytes only: whoever has more open chats than that waits anyway.
+    """
+    count, more = 0, dict[str, Any]()
+    for _ in range(_MEGABYTES):
+        answer = preflight.ask(
+            "dynamodb",
+            "scan",
+            TableName=table,
+            Select="COUNT",
+            FilterExpression="begins_with(chat_key, :conversation) AND ended = :no AND expires_at > :youngest_over",
+            ExpressionAttributeValues={
+                ":conversation": {"S": "conversation:"},
+                ":no": {"BOOL": False},
+                ":youngest_over": {"N": str(int(time.time()) + KEEP_SECONDS - _LONGEST_CHAT)},
+            },
+            **more,
+        )
+        count += answer["Count"]
+        if "LastEvaluatedKey" not in answer:
+            return count, True
+        more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+    return count, False
 
 
 # --- SendChatIntegrationEvent ---------------------------------------------------------------------------------
@@ -249,5 +322,6 @@ CHECKS = (
     Check("instance", instances),
     Check("contact flow", flows),
     Check("streaming topic", streaming),
+    Check("open chats", open_chats),
     Check("SendChatIntegrationEvent", access),
 )

@@ -113,8 +113,8 @@ def _permissions(preflight: Preflight) -> Iterator[Finding | None]:
         yield _simulated(preflight, forward, "connect:SendChatIntegrationEvent", "*")
     for arns in config.contact_flows().values():
         yield _simulated(preflight, forward, "connect:StartChatContact", *arns)
-    texting = [number.arn for number in config.numbers if config.starts_chats(number)]
-    if texting:
+    if config.instances():
+        texting = [number.arn for number in config.numbers]
         reply = _role_of(preflight, preflight.output("ReplyFunctionName"))
         yield _simulated(preflight, reply, "sms-voice:SendTextMessage", *texting)
 

@@ -191,7 +191,7 @@ class Preflight:
             "AWS::Partition": self.identity.arn.split(":")[1],
             "AWS::Region": self.target.region or "",
             "AWS::StackName": self.target.stack,
-            "AWS::URLSuffix": "amazonaws.com.cn" if ":aws-cn:" in self.identity.arn else "amazonaws.com",
+            "AWS::URLSuffix": "amazonaws.com",  # of every partition in infra.values.PARTITIONS
         }
 
     def all(self, kind: str) -> list[Resource]:

@@ -43,7 +43,7 @@ def credentials(preflight: Preflight) -> Iterator[Finding]:
         yield fail(finding, remedy or "look at --region and --profile, and at the network")
         return
     identity = Identity(account=answer["Account"], arn=answer["Arn"])
-    elsewhere = of_place(preflight.config, account=identity.account, region=target.region or "")
+    elsewhere = None if target.sandbox else of_place(preflight.config, arn=identity.arn, region=target.region or "")
     if elsewhere:
         yield elsewhere
         return
@@ -51,17 +51,24 @@ def credentials(preflight: Preflight) -> Iterator[Finding]:
     yield ok(f"account {identity.account}, {target.region}, as {identity.arn.split(':', 5)[5]}")
 
 
-def of_place(config: BridgeConfig, *, account: str, region: str) -> Finding | None:
-    """What is wrong where the numbers are of another account or Region. A file's numbers share their Region."""
-    for number in config.numbers:
-        _, _, _, its_region, its_account, _ = number.arn.split(":", 5)
-        if its_account != account:
-            return fail(
-                f"these are for account {account}, {number.number} is of {its_account}",
-                "another AWS_PROFILE or --profile",
-            )
-        if its_region != region:
-            return fail(f"this is {region}, {number.number} is in {its_region}", f"--region {its_region}")
+def of_place(config: BridgeConfig, *, arn: str, region: str) -> Finding | None:
+    """What is wrong where credentials with this ARN, in this Region, are not where all ARNs of the file are.
+
+    A sandbox is not asked: it has one account and Region, and takes any file.
+    """
+    _, partition, _, _, account, _ = arn.split(":", 5)
+    its = config.location
+    if partition != its.partition:
+        return fail(
+            f"these are for partition {partition}, the numbers are of {its.partition}",
+            "another AWS_PROFILE or --profile",
+        )
+    if account != its.account:
+        return fail(
+            f"these are for account {account}, the numbers are of {its.account}", "another AWS_PROFILE or --profile"
+        )
+    if region != its.region:
+        return fail(f"this is {region}, the numbers are in {its.region}", f"--region {its.region}")
     return None
 
 

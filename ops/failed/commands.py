@@ -26,6 +26,8 @@ from ops.parties import Parties
 from ops.progress import progress
 from ops.target import ProfileOption, RegionOption, SandboxOption, StackOption, Target, aws_errors
 
+_NO_REPLIES_QUEUE = "of replies left: the stack has no replies queue any more, nor phones of these chats; discard them"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -181,6 +183,7 @@ class Run:
         """What is still there though it was meant, when it has run."""
         return [
             *(f"{count} not taken by their queue: {code}" for code, count in self.redriven.refused.items()),
+            *([f"{chatless} {_NO_REPLIES_QUEUE}"] if (chatless := len(self.redriven.without_queue)) else []),
             *(f"{count} not handed over: {what}" for what, count in self.handed.refused.items()),
             *([f"{len(self.redriven.undeleted)} put back and still in failed"] if self.redriven.undeleted else []),
             *([f"{len(self.handed.undeleted)} handed over and still in undelivered"] if self.handed.undeleted else []),

@@ -84,7 +84,7 @@ class Letter:
             for name, attribute in message.get("MessageAttributes", {}).items()
             if name in ATTRIBUTES and "StringValue" in attribute
         }
-        entry = _entry(message, of_replies=bool(replies) and _is_reply(said, attributes, str(replies)))
+        entry = _entry(message, of_replies=_is_reply(said, attributes, replies))
         came_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
         customer, ours = _numbers(entry)
         return cls(
@@ -107,11 +107,12 @@ class Letter:
         )
 
 
-def _is_reply(said: Mapping[str, str], attributes: Mapping[str, str], replies: str) -> bool:
+def _is_reply(said: Mapping[str, str], attributes: Mapping[str, str], replies: str | None) -> bool:
     """By the stage that gave it up; where SQS moved it, by the queue that it was on."""
     if "stage" in said:
         return said["stage"] in _OF_REPLIES
-    return attributes.get("DeadLetterQueueSourceArn", "").rpartition(":")[2] == replies.rpartition("/")[2]
+    source = attributes.get("DeadLetterQueueSourceArn", "").rpartition(":")[2]
+    return replies is not None and source == replies.rpartition("/")[2]
 
 
 def _entry(message: Mapping[str, Any], *, of_replies: bool) -> Entry:

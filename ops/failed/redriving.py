@@ -45,6 +45,8 @@ class Redriven:
     failed_again: set[str] = field(default_factory=set)
     later: set[str] = field(default_factory=set)
     """What would have been selected, and came after this was planned."""
+    without_queue: set[str] = field(default_factory=set)
+    """Replies of a stack that has no reply path any more."""
     undeleted: set[str] = field(default_factory=set)
     hidden: int = 0
     """About so many were hidden by another run to the end."""
@@ -115,6 +117,10 @@ class Redrive:
             return False
         if self._selection.is_later(letter):
             self.result.later.add(letter.message_id)
+            self.result.seen.update(letter.ids)
+            return False
+        if letter.home not in self._outputs:
+            self.result.without_queue.add(letter.message_id)
             self.result.seen.update(letter.ids)
             return False
         if letter.group in self._passed_over:

@@ -156,11 +156,12 @@ def text(value: Any) -> str:
     return f"${{{refers_to(value)}}}"
 
 
-def build_app(config: BridgeConfig, outdir: Path) -> cdk.App:
-    """As `cdk synth` runs it, without CDK's own template validation: five seconds, and cfn-lint knows more."""
+def build_app(config: BridgeConfig, outdir: Path, **context: str) -> cdk.App:
+    """As `cdk synth` runs it, `context` being what `-c` adds; without CDK's own template validation, which takes five
+    seconds and knows less than cfn-lint."""
     made = cdk.App(
         analytics_reporting=False,
-        context=dict(CONTEXT),
+        context={**CONTEXT, **context},
         outdir=str(outdir),
         builtin_cloud_formation_validation=False,
     )

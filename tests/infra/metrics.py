@@ -11,13 +11,14 @@ _AWS = {
         "ApproximateNumberOfMessagesNotVisible",
         "ApproximateNumberOfMessagesVisible",
     },
-    "AWS/Lambda": {"Errors", "Throttles"},
+    "AWS/Lambda": {"AsyncEventsDropped", "DestinationDeliveryFailures", "Errors", "Throttles"},
+    "AWS/SNS": {"NumberOfNotificationsFailedToRedriveToDlq"},
 }
-"""What AWS writes of queues and functions, as far as it is used."""
+"""What AWS writes of queues, functions and topics, as far as it is used."""
 
 
 def written(stack: Synthesised, *, namespace: str, name: str, dimension: str, value: str) -> str:
-    """Function or queue, and metric: `forward Blocked`. `value` is the dimension's, or the logical id that it means.
+    """Function, queue or topic, and metric: `forward Blocked`. `value` is the dimension's, or the logical id it means.
 
     What the functions write is known by bridge.measures, which a test compares with their logs.
     """
@@ -29,6 +30,9 @@ def written(stack: Synthesised, *, namespace: str, name: str, dimension: str, va
             assert name in _AWS[namespace]
             (function,) = (one for one in BY_FUNCTION if stack.has_function(one, value))
             return f"{function} {name}"
+        case "AWS/SNS", "TopicName":
+            assert name in _AWS[namespace] and value in stack.all("SNS::Topic")
+            return f"{value} {name}"
         case _, "service":
             environment = stack.get(stack.function(value))["Environment"]["Variables"]
             assert environment["POWERTOOLS_METRICS_NAMESPACE"] == namespace

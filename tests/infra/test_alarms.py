@@ -22,6 +22,11 @@ PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 TEXTS: dict[str, tuple[str, str, int, int, int, float, str]] = {
     "AlarmFailed": ("FailedQueue ApproximateNumberOfMessagesVisible", "Maximum", 60, 1, 1, 1, "ignore"),
     "AlarmUndelivered": ("UndeliveredQueue ApproximateNumberOfMessagesVisible", "Maximum", 60, 1, 1, 1, "ignore"),
+    "AlarmIntakeDestinationFailures": ("intake DestinationDeliveryFailures", "Sum", 300, 1, 1, 1, "notBreaching"),
+    "AlarmTextsRedriveFailures": (
+        *("InboundTopic NumberOfNotificationsFailedToRedriveToDlq", "Sum", 300, 1, 1, 1, "notBreaching"),
+    ),
+    "AlarmIntakeDropped": ("intake AsyncEventsDropped", "Sum", 300, 1, 1, 1, "notBreaching"),
     "AlarmTextsBlocked": ("forward Blocked", "Sum", 300, 1, 1, 1, "notBreaching"),
     "AlarmTextsWaiting": ("forward SecondsWaiting", "Maximum", 600, 1, 1, 900, "notBreaching"),
     "AlarmTextsNotTaken": ("ConversationsQueue ApproximateAgeOfOldestMessage", "Maximum", 60, 1, 1, 900, "ignore"),
@@ -34,6 +39,13 @@ TEXTS: dict[str, tuple[str, str, int, int, int, float, str]] = {
 REPLIES = TEXTS | {
     "AlarmTextsWaiting": ("forward SecondsWaiting", "Maximum", 1200, 1, 1, 300, "notBreaching"),
     "AlarmTextsNotTaken": ("ConversationsQueue ApproximateAgeOfOldestMessage", "Maximum", 60, 1, 1, 300, "ignore"),
+    "AlarmReplyIntakeDestinationFailures": (
+        *("reply_intake DestinationDeliveryFailures", "Sum", 300, 1, 1, 1, "notBreaching"),
+    ),
+    "AlarmRepliesRedriveFailures": (
+        *("StreamingTopic NumberOfNotificationsFailedToRedriveToDlq", "Sum", 300, 1, 1, 1, "notBreaching"),
+    ),
+    "AlarmReplyIntakeDropped": ("reply_intake AsyncEventsDropped", "Sum", 300, 1, 1, 1, "notBreaching"),
     "AlarmRepliesBlocked": ("reply Blocked", "Sum", 300, 1, 1, 1, "notBreaching"),
     "AlarmRepliesWaiting": ("reply SecondsWaiting", "Maximum", 1200, 1, 1, 300, "notBreaching"),
     "AlarmRepliesNotTaken": ("RepliesQueue ApproximateAgeOfOldestMessage", "Maximum", 60, 1, 1, 300, "ignore"),
@@ -46,7 +58,7 @@ REPLIES = TEXTS | {
 
 
 def watched(stack: Synthesised, alarm: Any) -> str:
-    """Function or queue, and metric, where that is one that is written."""
+    """Function, queue or topic, and metric, where that is one that is written."""
     (dimension,) = alarm["Dimensions"]
     return written(
         stack,

@@ -143,6 +143,7 @@ def test_each_role_may_do_exactly_what_its_function_does(stack: Synthesised) -> 
         ("sqs:SendMessage", "FailedQueue"),
         *((f"dynamodb:{action}", table) for action in ("GetItem", "UpdateItem") for table in ("Ledger", "Chats")),
         ("sms-voice:SendTextMessage", NUMBER),
+        ("sms-voice:SendTextMessage", NUMBER.replace("cdef", "cdee")),
     }
     assert {(a, r) for a, r in of("forward") if r == "Chats" or "StartChat" in a} == {
         *((f"dynamodb:{action}", "Chats") for action in ("GetItem", "PutItem", "UpdateItem")),

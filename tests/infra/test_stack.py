@@ -543,7 +543,7 @@ def test_the_key_admits_who_writes(
 
 def test_the_key_admits_nobody_else_but_those_whom_the_account_grants_it(stack: Synthesised) -> None:
     account, *others = key_policy(stack)
-    assert text(account["Principal"]["AWS"]) == "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"
+    assert text(account["Principal"]["AWS"]) == "arn:aws:iam::111122223333:root"
     assert sorted(s["Sid"] for s in others) == sorted(sid for sid, *_ in WRITERS)
 
 

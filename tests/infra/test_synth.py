@@ -46,6 +46,19 @@ def test_synth_needs_no_aws_and_says_nothing_when_all_is_well(tmp_path: Path) ->
     assert (tmp_path / "cdk.out" / "Bridge.template.json").exists()
 
 
+def test_synth_says_in_one_line_that_the_reply_path_stays_for_open_chats(tmp_path: Path) -> None:
+    ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    config = tmp_path / "bridge.toml"
+    instance = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
+    config.write_text(f'runtime = "{ours}"\n[start_chat]\ninstance_arn = "{instance}"\n{BRIDGE_TOML}')
+    done = synth(config, tmp_path / "cdk.out")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.splitlines() == [
+        f"{config}: no number starts chats any more; the reply path stays for those that are still open, while an "
+        "instance is named: take out start_chat.instance_arn when they are over, and deploy again"
+    ]
+
+
 def test_synth_of_a_bad_configuration_says_each_mistake_in_a_line_and_fails(tmp_path: Path) -> None:
     config = tmp_path / "bridge.toml"
     config.write_text('[limits]\nconnect_rate = "fast"\n\n[[numbers]]\nnumber = "12125550101"\n')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sabotage import operating, replies, start_chat
+from tests.sabotage import leaving, operating, replies, start_chat
 from tests.sabotage.making import BY_EVENTS, alarm, checked, key, page, refused, stack, unit
 from tests.sabotage.workshop import Edit, Mechanism
 
@@ -664,6 +664,21 @@ _TOLD = (
         "test_the_alarms_of_a_bridge_without_replies_are_these",
     ),
     alarm(
+        "not-of-what-undelivered-did-not-get",
+        Edit("infra/alarms.py", "            self._not_kept(way)\n", ""),
+        "test_the_alarms_of_a_bridge_without_replies_are_these",
+    ),
+    alarm(
+        "not-of-what-sns-could-not-redrive",
+        Edit("infra/alarms.py", "            self._not_redriven(way)\n", ""),
+        "test_the_alarms_of_a_bridge_without_replies_are_these",
+    ),
+    alarm(
+        "not-of-what-lambda-drops",
+        Edit("infra/alarms.py", "            self._dropped(way)\n", ""),
+        "test_the_alarms_of_a_bridge_without_replies_are_these",
+    ),
+    alarm(
         "asleep-is-well",
         Edit(
             "infra/alarms.py",
@@ -716,6 +731,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     *start_chat.MECHANISMS,
     *replies.MECHANISMS,
     *operating.MECHANISMS,
+    *leaving.MECHANISMS,
 )
 
 QUICK = (

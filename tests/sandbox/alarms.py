@@ -2,7 +2,7 @@
 
 The local AWS has the alarms, but not all that they look at: it reads no metrics from logs and makes none of queues. So
 the rules are read from it and applied here, as CloudWatch's guide says it does, to the functions' own lines, to its
-metrics of functions, and to the queues as they are.
+metrics of functions and topics, and to the queues as they are.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Watch:
             case "AWS/SQS":
                 assert alarm["EvaluationPeriods"] == 1, "what a queue was like before is not known"
                 return aws.of_queue(dimensions["QueueName"], alarm["MetricName"])
-            case "AWS/Lambda":
-                return aws.of_function(alarm, begin, end)
+            case "AWS/Lambda" | "AWS/SNS":
+                return aws.of_the_local_aws(alarm, begin, end)
             case namespace:
                 return [
                     value
@@ -97,7 +97,8 @@ class _Aws:
                 return [time.time() - min(sent, default=time.time())]
         raise AssertionError(f"nobody knows {metric} of a queue")
 
-    def of_function(self, alarm: Any, begin: float, end: float) -> Sequence[float]:
+    def of_the_local_aws(self, alarm: Any, begin: float, end: float) -> Sequence[float]:
+        """It writes some metrics of functions by itself; of topics it has what a test puts there."""
         if begin >= end:
             return []
         answer = self._cloudwatch.get_metric_statistics(

@@ -51,6 +51,26 @@ def test_what_reached_nobody_is_noticed(phones: Phones) -> None:
     assert watch.on() == set(), "three errors of one event are not a function that keeps failing"
 
 
+def test_the_first_event_that_aws_could_not_keep_is_noticed(phones: Phones) -> None:
+    """The local AWS writes none of these metrics: they are put where AWS would, by the names of what is deployed."""
+    cloudwatch, outputs = phones.sandbox.client("cloudwatch"), phones.outputs
+    said = {
+        "AlarmIntakeDestinationFailures": ("Lambda", "DestinationDeliveryFailures", "IntakeFunctionName"),
+        "AlarmReplyIntakeDestinationFailures": ("Lambda", "DestinationDeliveryFailures", "ReplyIntakeFunctionName"),
+        "AlarmIntakeDropped": ("Lambda", "AsyncEventsDropped", "IntakeFunctionName"),
+        "AlarmReplyIntakeDropped": ("Lambda", "AsyncEventsDropped", "ReplyIntakeFunctionName"),
+        "AlarmTextsRedriveFailures": ("SNS", "NumberOfNotificationsFailedToRedriveToDlq", "InboundTopicArn"),
+        "AlarmRepliesRedriveFailures": ("SNS", "NumberOfNotificationsFailedToRedriveToDlq", "StreamingTopicArn"),
+    }
+    for alarm, (service, metric, output) in said.items():
+        watch = Watch.begin(phones.sandbox)
+        dimension = {"Name": "FunctionName" if service == "Lambda" else "TopicName"}
+        dimension["Value"] = outputs[output].rpartition(":")[2]
+        data = {"MetricName": metric, "Dimensions": [dimension], "Value": 1.0, "Unit": "Count"}
+        cloudwatch.put_metric_data(Namespace=f"AWS/{service}", MetricData=[data])
+        assert watch.on() == {alarm}
+
+
 def test_replies_have_alarms_of_their_own(phones: Phones) -> None:
     watch, who = Watch.begin(phones.sandbox), customer(8030)
     text = Text(customer=who, body="hello there", ours=START_CHAT)

@@ -738,5 +738,5 @@ def test_a_stack_that_is_not_there_and_another_region_are_one_line_each(
         "fail         stack: there is no stack Nothing in us-east-1"
     ]
     assert failed("--stack", local.stack, "--region", "eu-west-1") == [
-        "fail         credentials: this is eu-west-1, +12125550101 is in us-east-1"
+        "fail         credentials: this is eu-west-1, the numbers are in us-east-1"
     ]

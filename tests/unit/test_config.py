@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import tomlkit
 from hypothesis import given
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from bridge.config import Config, StartChatRoute
-from infra.config import BridgeConfig, Chat, ConfigError, Limits, Mistake, Number, Operation, StartChat, load
+from infra.config import BridgeConfig, Chat, ConfigError, Limits, Location, Mistake, Number, Operation, StartChat, load
 from infra.places import line_numbers
+from infra.values import PARTITIONS
 
 ROOT = Path(__file__).parents[2]
 ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-1"
@@ -103,6 +105,22 @@ def test_a_number_whose_chats_the_bridge_starts_knows_where(tmp_path: Path) -> N
     assert config.contact_flows() == {INSTANCE: (f"{INSTANCE}/contact-flow/{FLOW}",)}
 
 
+def test_an_instance_without_a_number_is_there_for_open_chats(tmp_path: Path) -> None:
+    path, flow = tmp_path / "bridge.toml", f'contact_flow_id = "{FLOW}"\n'
+    too = INSTANCE.replace("9012", "9013")
+
+    def config(text: str) -> BridgeConfig:
+        path.write_text(text)
+        return load(path)
+
+    started = config(f'{GOOD}delivery = "start-chat"\ninstance_arn = "{INSTANCE}"\n{flow}')
+    assert (started.instances(), started.note()) == ((INSTANCE,), None)
+    kept = config(f'[start_chat]\ninstance_arn = "{too}"\n{flow}{GOOD}instance_arn = "{INSTANCE}"\n')
+    assert (kept.instances(), kept.contact_flows()) == ((INSTANCE, too), {})
+    assert "take out start_chat.instance_arn, numbers[1].instance_arn when they are over" in (kept.note() or "")
+    assert (config(GOOD).instances(), config(GOOD).note()) == ((), None)
+
+
 def test_start_chat_delivery_without_an_instance_and_a_flow_is_a_mistake_of_that_number(tmp_path: Path) -> None:
     found = mistakes(tmp_path / "bridge.toml", f'{GOOD}delivery = "start-chat"\n')
     assert [(mistake.line, mistake.place) for mistake in found] == [(1, "numbers[1]"), (1, "numbers[1]")]
@@ -114,6 +132,36 @@ def test_an_instance_in_another_region_is_a_mistake(tmp_path: Path) -> None:
     elsewhere = INSTANCE.replace("us-east-1", "eu-west-2")
     (mistake,) = mistakes(tmp_path / "bridge.toml", f'[start_chat]\ninstance_arn = "{elsewhere}"\n{GOOD}')
     assert (mistake.line, mistake.place) == (2, "start_chat.instance_arn")
+    assert mistake.problem == "is in eu-west-2, the numbers in us-east-1"
+
+
+def test_a_number_elsewhere_with_all_that_is_its_own_is_one_mistake(tmp_path: Path) -> None:
+    its = f'{GOOD}instance_arn = "{INSTANCE}"\nstreaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:a"\n'
+    there = its.replace("0101", "0102").replace("us-east-1:1111", "eu-west-1:4444")
+    (mistake,) = mistakes(tmp_path / "bridge.toml", its + there)
+    assert mistake.place == "numbers[2].arn"
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "us-gov-east-1"])
+def test_a_bridge_in_govcloud_is_all_right(region: str, tmp_path: Path) -> None:
+    path = tmp_path / "bridge.toml"
+    there = f'{GOOD}instance_arn = "{INSTANCE}"\nstreaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:a"\n'
+    path.write_text(there.replace("arn:aws:", "arn:aws-us-gov:").replace("us-east-1", region))
+    assert load(path).location == Location("aws-us-gov", region, "111122223333")
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov"])
+def test_every_region_of_a_partition_that_has_what_the_bridge_needs_is_known(partition: str) -> None:
+    endpoints = boto3.session.Session()
+    for service in ("connect", "pinpoint-sms-voice-v2", "sns"):
+        regions = endpoints.get_available_regions(service, partition)
+        assert regions and all(re.fullmatch(PARTITIONS[partition], region) for region in regions)
+
+
+def test_connect_is_in_no_other_partition() -> None:
+    endpoints = boto3.session.Session()
+    having = {one for one in endpoints.get_available_partitions() if endpoints.get_available_regions("connect", one)}
+    assert having == PARTITIONS.keys()
 
 
 def test_the_runtime_json_has_just_what_the_functions_know() -> None:
@@ -234,6 +282,14 @@ BAD: dict[str, tuple[str, int | None, str, str]] = {
         + GOOD.replace("0101", "0103").replace("phone-1", "phone-3"),
         *(6, "numbers[2].arn", "is in eu-west-1, other numbers in us-east-1"),
     ),
+    "flow without instance": (
+        f'[start_chat]\ncontact_flow_id = "{FLOW}"\n{GOOD}',
+        *(2, "start_chat.contact_flow_id", "replies of open chats reach no phone; name instance_arn until"),
+    ),
+    "number's flow without instance": (
+        f'{GOOD}contact_flow_id = "{FLOW}"\n',
+        *(4, "numbers[1].contact_flow_id", "replies of open chats reach no phone; name instance_arn until"),
+    ),
     "topic": (GOOD + 'streaming_topic_arn = "x"\n', 4, "numbers[1].streaming_topic_arn", "arn:aws:sns:"),
     "topic fifo": (
         GOOD + 'streaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:a.fifo"\n',
@@ -241,7 +297,51 @@ BAD: dict[str, tuple[str, int | None, str, str]] = {
     ),
     "topic's Region": (
         GOOD + 'streaming_topic_arn = "arn:aws:sns:eu-west-1:111122223333:a"\n',
-        *(4, "numbers[1].streaming_topic_arn", "its number in us-east-1"),
+        *(4, "numbers[1].streaming_topic_arn", "is in eu-west-1, its number in us-east-1"),
+    ),
+    "odd account": (
+        GOOD + GOOD.replace("0101", "0102").replace("111122223333", "444455556666"),
+        *(6, "numbers[2].arn", "is in account 444455556666, other numbers in account 111122223333; one bridge"),
+    ),
+    "odd account and Region": (
+        GOOD + GOOD.replace("0101", "0102").replace("us-east-1:111122223333", "eu-west-1:444455556666"),
+        *(6, "numbers[2].arn", "is in eu-west-1 and account 444455556666, other numbers in us-east-1 and account 1111"),
+    ),
+    "odd partition": (
+        GOOD + GOOD.replace("0101", "0102").replace("aws:sms-voice:us-east-1", "aws-us-gov:sms-voice:us-gov-west-1"),
+        *(6, "numbers[2].arn", "is in partition aws-us-gov, other numbers in partition aws; one bridge"),
+    ),
+    "topic's account": (
+        GOOD + 'streaming_topic_arn = "arn:aws:sns:us-east-1:444455556666:a"\n',
+        *(4, "numbers[1].streaming_topic_arn", "account 444455556666, its number in account 111122223333; a topic in"),
+    ),
+    "topic's partition": (
+        GOOD + 'streaming_topic_arn = "arn:aws-us-gov:sns:us-gov-west-1:111122223333:a"\n',
+        *(4, "numbers[1].streaming_topic_arn", "is in partition aws-us-gov, its number in partition aws"),
+    ),
+    "instance's account": (
+        f'[start_chat]\ninstance_arn = "{INSTANCE.replace("1111", "4444")}"\n{GOOD}',
+        *(2, "start_chat.instance_arn", "is in account 444422223333, the numbers in account 111122223333; an instance"),
+    ),
+    "number's instance's account": (
+        f'{GOOD}instance_arn = "{INSTANCE.replace("1111", "4444")}"\n',
+        *(4, "numbers[1].instance_arn", "is in account 444422223333, its number in account 111122223333"),
+    ),
+    "a partition without Connect": (
+        GOOD.replace("aws:sms-voice:us-east-1", "aws-cn:sms-voice:cn-north-1"),
+        *(3, "numbers[1].arn", "is in partition aws-cn; a bridge can be deployed to aws and aws-us-gov"),
+    ),
+    "an instance's partition": (
+        f'[start_chat]\ninstance_arn = "{INSTANCE.replace("aws:connect:us", "aws-iso:connect:us-iso")}"\n{GOOD}',
+        *(2, "start_chat.instance_arn", "is in partition aws-iso; a bridge can be deployed to aws and aws-us-gov"),
+    ),
+    "a topic's partition": (
+        GOOD + 'streaming_topic_arn = "arn:aws-eusc:sns:eusc-de-east-1:111122223333:a"\n',
+        *(4, "numbers[1].streaming_topic_arn", "is in partition aws-eusc; a bridge can be deployed to aws"),
+    ),
+    "a Region of another partition": (
+        GOOD.replace("us-east-1", "us-gov-west-1"),
+        *(3, "numbers[1].arn", "has a Region that partition aws does not have"),
     ),
     "topic of our own": (
         GOOD + 'streaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:SmsToConnect-StreamingTopic-aBcDeF123456"\n',

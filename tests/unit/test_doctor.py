@@ -15,7 +15,17 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from infra.config import Number, load
 from ops.cli import run
 from ops.doctor.command import CHECKS
-from ops.doctor.contact_centre import of_access, of_flow, of_import, of_instance, of_streaming
+from ops.doctor.contact_centre import (
+    CHECKS as OF_CONNECT,
+)
+from ops.doctor.contact_centre import (
+    of_access,
+    of_flow,
+    of_import,
+    of_instance,
+    of_open_chats,
+    of_streaming,
+)
 from ops.doctor.findings import Check, Finding, State, examine, fail, ok
 from ops.doctor.policies import of_key, of_policy, of_simulation
 from ops.doctor.preflight import DeniedError, Identity, Imported, Preflight, UnmetError
@@ -132,14 +142,16 @@ def test_a_finding_is_one_line_with_what_to_do_below_and_a_command_that_can_be_c
 # --- credentials, stack, functions ------------------------------------------------------------------------
 
 
-def test_numbers_of_another_account_or_region_are_told(tmp_path: Path) -> None:
+def test_credentials_of_another_partition_account_or_region_are_told(tmp_path: Path) -> None:
     path = tmp_path / "bridge.toml"
     path.write_text(NUMBERS)
-    config = load(path)
-    assert of_place(config, account="111122223333", region="us-east-1") is None
-    account = of_place(config, account="444455556666", region="us-east-1")
-    assert account and "of 111122223333" in account.finding
-    region = of_place(config, account="111122223333", region="eu-west-1")
+    config, role = load(path), "arn:{}:sts::{}:assumed-role/Deployer/me"
+    assert of_place(config, arn=role.format("aws", "111122223333"), region="us-east-1") is None
+    partition = of_place(config, arn=role.format("aws-us-gov", "111122223333"), region="us-east-1")
+    assert partition and "for partition aws-us-gov, the numbers are of aws" in partition.finding
+    account = of_place(config, arn=role.format("aws", "444455556666"), region="us-east-1")
+    assert account and "for account 444455556666, the numbers are of 111122223333" in account.finding
+    region = of_place(config, arn=role.format("aws", "111122223333"), region="eu-west-1")
     assert region and region.remedy == "--region us-east-1"
 
 
@@ -610,3 +622,79 @@ def test_somebody_must_be_told_of_alarms() -> None:
     assert of_listeners([]).state == State.WARN
     assert of_listeners(["PendingConfirmation"]).state == State.WARN
     assert of_listeners(["PendingConfirmation", "arn:aws:sns:us-east-1:111122223333:t:1"]).state == State.OK
+
+
+# --- leaving start-chat delivery --------------------------------------------------------------------------
+
+INSTANCE = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
+
+
+@pytest.mark.parametrize(
+    ("count", "gone", "path_stays", "state", "said"),
+    [
+        (0, [], True, State.OK, "none of those that the bridge started is open: instance_arn can go"),
+        (0, [INSTANCE], False, State.OK, "none of those that the bridge started is open: the reply path can go"),
+        (2, [], True, State.OK, "2 that the bridge started are open: replies reach phones while"),
+        (1, [INSTANCE], False, State.FAIL, "1 that the bridge started is open, and bridge.toml no longer names"),
+        (3, [INSTANCE], True, State.WARN, "3 that the bridge started are open, and bridge.toml no longer names"),
+    ],
+)
+def test_open_chats_that_would_lose_replies_are_told_before_the_deploy(
+    count: int, gone: list[str], path_stays: bool, state: State, said: str
+) -> None:
+    found = of_open_chats(count, all_of_them=True, gone=gone, path_stays=path_stays)
+    assert (found.state, found.finding[: len(said)]) == (state, said)
+    assert (f'instance_arn = "{INSTANCE}"' in found.remedy) == (state is not State.OK)
+
+
+@dataclass
+class Tables:
+    """DynamoDB's Scan and SNS's attributes of a stack; each page has one open chat."""
+
+    pages: int
+    asked: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def scan(self, **request: Any) -> Mapping[str, Any]:
+        self.asked.append(request)
+        more = {"LastEvaluatedKey": {"chat_key": {"S": "x"}}} if len(self.asked) < self.pages else {}
+        return {"Count": 1, **more}
+
+    def get_topic_attributes(self, **_: Any) -> Mapping[str, Any]:
+        condition = {"ArnEquals": {"aws:SourceArn": [INSTANCE]}}
+        admits = {"Effect": "Allow", "Principal": {"Service": "connect.amazonaws.com"}, "Action": "sns:Publish"}
+        return {"Attributes": {"Policy": json.dumps({"Statement": [{**admits, "Condition": condition}]})}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "pages", "found"),
+    [
+        ("", 3, [(State.FAIL, "3 that")]),
+        ("", 1000, [(State.FAIL, "20 or more that")]),
+        (f'instance_arn = "{INSTANCE}"\n', 3, [(State.OK, "3 that")]),
+        (f'instance_arn = "{INSTANCE[:-1]}3"\n', 3, [(State.WARN, "3 that")]),
+        (
+            f'instance_arn = "{INSTANCE}"\ncontact_flow_id = "{INSTANCE[-36:]}"\ndelivery = "start-chat"\n',
+            *(3, []),
+        ),
+    ],
+)
+def test_open_chats_are_counted_where_their_instance_is_no_longer_used(
+    settings: str, pages: int, found: list[tuple[State, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "bridge.toml").write_text(NUMBERS + settings)
+    here, aws = preflight(), Tables(pages)
+    here.config = load(tmp_path / "bridge.toml")
+    here.identity = Identity("111122223333", "arn:aws:iam::111122223333:root")
+    here.outputs = {"StreamingTopicArn": "arn:aws:sns:us-east-1:111122223333:t", "ChatsTableName": "chats"}
+    here._clients |= {"dynamodb": aws, "sns": aws}
+    (check,) = (one for one in OF_CONNECT if one.name == "open chats")
+    said = [(one.state, " ".join(one.finding.split()[:-1])) for one in examine([check], here)]
+    assert [(state, text[: len(start)]) for (state, text), (_, start) in zip(said, found, strict=True)] == found
+
+
+def test_a_stack_that_never_started_chats_is_not_asked_for_open_ones() -> None:
+    here = preflight()
+    here.outputs = {}
+    here.config = load(Path(__file__).parents[2] / "bridge.toml")
+    (check,) = (one for one in OF_CONNECT if one.name == "open chats")
+    assert list(examine([check], here)) == []

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from bridge import errors
 from bridge.answering import Party
-from bridge.errors import BridgeError, MalformedNotificationError, RejectedError
+from bridge.errors import BridgeError, MalformedNotificationError, RejectedError, UnknownChatError
 from bridge.known import Facts
 from bridge.notification import Notification, conversation
 from bridge.queues import Failed as FailedQueue
@@ -246,6 +246,21 @@ def test_a_batch_that_is_refused_in_part_keeps_the_order_of_each_conversation() 
     done = office.redrive(sqs=Flaky())
     assert office.keys(office.conversations) == ["a0", "a1", "a2"]
     assert (done.put_back, dict(done.refused)) == (3, {"InternalError": 1})
+
+
+def test_a_reply_of_a_stack_without_a_reply_path_stays_in_failed_and_is_told() -> None:
+    """On conversations, it would be a text that nobody can read."""
+    office = Office()
+    office.fail(CUSTOMER, "one")
+    office.put("{}", "a-reply", "contact-1", UnknownChatError("no phone"), "reply")
+    without = {name: value for name, value in OUTPUTS.items() if name != "RepliesQueueUrl"}
+    clock = office.clock.as_clock()
+    done = Redrive(sqs=office.sqs, outputs=without, notes=office.ledger, selection=Selection(), clock=clock).run()
+    assert (office.keys(office.conversations), len(office.failed), done.put_back) == (["one"], 1, 1)
+    assert office.visible() == 1
+    run = Run(office.job())
+    run.redriven.without_queue |= done.without_queue
+    assert "1 of replies left: the stack has no replies queue any more" in run.trouble()[0]
 
 
 def test_an_entry_is_deleted_from_failed_only_once_its_queue_has_it() -> None:

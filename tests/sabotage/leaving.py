@@ -1,0 +1,73 @@
+"""What is taken out of where a stack belongs, and of what stays when start-chat delivery is left."""
+
+from __future__ import annotations
+
+from tests.sabotage.making import STACK_STANDS, unit
+from tests.sabotage.workshop import Edit, Mechanism
+
+_MISTAKE = "test_config.py::test_a_mistake_is_said_with_line_place_and_what_would_be_right"
+_SAMPLE = "tests/unit/test_config.py::test_the_sample_is_valid"
+
+
+def _leaving(name: str, edit: Edit, test: str) -> Mechanism:
+    return Mechanism(
+        name=f"leaving/{name}", edits=(edit,), tests=(f"tests/infra/test_leaving.py::{test}",), control=STACK_STANDS
+    )
+
+
+MECHANISMS: tuple[Mechanism, ...] = (
+    _leaving(
+        "path-dropped-on-the-switch",
+        Edit("infra/stack.py", "if instances := config.instances():", "if instances := [*config.contact_flows()]:"),
+        "test_switching_the_delivery_changes_nothing_of_the_reply_path",
+    ),
+    _leaving(
+        "instance-shut-out",
+        Edit("infra/stack.py", "key=key, instances=instances)", "key=key, instances=instances[:1])"),
+        "test_connect_may_still_publish_for_every_instance_that_is_named",
+    ),
+    _leaving(
+        "may-not-text-for-who-switched",
+        Edit(
+            "infra/stack.py",
+            "for number in config.numbers:  #",
+            "for number in [*filter(config.starts_chats, config.numbers)] or config.numbers[:1]:  #",
+        ),
+        "test_replies_are_texted_from_every_number_whatever_its_delivery_is_now",
+    ),
+    unit(
+        "leaving/nobody-is-told-of-open-chats",
+        "test_doctor.py::test_open_chats_are_counted_where_their_instance_is_no_longer_used[-3-found0]",
+        Edit("ops/doctor/contact_centre.py", '    Check("open chats", open_chats),\n', ""),
+    ),
+    unit(
+        "leaving/flow-without-an-instance",
+        (f"{_MISTAKE}[flow without instance]", f"{_MISTAKE}[number's flow without instance]"),
+        Edit("infra/config.py", "    yield from _flow_without_instance(raw, faulty)\n", ""),
+        control=_SAMPLE,
+    ),
+    unit(
+        "leaving/a-reply-as-a-text",
+        "test_failed.py::test_a_reply_of_a_stack_without_a_reply_path_stays_in_failed_and_is_told",
+        Edit("ops/failed/redriving.py", "if letter.home not in self._outputs:", "if False:"),
+        Edit("ops/failed/letters.py", '    if "stage" in said:\n', '    if "stage" in said and replies:\n'),
+    ),
+    unit(
+        "place/any-account",
+        (f"{_MISTAKE}[odd account]", f"{_MISTAKE}[topic's account]", f"{_MISTAKE}[instance's account]"),
+        Edit("infra/config.py", "    yield from _location_mistakes(raw, faulty)\n", ""),
+        control=_SAMPLE,
+    ),
+    unit(
+        "place/any-partition",
+        (f"{_MISTAKE}[a partition without Connect]", f"{_MISTAKE}[a Region of another partition]"),
+        Edit("infra/values.py", "    if partition not in PARTITIONS:\n", "    return arn\n    if partition:\n"),
+        control=_SAMPLE,
+    ),
+    Mechanism(
+        name="place/any-profile",
+        edits=(Edit("app.py", ", env=cdk.Environment(account=account, region=region)", ", env=cdk.Environment()"),),
+        tests=("tests/infra/test_location.py::test_the_stack_is_for_the_account_and_region_of_the_numbers",),
+        control=STACK_STANDS,
+    ),
+)
