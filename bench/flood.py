@@ -114,7 +114,7 @@ class _Ledger(fakes.FakeLedger):
 
 def settings(**changes: Any) -> Config:
     """What the product has by default."""
-    toml = Path(__file__).resolve().parent.parent / "bridge.toml"
+    toml = Path(__file__).resolve().parent.parent / "docs/bridge.toml"
     config = Config.from_json(configuration.load(toml).runtime_json())
     return replace(config, limits=replace(config.limits, **changes))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,18 +29,12 @@ from sandbox.local import ROOT, Sandbox, names
 
 NAME = "demo"
 EVENTS = ROOT / "events"
+CONFIG = ROOT / "sandbox/demo.toml"
+"""The numbers that the events are sent to, by either delivery: not the user's bridge.toml, which has others."""
 WIDTH = 80
 TIMEOUT = 120.0
 LONG_MESSAGE = 200
 """Characters of one message that are shown."""
-ONE_MORE = """
-[[numbers]]
-number = "+12125550{last}"
-arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-00000000000000000000000000000{last}"
-delivery = "{delivery}"
-instance_arn = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
-contact_flow_id = "12345678-1234-1234-1234-123456789012"
-"""
 
 
 def broken_promises(results: Iterable[Result]) -> list[str]:
@@ -115,11 +108,10 @@ def command() -> None:
     console.width = min(WIDTH, console.width)
     began = time.monotonic()
     _heading(console, "a sandbox on this machine: local AWS, contact centre, cdk deploy")
-    with Steps(console) as steps, tempfile.TemporaryDirectory() as folder:
-        config = with_both_deliveries(ROOT / "bridge.toml", Path(folder))
-        ours = dialogue.numbers(load(config))
-        numbers = {number.arn: number.number for number in load(config).numbers}
-        sandbox = Sandbox.up(_free_name(), port=0, double_port=0, config=config, on_step=steps)
+    config = load(CONFIG)
+    numbers = {number.arn: number.number for number in config.numbers}
+    with Steps(console) as steps:
+        sandbox = Sandbox.up(_free_name(), port=0, double_port=0, config=CONFIG, on_step=steps)
     try:
         _heading(console, "events/, published to the topic")
         with progress() as on_progress:
@@ -131,7 +123,7 @@ def command() -> None:
         for chat in chats:
             console.print(chat_panel(chat, number=numbers.get(chat["destination"], "?")))
         _heading(console, "both ways: what the agent answers, and where the phone gets it from")
-        dialogues = _dialogues(target, ours)
+        dialogues = _dialogues(target, dialogue.numbers(config))
         for one in dialogues:
             console.print(f"delivery = {one.delivery}", style="bold")
             if one.chat:
@@ -151,17 +143,6 @@ def command() -> None:
             console.print(Text(f"not as promised: {line}", style="red"))
         raise typer.Exit(1)
     console.print("each event ended as its folder promises, each answer on its phone; sandbox stopped")
-
-
-def with_both_deliveries(config: Path, folder: Path) -> Path:
-    """The configuration, in a file in `folder`, with a number more for the delivery that none of its numbers has."""
-    missing = {"integration-event", "start-chat"} - dialogue.numbers(load(config)).keys()
-    text = config.read_text(encoding="utf-8")
-    for last, delivery in enumerate(sorted(missing), 198):
-        text += ONE_MORE.format(last=last, delivery=delivery)
-    shown = folder / config.name
-    shown.write_text(text, encoding="utf-8")
-    return shown
 
 
 def _dialogues(target: Target, ours: Mapping[str, Number]) -> list[Dialogue]:

@@ -16,6 +16,8 @@ from bridge.notification import Notification
 
 UNDELIVERED = "undelivered"
 """A folder of this name is left out of a walk: it holds no events, but what wraps them."""
+SAMPLES_TEXT = "+12125550101"
+"""The business number that nearly all of events/ are sent to."""
 _EXPECTED = 'expected an SNS event as Lambda receives it: {"Records": [{"Sns": {"MessageId": ..., "Message": ...}}]}'
 
 

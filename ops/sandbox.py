@@ -14,7 +14,9 @@ from rich.markup import escape
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
+from infra.config import load
 from ops import chats
+from ops.samples import SAMPLES_TEXT
 from sandbox import local
 from sandbox.local import Sandbox
 
@@ -84,11 +86,12 @@ def up(
     console = Console(highlight=False)
     began = time.monotonic()
     with Steps(console) as steps:
-        sandbox = Sandbox.up(name, port, double_port, config, on_step=steps)
+        sandbox = Sandbox.up(name, port, double_port, config=config, on_step=steps)
     console.print(f"[bold]sandbox {name} is up[/] ({time.monotonic() - began:.0f} s)")
     _show(console, sandbox)
     named = name != "default"
-    console.print(f"replay texts: bridge replay events/{f' --sandbox {name}' if named else ''}", soft_wrap=True)
+    options = f"{_to(config)}{f' --sandbox {name}' if named else ''}"
+    console.print(f"replay texts: bridge replay events/{options}", soft_wrap=True)
     console.print(f"stop it:      bridge sandbox down{f' --name {name}' if named else ''}", soft_wrap=True)
 
 
@@ -118,6 +121,12 @@ def status(
         _show(console, sandbox)
     if broken:
         raise typer.Exit(1)
+
+
+def _to(config: Path) -> str:
+    """The option that lets events/ text a number of this configuration, where they do not anyway."""
+    ours = [number.number for number in load(config).numbers]
+    return "" if SAMPLES_TEXT in ours else f" --to {ours[0]}"
 
 
 def _show(console: Console, sandbox: Sandbox) -> None:

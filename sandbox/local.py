@@ -86,11 +86,14 @@ class Sandbox:
         name: str = "default",
         port: int = PORT,
         double_port: int = DOUBLE_PORT,
-        config: Path = ROOT / "bridge.toml",
+        *,
+        config: Path,
+        app: Path = ROOT,
         on_step: OnStep = lambda _: None,
     ) -> Sandbox:
         """Starts and deploys; one that is up is deployed again. Port 0 is any free one.
 
+        config: the bridge.toml to deploy. app: the folder of the CDK app, this project's or of another version of it.
         Whatever goes wrong (also Ctrl-C) ends what was started; logs stay in the folder. Raises SandboxError.
         """
         _check_name(name)
@@ -105,14 +108,14 @@ class Sandbox:
                         "take it down first, or give this one another --name"
                     )
                 on_step(f"sandbox {name} is already up on port {running.port}: deploying again")
-                running._deploy(config, on_step)
+                running._deploy(config, app, on_step)
                 return running
             _end(name)
             _wipe(name)
             port, double_port = _ports(port, double_port)
             sandbox = cls(name=name, port=port, double_port=double_port, processes={})
             try:
-                sandbox._start(config, on_step)
+                sandbox._start(config, app, on_step)
             except BaseException:
                 with _undisturbed():
                     _end(name)
@@ -156,10 +159,13 @@ class Sandbox:
                 config=ClientConfig(max_pool_connections=32, proxies={}).merge(config or ClientConfig()),
             )
 
-    def deploy(self, config: Path, on_step: OnStep = lambda _: None) -> None:
-        """Deploys again, with another bridge.toml or changed code. Raises SandboxError; the sandbox stays up."""
+    def deploy(self, config: Path, *, app: Path = ROOT, on_step: OnStep = lambda _: None) -> None:
+        """Deploys again, with another bridge.toml or changed code. Raises SandboxError; the sandbox stays up.
+
+        app: the folder of the CDK app, this project's or of another version of it.
+        """
         with _lock(self.name):
-            self._deploy(config, on_step)
+            self._deploy(config, app, on_step)
 
     def down(self) -> None:
         """Ends the processes that up started and removes the folder. Twice is once."""
@@ -177,14 +183,14 @@ class Sandbox:
             "outputs": self.outputs,
         }
 
-    def _start(self, config: Path, on_step: OnStep) -> None:
+    def _start(self, config: Path, app: Path, on_step: OnStep) -> None:
         for part in ("logs", "tmp", "home"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         on_step(f"start local AWS (port {self.port}) and contact centre (port {self.double_port})")
         ports = ["--port", str(self.double_port), "--aws", self.endpoint_url]
         self._launch("double", [sys.executable, "-m", "sandbox.double", *ports])
         self._launch("ministack", [ROOT / ".venv-ministack/bin/python", "-P", ROOT / "sandbox/emulator.py"])
-        with self._cdk("synth", *self._synth(config)) as synth:
+        with self._synth(config, app) as synth:
             self._healthy("double", f"{self.double_url}/_double/status")
             self._healthy("ministack", f"{self.endpoint_url}/_ministack/health")
             on_step("cdk bootstrap")
@@ -194,15 +200,16 @@ class Sandbox:
             self._finish("synth", synth)
         self._deploy_assembly(config, on_step)
 
-    def _deploy(self, config: Path, on_step: OnStep) -> None:
+    def _deploy(self, config: Path, app: Path, on_step: OnStep) -> None:
         on_step("cdk synth")
-        with self._cdk("synth", *self._synth(config)) as synth:
+        with self._synth(config, app) as synth:
             self._finish("synth", synth)
         self._deploy_assembly(config, on_step)
 
-    def _synth(self, config: Path) -> list[str]:
+    def _synth(self, config: Path, app: Path) -> contextlib.AbstractContextManager[Process]:
         context = (f"config={config.resolve()}", f"sandbox={ACCOUNT}/{REGION}")
-        return ["--quiet", "--output", str(self._assembly), *(word for one in context for word in ("-c", one))]
+        options = ["--quiet", "--output", str(self._assembly), *(word for one in context for word in ("-c", one))]
+        return self._cdk("synth", *options, app=app)
 
     def _deploy_assembly(self, config: Path, on_step: OnStep) -> None:
         self._leave_out_what_is_not_played()
@@ -308,16 +315,19 @@ class Sandbox:
         raise SandboxError(f"{role} was not healthy within {HEALTHY_WITHIN:.0f} s", log=self._log(role))
 
     @contextlib.contextmanager
-    def _cdk(self, command: str, *options: str) -> Iterator[Process]:
+    def _cdk(self, command: str, *options: str, app: Path | None = None) -> Iterator[Process]:
         """Runs the CDK's command line tool; it does not outlive the block.
 
-        Only synth, which runs our app, sees the user's environment (but nothing of AWS): packaging may need it.
+        Only synth, which runs the app in that folder, sees the user's environment (but nothing of AWS): packaging may
+        need it.
         """
         env = _clean_environment(self.folder)
-        if command == "synth":
+        if app:
             env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_"))}
             env.pop("PYTHONDONTWRITEBYTECODE", None)  # to compile the CDK's modules anew takes seconds
             env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
+            # The packages beside the app, whatever version of them is installed.
+            env["PYTHONPATH"] = os.pathsep.join([str(app / "lambda"), str(app), env.get("PYTHONPATH", "")]).rstrip(":")
         env |= {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": ACCOUNT,
@@ -338,7 +348,7 @@ class Sandbox:
         process = Process.start(
             [ROOT / "node_modules/.bin/cdk", command, *options, *quiet],
             env=env,
-            cwd=ROOT if command == "synth" else self.folder,  # elsewhere than the app: it is not run again
+            cwd=app or self.folder,  # elsewhere than the app: it is not run again
             log=self._log(command),
         )
         try:

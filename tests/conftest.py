@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,16 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 _SANDBOX = Path(__file__).with_name("sandbox")
+_USERS_FILE = Path(__file__).resolve().parents[1] / "bridge.toml"
+
+
+def _refuse_the_users_file(event: str, arguments: tuple[Any, ...]) -> None:
+    """A test that reads bridge.toml fails: its user may have written anything there, and not to the end."""
+    if event == "open" and str(arguments[0]).endswith("bridge.toml") and Path(arguments[0]).resolve() == _USERS_FILE:
+        raise AssertionError("tests have configurations of their own; bridge.toml, as shipped, is docs/bridge.toml")
+
+
+sys.addaudithook(_refuse_the_users_file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

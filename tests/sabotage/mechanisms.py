@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.sabotage import leaving, operating, replies, start_chat
-from tests.sabotage.making import BY_EVENTS, alarm, checked, key, page, refused, stack, unit
+from tests.sabotage.making import BY_EVENTS, STACK_STANDS, alarm, checked, key, page, refused, stack, unit
 from tests.sabotage.workshop import Edit, Mechanism
 
 _DELIVERY = "lambda/bridge/delivery.py"
@@ -458,6 +458,12 @@ _EXPLAINED = (
 )
 
 _STACK = (
+    Mechanism(
+        name="kept/undelivered-by-another-id",
+        edits=(Edit("infra/queues.py", 'pin(self.queue, "UndeliveredQueue")', 'pin(self.queue, "Undelivered")'),),
+        tests=("tests/infra/test_deployed_before.py::test_what_holds_texts_or_is_pointed_at_is_updated_not_made_anew",),
+        control=STACK_STANDS,
+    ),
     key(
         "eum-to-topic",
         'key.admit_to_topic(channel.role, name="EndUserMessaging")',

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from tests.sabotage.making import unit
+from tests.sabotage.making import IN_ORDER, unit
 from tests.sabotage.workshop import Edit, Mechanism
 
 _REDRIVE = "ops/failed/redriving.py"
 
 MECHANISMS: tuple[Mechanism, ...] = (
+    unit(
+        "configuration/demo-of-the-users",
+        "test_demo.py::test_the_demo_deploys_its_own_configuration_not_the_users",
+        Edit("ops/demo.py", 'CONFIG = ROOT / "sandbox/demo.toml"', 'CONFIG = ROOT / "bridge.toml"'),
+    ),
+    unit(
+        "configuration/flood-of-the-users",
+        "test_flood.py::test_a_flood_is_played_with_the_defaults",
+        Edit("bench/flood.py", '/ "docs/bridge.toml"', '/ "bridge.toml"'),
+    ),
+    unit(
+        "configuration/samples-to-nobody",
+        "test_sandbox_command.py::test_the_samples_are_replayed_to_a_number_that_is_there[not-there]",
+        Edit("ops/sandbox.py", 'return "" if SAMPLES_TEXT in ours else', 'return "" if ours else'),
+    ),
+    Mechanism(
+        name="configuration/tests-read-the-users",
+        edits=(Edit("tests/conftest.py", "sys.addaudithook(_refuse_the_users_file)\n", ""),),
+        tests=("tests/sabotage/test_users_configuration.py::test_a_test_that_reads_bridge_toml_fails",),
+        control=IN_ORDER,
+    ),
     unit(
         "redrive/deleted-first",
         "test_failed.py::test_an_entry_is_deleted_from_failed_only_once_its_queue_has_it",

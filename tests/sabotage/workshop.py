@@ -195,7 +195,7 @@ class Workshop:
         """Checks first that all their tests are green while nothing is taken out; raises SabotageError."""
         with tempfile.TemporaryDirectory(prefix="sabotage-", ignore_cleanup_errors=True) as folder:
             first = Copy(Path(folder).resolve() / "0")
-            _copy_tree(first.root)
+            copy_tree(first.root)
             first.check_imports()
             first.compile()
             named = {test for mechanism in mechanisms for test in mechanism.tests}
@@ -284,8 +284,8 @@ def _cases(report: Path) -> Iterator[tuple[str, Case]]:
             yield node, Case("passed")
 
 
-def _copy_tree(target: Path) -> None:
-    """What git knows or would add, as it stands now."""
+def copy_tree(target: Path) -> None:
+    """What git knows or would add, as it stands now, but bridge.toml as it is shipped."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -294,7 +294,7 @@ def _copy_tree(target: Path) -> None:
         text=True,
     ).stdout
     for name in filter(None, set(listed.split("\0"))):
-        source = ROOT / name
+        source = ROOT / ("docs/bridge.toml" if name == "bridge.toml" else name)
         if source.is_file():  # else deleted and not yet committed
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / name)

@@ -47,7 +47,7 @@ def phones(sandbox: Sandbox) -> Iterator[Phones]:
 
 def _end_what_a_killed_run_left() -> None:
     for name in sandboxes.names():
-        owner = re.fullmatch(rf"{_NAME}(\d+)", name)
+        owner = re.fullmatch(rf"{_NAME}(\d+)(-\w+)?", name)
         if owner and not _runs(int(owner[1])):
             sandboxes.take_down(name)
 

@@ -133,7 +133,7 @@ def test_an_interrupted_start_leaves_nothing_running(sandbox: Sandbox) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Sandbox.up(name, port=0, double_port=0, on_step=interrupt)
+        Sandbox.up(name, port=0, double_port=0, config=Path(sandbox.config), on_step=interrupt)
     assert len(started) == 2
     assert not any(process.running for process in started)
     assert local.load(name) is None
@@ -144,7 +144,8 @@ def test_an_interrupted_start_leaves_nothing_running(sandbox: Sandbox) -> None:
 
 def test_a_port_that_is_taken_is_one_line(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     taken = str(sandbox.port)
-    assert run(["sandbox", "up", "--name", f"{sandbox.name}-other", "--port", taken]) == 2
+    other = ["--name", f"{sandbox.name}-other", "--config", sandbox.config]
+    assert run(["sandbox", "up", *other, "--port", taken]) == 2
     assert capsys.readouterr().err == f"bridge: port {taken} is taken; choose another with --port\n"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +10,12 @@ from rich.console import Console
 
 from infra.config import load
 from ops import dialogue
-from ops.demo import broken_promises, chat_panel, with_both_deliveries
+from ops.cli import run
+from ops.demo import CONFIG, broken_promises, chat_panel
 from ops.dialogue import ANSWER, QUESTION, THANKS, Dialogue
 from ops.outcomes import Outcome, Result
+from ops.samples import read
+from sandbox.local import ROOT, Sandbox, SandboxError
 
 
 def result(file: str, outcome: Outcome, key: str = "a") -> Result:
@@ -91,10 +93,21 @@ def test_a_dialogue_is_whole_or_says_what_is_missing(
     assert one.broken == broken
 
 
-def test_the_demo_has_a_number_of_each_delivery(tmp_path: Path) -> None:
-    ours = dialogue.numbers(load(with_both_deliveries(Path("bridge.toml"), tmp_path)))
-    assert sorted(ours) == ["integration-event", "start-chat"]
-    again = tmp_path / "again"
-    again.mkdir()
-    complete = with_both_deliveries(tmp_path / "bridge.toml", again)
-    assert complete.read_text() == (tmp_path / "bridge.toml").read_text()
+def test_the_demo_deploys_its_own_configuration_not_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed: list[Any] = []
+
+    def up(*_: Any, **options: Any) -> Sandbox:
+        deployed.append(options["config"])
+        raise SandboxError("far enough")
+
+    monkeypatch.setattr(Sandbox, "up", up)
+    assert run(["demo"]) == 2
+    assert deployed == [ROOT / "sandbox/demo.toml"]
+
+
+def test_the_demo_has_a_number_of_each_delivery_and_those_that_are_texted() -> None:
+    config = load(CONFIG)
+    assert sorted(dialogue.numbers(config)) == ["integration-event", "start-chat"]
+    samples = [sample for file in read([ROOT / "events/forwarded"]) for sample in file.samples]
+    texted = {sample.as_notification("m").inbound_sms().destination_number for sample in samples}
+    assert texted <= {number.number for number in config.numbers}

@@ -449,10 +449,11 @@ def _nobodys_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_without_credentials_or_region_the_second_line_says_so(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = str(Path(__file__).parents[2] / "bridge.toml")
-    assert run(["doctor", "--stack", "SmsToConnect", "--config", config, *arguments]) == 1
+    config = tmp_path / "bridge.toml"
+    config.write_text(NUMBERS)
+    assert run(["doctor", "--stack", "SmsToConnect", "--config", str(config), *arguments]) == 1
     sound, failed, below, *rest = capsys.readouterr().out.splitlines()
     assert sound.startswith("ok           bridge.toml:")
     finding, remedy = said.split("; ")

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from bench.flood import Flood, play
+from bench.flood import Flood, play, settings
+from infra.config import Limits
+
+
+def test_a_flood_is_played_with_the_defaults() -> None:
+    limits, defaults = settings().limits, Limits()
+    assert (limits.connect_rate, limits.batch_deadline) == (defaults.connect_rate, defaults.batch_deadline)
 
 
 def test_a_flood_uses_connects_quota_fails_nothing_and_leaves_others_their_share() -> None:
