@@ -5,7 +5,6 @@ VENV := .venv
 MINISTACK := .venv-ministack
 RUNTIME := .venv-faults
 BENCH := .venv-bench
-NAIVE := build/naive
 BIN := $(VENV)/bin
 
 .PHONY: help setup demo test unit infra sandbox sabotage faults bench check format lock clean
@@ -42,7 +41,7 @@ $(RUNTIME)/.done: requirements/faults.txt
 
 node_modules/.done: package.json package-lock.json
 	@PYTHON=$(PYTHON) requirements/prerequisites
-	@echo "setting up the CDK command line tool (node_modules)"
+	@echo "setting up the CDK command line tool and the compilers of byte-code (node_modules)"
 	@npm ci --silent --no-progress
 	@touch $@
 
@@ -67,7 +66,7 @@ sabotage: setup  ## take each mechanism out, see its test turn red; one: make sa
 faults: setup  ## 20,000 texts through kills and outages: make faults SEED=1 [DELIVERY=start-chat]
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(DELIVERY),--delivery $(DELIVERY))
 
-bench: setup $(BENCH)/.done $(NAIVE)/naive/.done $(NAIVE)/naive-powertools/.done  ## beside naive bridges, into docs/benchmarks.md: twenty minutes
+bench: setup $(BENCH)/.done  ## beside naive bridges, into docs/benchmarks.md: twenty minutes
 	@$(BIN)/python -m bench $(if $(SEED),--seed $(SEED))
 
 $(BENCH)/.done: requirements/bench.txt
@@ -75,11 +74,6 @@ $(BENCH)/.done: requirements/bench.txt
 	@echo "setting up what draws the benchmarks ($(BENCH))"
 	@$(PYTHON) -m venv --clear $(BENCH)
 	@$(BENCH)/bin/pip install --quiet --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/bench.txt
-	@touch $@
-
-$(NAIVE)/%/.done: requirements/%.txt
-	@rm -rf $(@D)
-	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-compile --require-hashes -r $< --target $(@D)
 	@touch $@
 
 check: setup  ## lint, format, types, import rules

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import platform
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 
 from bench import cold, flood, growth, latency, report, variants, warm
 from bench.variants import BUILD, ROOT, Servers
+from infra import config as configuration
 
 RESULTS = BUILD / "results.json"
 MEASURING = BUILD / "measuring.json"
@@ -67,8 +67,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _cold(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
-    everything = variants.bridge() | variants.naive()
-    folder, naive = everything["forward"].folder, everything["powertools"].folder
+    everything = variants.bridge(variants.SHIPPED) | variants.naive()
+    everything["forward, no byte-code"] = variants.without_byte_code(everything["forward"])
+    folder, naive = variants.shipped_archive(), everything["powertools"].folder
     with tempfile.TemporaryDirectory(prefix="bench-") as made:
         size = {
             "archive": cold.zipped(folder, Path(made) / "a.zip"),
@@ -77,7 +78,8 @@ def _cold(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
             "powertools": cold.zipped(naive, Path(made) / "d.zip"),
         }
     measured = cold.measure(everything, servers, rounds=options.rounds, seed=options.seed)
-    return {"variants": measured, "zipped": size}
+    python, shipped = variants.interpreter(), configuration.load(variants.SHIPPED).runtime
+    return {"variants": measured, "zipped": size, "python": python.version, "ran": python.runtime, "shipped": shipped}
 
 
 def _processor(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
@@ -132,8 +134,8 @@ def _about(options: argparse.Namespace) -> dict[str, Any]:
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{_processor_name()}, {_processors()} of them, {platform.system()} {platform.machine()}",
         "versions": {
-            "Python": platform.python_version(),
-            "OpenSSL": ssl.OPENSSL_VERSION.split()[1],
+            "Python": variants.interpreter().version,
+            "OpenSSL": variants.interpreter().openssl,
             **{name: version(name) for name in ("botocore", "boto3", "aws-lambda-powertools", "pydantic")},
         },
         "seed": options.seed,

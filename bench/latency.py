@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.variants import BENCH
+from bench.variants import UNPACED
 from sandbox.local import Sandbox
 from tests.sandbox.texts import OURS, Phones, Text, customer, until
 
@@ -20,7 +20,7 @@ def measure(*, texts: int, per_second: float) -> dict[str, Any]:
     """Seconds of each text, sent by as many customers at an even pace."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         config = Path(folder) / "bridge.toml"
-        settings = (BENCH / "bridge.toml").read_text(encoding="utf-8")
+        settings = UNPACED.read_text(encoding="utf-8")
         config.write_text(f'runtime = "python3.{sys.version_info.minor}"\n{settings}', encoding="utf-8")
         sandbox = Sandbox.up(name=f"bench-{os.getpid()}", port=0, double_port=0, config=config)
         try:

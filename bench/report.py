@@ -14,6 +14,7 @@ Results = Mapping[str, Any]
 
 _COLD = (
     ("forward", "forward"),
+    ("forward, no byte-code", "the same without byte-code"),
     ("forward, start-chat", "forward, with start-chat delivery"),
     ("intake", "intake"),
     ("reply-intake", "reply-intake"),
@@ -54,6 +55,9 @@ def ratios(results: Results) -> dict[str, Spread]:
         "cold start, processor time: forward to naive (ii)": beside("forward", "powertools", "ready"),
         "cold start, processor time: forward to naive (i)": beside("forward", "boto3", "ready"),
         "cold start, processor time: intake to naive (ii)": beside("intake", "powertools", "ready"),
+        "cold start, processor time: forward without byte-code to forward": beside(
+            "forward, no byte-code", "forward", "ready"
+        ),
         "cold start with a first text: forward to naive (ii)": beside("forward", "powertools", "first"),
         "cold start with a first text: forward to naive (i)": beside("forward", "boto3", "first"),
         "peak memory: forward to naive (ii)": beside("forward", "powertools", "memory"),
@@ -118,6 +122,7 @@ def written(results: Results, before: Results) -> str:
             rounds=about["rounds"],
             ratios=_ratios_table(results, before),
             cold=_cold_table(results),
+            ran=_ran(results["cold"]),
             archive=f"{results['cold']['zipped']['archive'] / 1e6:.2f}",
             plain=f"{results['cold']['zipped']['archive, no byte-code'] / 1e6:.2f}",
             boto3_archive=f"{results['cold']['zipped']['boto3'] / 1e6:.1f}",
@@ -162,6 +167,21 @@ def _cold_table(results: Results) -> str:
             )
         )
     return _table(("", "ready, ms", "first text done, ms", "peak memory, MB", "modules of its own"), rows)
+
+
+def _ran(cold: Mapping[str, Any]) -> str:
+    """Which archive was measured, on which Python."""
+    python, ran, shipped = cold["python"], cold["ran"], cold["shipped"]
+    if ran == shipped:
+        return (
+            f"The functions ran on Python {python}, from the archive of the configuration that is shipped "
+            f'(`runtime = "{shipped}"`).'
+        )
+    return (
+        f'The configuration that is shipped has `runtime = "{shipped}"`, of which no interpreter was on the PATH. The '
+        f"functions ran on Python {python}, from the archive that packaging makes for {ran}: the same files, compared "
+        f"with those of the shipped one, with byte-code of {ran}."
+    )
 
 
 def _warm_table(results: Results) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import compileall
+import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from py_compile import PycInvalidationMode
 from typing import Any, Literal
 
 import httpx
@@ -25,7 +26,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCH, BUILD = ROOT / "bench", ROOT / "build/bench"
 TOOLS = ROOT / ".venv-bench/bin/python"
 """A Python with what only benchmarks need: matplotlib, trustme."""
-RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+SHIPPED = ROOT / "docs/bridge.toml"
+"""All settings as the product has them by default; the user's own bridge.toml is not looked at."""
+UNPACED = BENCH / "unpaced.toml"
+"""The same, and as many calls to Connect as its servers take."""
 
 Event = Literal["sns", "sqs"]
 
@@ -65,10 +69,75 @@ class Ran:
     log: int
 
 
-def bridge(config: Path = BENCH / "bridge.toml") -> dict[str, Variant]:
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """The Python that runs the functions: `path`, `runtime` ("python3.13"), `version` ("3.13.0") and OpenSSL's."""
+
+    path: str
+    runtime: str
+    version: str
+    openssl: str
+
+
+@cache
+def interpreter() -> Interpreter:
+    """Of the shipped configuration's runtime where one is on the PATH, else the one that runs this."""
+    shipped = configuration.load(SHIPPED).runtime
+    ours, other = _asked(sys.executable), shutil.which(shipped)
+    assert ours
+    if ours.runtime != shipped and other and (found := _asked(other)) and found.runtime == shipped:
+        return found
+    return ours
+
+
+def _asked(path: str) -> Interpreter | None:
+    """What an interpreter says of itself: the one on the PATH may only start another, or say that there is none."""
+    script = (
+        "import json, platform, ssl, sys; version = platform.python_version();"
+        "runtime = 'python%d.%d' % sys.version_info[:2];"
+        "print(json.dumps([sys.executable, runtime, version, ssl.OPENSSL_VERSION.split()[1]]))"
+    )
+    said = subprocess.run([path, "-c", script], capture_output=True, text=True, check=False)
+    return None if said.returncode else Interpreter(*json.loads(said.stdout))
+
+
+def archive(config: Path = SHIPPED, *, runtime: str | None = None) -> Path:
+    """The bridge's, as packaging makes it for a runtime; without one, for the interpreter.
+
+    Raises SystemExit where it has no byte-code.
+    """
+    runtime = runtime or interpreter().runtime
+    folder = packaging.build(config=configuration.load(config).runtime_json(), runtime=runtime).folder
+    if not any(folder.rglob("*.pyc")):
+        raise SystemExit(f"the archive for {runtime} has no byte-code: run `make setup`")
+    return folder
+
+
+def shipped_archive() -> Path:
+    """That of the shipped configuration. Raises SystemExit where the measured one has other files.
+
+    Byte-code apart: where no interpreter of the shipped runtime is here, the measured archive has another's.
+    """
+    shipped = archive(runtime=configuration.load(SHIPPED).runtime)
+    if _content(shipped) != _content(archive()):
+        raise SystemExit(f"{shipped} and {archive()} differ in more than byte-code")
+    return shipped
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    """Files by name; of byte-code only that it is there."""
+    return {
+        re.sub(r"cpython-\d+", "cpython", path.relative_to(folder).as_posix()): (
+            b"" if path.suffix == ".pyc" else path.read_bytes()
+        )
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def bridge(config: Path = UNPACED) -> dict[str, Variant]:
     """The four functions; forward in both deliveries."""
-    settings = configuration.load(config)
-    folder = packaging.build(config=settings.runtime_json(), runtime=RUNTIME).folder
+    folder = archive(config)
     queue = "https://sqs.us-east-1.amazonaws.com/111122223333"
     variables = {
         "CONVERSATIONS_QUEUE_URL": f"{queue}/conversations",
@@ -90,15 +159,27 @@ def bridge(config: Path = BENCH / "bridge.toml") -> dict[str, Variant]:
     }
 
 
+def without_byte_code(variant: Variant) -> Variant:
+    """The same function as if packaging had had no compiler."""
+    folder = BUILD / "no-byte-code"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(variant.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    name = f"{variant.name}, no byte-code"
+    return replace(variant, name=name, folder=folder)
+
+
 def naive() -> dict[str, Variant]:
-    """The same text through one function behind the topic. `make` has installed their packages."""
+    """The same text through one function behind the topic, with packages for the interpreter."""
     boto3 = _with_handler("naive", BENCH / "naive")
     powertools = _with_handler("naive-powertools", BENCH / "powertools")
     variables = {"IDEMPOTENCY_TABLE": "Idempotency", "POWERTOOLS_SERVICE_NAME": "naive"}
     compiled = BUILD / "naive-powertools-compiled"
     shutil.rmtree(compiled, ignore_errors=True)
     shutil.copytree(powertools, compiled)
-    compileall.compile_dir(compiled, quiet=2, workers=0, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+    options = ["-qq", "-j", "0", "--invalidation-mode", "unchecked-hash"]
+    subprocess.run(
+        [interpreter().path, "-m", "compileall", *options, compiled], check=False
+    )  # templates do not compile
     return {
         "boto3": _naive("boto3", boto3),
         "powertools": _naive("powertools", powertools, variables),
@@ -112,7 +193,18 @@ def _naive(name: str, folder: Path, variables: Mapping[str, str] | None = None) 
 
 
 def _with_handler(name: str, source: Path) -> Path:
-    folder = ROOT / "build/naive" / name
+    """A folder with the packages of requirements/NAME.txt, installed once for each Python, and the handler."""
+    requirements = ROOT / f"requirements/{name}.txt"
+    python = interpreter()
+    wanted = f"{python.version} {hashlib.sha256(requirements.read_bytes()).hexdigest()}"
+    folder = ROOT / "build/naive" / python.runtime / name
+    installed = folder.with_suffix(".installed")
+    if not installed.exists() or installed.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        options = ["--quiet", "--quiet", "--disable-pip-version-check", "--no-compile", "--require-hashes"]
+        pip = [sys.executable, "-m", "pip", "--python", python.path, "install", *options]
+        subprocess.run([*pip, "--requirement", str(requirements), "--target", str(folder)], check=True)
+        installed.write_text(wanted, encoding="utf-8")
     shutil.copyfile(source / "handler.py", folder / "handler.py")
     return folder
 
@@ -145,7 +237,7 @@ def servers() -> Iterator[Servers]:
         folder = Path(name)
         subprocess.run([TOOLS, "-m", "trustme", "-q", "-d", folder, "-i", "localhost"], check=True)
         authorities = folder / "authorities.pem"
-        listed = (bridge()["forward"].folder / "botocore/cacert.pem").read_text(encoding="utf-8")
+        listed = (archive() / "botocore/cacert.pem").read_text(encoding="utf-8")
         authorities.write_text(listed + (folder / "client.pem").read_text(encoding="utf-8"), encoding="utf-8")
         command = [sys.executable, "-m", "bench.stub", str(folder / "server.pem"), str(folder / "server.key")]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -171,7 +263,7 @@ def run(variant: Variant, variables: Mapping[str, str], *, texts: int = 0, batch
         }
         with log.open("wb") as output:
             done = subprocess.run(
-                [sys.executable, "-S", "-s", BENCH / "probe.py", json.dumps(job)],
+                [interpreter().path, "-S", "-s", BENCH / "probe.py", json.dumps(job)],
                 cwd=variant.folder,
                 env=_environment(variant, Path(folder)) | dict(variables),
                 stdout=output,

@@ -1,7 +1,8 @@
 """The functions' archive: lambda/bridge, the compiled configuration and pure-Python dependencies, without a network.
 
 Dependencies are copied from the environment that runs this, at the versions in requirements/function.txt, as far as
-they are used. The folder is named after the hash of its sources: equal sources do not redeploy.
+they are used. The folder is named after the hash of its sources: equal sources do not redeploy, and are the same
+archive on every machine, byte for byte.
 """
 
 from __future__ import annotations
@@ -10,23 +11,24 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
-from infra import models
+from infra import bytecode, models
 
 ROOT = Path(__file__).parent.parent
 FIXED_TIME = 315532800
 """1980-01-01 UTC, the first day that a zip archive knows."""
 UNUSED_FOR = 24 * 3600.0
-"""Seconds after which an archive that no synth wanted is removed: each change of a source leaves one behind."""
+"""Seconds after which a folder that no synth wanted is removed: each change of a source leaves one behind."""
+COST = 2.4
+"""Processor time of forward's cold start without byte-code, as a multiple of that with it."""
 
 _AUTHORITIES = "botocore/cacert.pem"
 _UNUSED = re.compile(
@@ -48,42 +50,58 @@ class Archive:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Python:
-    path: str
-    version: str
-
-
 def build(*, config: str, runtime: str, root: Path = ROOT, into: Path | None = None) -> Archive:
     """Make the archive, or find it made already; `config` is the JSON that the functions read.
 
-    Byte-code goes in when the functions' own Python is here, be it this one: their folder is read-only, so everything
-    would be compiled anew at each cold start. Otherwise a line on stderr says so. Raises PackagingError.
+    It has byte-code of `runtime` ("python3.13"). Where the compiler is not installed, it has none, and a line on stderr
+    says what that costs. Raises PackagingError.
     """
+    compiler = bytecode.compiler(runtime)
+    if not compiler:
+        sys.stderr.write(
+            f"packaging without byte-code, for want of Node.js or of pyodide-{runtime.removeprefix('python')} in "
+            f"node_modules (run `make setup`): each cold start takes {COST} times the processor time\n"
+        )
     pins = _pins(root / "requirements" / "function.txt")
     sources = {
         path.relative_to(root / "lambda").as_posix(): path.read_bytes()
         for path in sorted((root / "lambda" / "bridge").rglob("*.py"))
-    } | {"bridge/config.json": config.encode()}
-    python = _python(runtime)
-    if not python:
-        sys.stderr.write(f"packaging without byte-code, for want of {runtime}: each cold start takes twice as long\n")
+    }
+    packaging = (Path(__file__), Path(models.__file__), Path(bytecode.__file__), bytecode.SCRIPT)
     made_of = sources | {
         "dependencies": repr(pins).encode(),
-        "byte-code": python.version.encode() if python else b"",
-        "packaging": Path(__file__).read_bytes() + Path(models.__file__).read_bytes(),
+        "byte-code": f"{runtime} by {compiler.version}".encode() if compiler else b"",
+        "packaging": b"".join(path.read_bytes() for path in packaging),
     }
-    fingerprint = _hash(made_of)
-    folder = (into or root / "build" / "function") / fingerprint[:16]
+
+    def write_modules(folder: Path) -> None:
+        _write(folder, sources)
+        for name in pins:
+            _write(folder, dict(_files(name)))
+        if compiler:
+            try:
+                compiler.compile(folder)
+            except bytecode.CompileError as exc:
+                raise PackagingError("a module of the functions' archive cannot be compiled: see above") from exc
+
+    def write(folder: Path) -> None:
+        # Compiling takes seconds, and what a deployer edits changes no module.
+        modules = _made(root / "build" / "modules" / _hash(made_of)[:16], write_modules)
+        shutil.copytree(modules, folder, dirs_exist_ok=True)
+        _write(folder, {"bridge/config.json": config.encode()})
+
+    fingerprint = _hash(made_of | {"bridge/config.json": config.encode()})
+    folder = _made((into or root / "build" / "function") / fingerprint[:16], write)
+    return Archive(folder=folder, fingerprint=fingerprint)
+
+
+def _made(folder: Path, write: Callable[[Path], None]) -> Path:
+    """The folder, written unless it is there. Others beside it that are unused for a day are removed."""
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
         try:
-            _write(making, sources)
-            for name in pins:
-                _write(making, dict(_files(name)))
-            if python:
-                _compile(making, python)
+            write(making)
             _settle(making)
             making.rename(folder)
         except OSError:
@@ -96,7 +114,7 @@ def build(*, config: str, runtime: str, root: Path = ROOT, into: Path | None = N
         with suppress(FileNotFoundError):  # another synth does the same
             if other.stat().st_ctime < time.time() - UNUSED_FOR:
                 shutil.rmtree(other, ignore_errors=True)
-    return Archive(folder=folder, fingerprint=fingerprint)
+    return folder
 
 
 def _pins(requirements: Path) -> dict[str, str]:
@@ -132,23 +150,6 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-
-
-def _python(runtime: str) -> _Python | None:
-    """This interpreter, or one on the PATH."""
-    ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    path = sys.executable if runtime == ours else shutil.which(runtime)
-    if path is None:
-        return None
-    said = subprocess.run([path, "-c", "import sys; print(sys.version)"], capture_output=True, text=True, check=False)  # noqa: S603
-    return _Python(path, said.stdout) if f"python{said.stdout}".startswith(f"{runtime}.") else None
-
-
-def _compile(folder: Path, python: _Python) -> None:
-    """Byte-code that Python takes as it is, without a look at the source's time or content."""
-    options = ["-q", "-j", "0", "-s", str(folder), "-p", "/var/task", "--invalidation-mode", "unchecked-hash"]
-    if subprocess.run([python.path, "-m", "compileall", *options, str(folder)], check=False).returncode:  # noqa: S603
-        raise PackagingError("a module of the functions' archive cannot be compiled: see above")
 
 
 def _settle(folder: Path) -> None:

@@ -69,6 +69,7 @@ class Sqs:
             group=parameters["MessageGroupId" if self._group_lock else "MessageDeduplicationId"],
             deduplication_id=parameters["MessageDeduplicationId"],
             attributes=parameters.get("MessageAttributes"),
+            trace=parameters.get("MessageSystemAttributes", {}).get("AWSTraceHeader", {}).get("StringValue"),
         )
         self._record.sends.append(
             Send(
@@ -163,6 +164,7 @@ def _record(message: Message, queue: str) -> dict[str, Any]:
             "SenderId": "AROAEXAMPLE:intake",
             "MessageDeduplicationId": message.deduplication_id,
             "ApproximateFirstReceiveTimestamp": str(int((message.first_received_at or 0) * 1000)),
+            **({"AWSTraceHeader": message.trace} if message.trace else {}),
         },
         "messageAttributes": {},
         "md5OfBody": _md5(message.body),

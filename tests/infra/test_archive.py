@@ -49,6 +49,18 @@ ASKED = [
     "PinpointSMSVoiceV2.SendTextMessage",
 ]
 ANSWER = json.dumps({"Attributes": {"outcome": {"S": "forwarded"}, "parts_done": {"N": "1"}}}).encode()
+TRACE = "Root=1-65263746-320c824c58b9e15b51a84f99;Parent=7dcee31f3d8a37a0;Sampled=0;Lineage=1:bd4cecd5:0"
+TRACED = """
+import json, os
+from bridge import sdk
+from bridge.queues import Conversations
+client, sent = sdk.sqs(), []
+client.meta.events.register("before-send.sqs.SendMessage", lambda request, **_: sent.append(json.loads(request.body)))
+url = "https://sqs.us-east-1.amazonaws.com/111122223333/q.fifo"
+Conversations(client=client, url=url).put("Hello", conversation="c", text_key="t")
+header = {"DataType": "String", "StringValue": os.environ["_X_AMZN_TRACE_ID"]}
+assert sent[0]["MessageSystemAttributes"] == {"AWSTraceHeader": header}, sent
+"""
 HANDLERS = """
 import sys
 from bridge import forward, intake, reply, reply_intake
@@ -155,6 +167,13 @@ def test_each_operation_can_be_called_from_the_archive_alone(archive: Path, endp
     run(archive, CALLS, AWS_ENDPOINT_URL=f"http://{address}")
     assert asked == ASKED
     assert len(asked) == sum(map(len, OPERATIONS.values()))
+
+
+def test_a_message_carries_a_trace_by_the_cut_model(archive: Path, endpoint: tuple[str, list[str]]) -> None:
+    """A parameter that the model in the archive does not have is refused by botocore before any call."""
+    address, asked = endpoint
+    run(archive, TRACED, AWS_ENDPOINT_URL=f"http://{address}", _X_AMZN_TRACE_ID=TRACE)
+    assert asked == ["AmazonSQS.SendMessage"]
 
 
 def test_all_handlers_load_from_the_archive_alone(archive: Path) -> None:

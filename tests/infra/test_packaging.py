@@ -2,34 +2,102 @@
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 import zipfile
+from collections.abc import Mapping
+from importlib.util import cache_from_source, source_hash
 from pathlib import Path
 
 import pytest
 
-from infra import packaging
+from infra import bytecode, packaging
 from infra.config import BridgeConfig
 from infra.models import OPERATIONS
 from infra.packaging import PackagingError, build
 from tests.infra.conftest import OURS, ROOT
 
-OTHER = "python3.13" if OURS != "python3.13" else "python3.14"
+SHIPPED = "python3.13"
+"""What bridge.toml says by default."""
+MAGIC: Mapping[str, bytes] = {
+    "python3.11": (3495).to_bytes(2, "little") + b"\r\n",
+    "python3.12": (3531).to_bytes(2, "little") + b"\r\n",
+    "python3.13": (3571).to_bytes(2, "little") + b"\r\n",
+    "python3.14": (3627).to_bytes(2, "little") + b"\r\n",
+}
+"""importlib.util.MAGIC_NUMBER of each runtime: CPython has them in Include/internal/pycore_magic_number.h (3.14)."""
+LOADS = """
+import importlib.util, json, marshal, pathlib, sys
+from importlib._bootstrap_external import SourceLoader
+
+compiled = list(pathlib.Path("/var/task").rglob("*.pyc"))
+for path in compiled:
+    written = path.read_bytes()
+    assert written[:4] == importlib.util.MAGIC_NUMBER, path
+    code = marshal.loads(written[16:])
+    assert code.co_filename == importlib.util.source_from_cache(str(path)), code.co_filename
+
+def not_compiled(self, data, path, **_):
+    raise AssertionError(f"{path} is compiled anew")
+
+SourceLoader.source_to_code = not_compiled
+sys.path.insert(0, "/var/task")
+for name in ("bridge.split", "bridge.compose", "bridge.streamed", "bridge.known", "bridge.pacing", "jmespath", "wcwidth"):
+    __import__(name)
+json.dumps([sys.version, len(compiled)])
+"""
+RUN = """
+const { loadPyodide } = await import(process.argv[1]);
+const python = await loadPyodide();
+python.FS.mkdirTree("/var/task");
+python.FS.mount(python.FS.filesystems.NODEFS, { root: process.argv[2] }, "/var/task");
+try {
+  console.log(python.runPython(process.argv[3]));
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}
+"""
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of what goes into the hash, to be changed."""
-    shutil.copytree(ROOT / "lambda", tmp_path / "lambda", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
-    return tmp_path
+    return copied(tmp_path)
+
+
+def copied(folder: Path) -> Path:
+    shutil.copytree(ROOT / "lambda", folder / "lambda", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "requirements", folder / "requirements")
+    return folder
 
 
 @pytest.fixture
-def no_other_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.packaging.shutil.which", lambda _: None)
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bytecode, "compiler", lambda runtime: None)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No dependencies, and a compiler that writes nothing: what an archive is named after needs neither."""
+    monkeypatch.setattr(packaging, "_files", lambda name: ())
+    monkeypatch.setattr(bytecode.Compiler, "compile", lambda self, folder: None)
+
+
+@pytest.fixture(scope="session")
+def shipped(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of the configuration that is shipped, whichever Python packages."""
+    assert config.runtime == SHIPPED
+    into = tmp_path_factory.mktemp("archives")
+    return build(config=config.runtime_json(), runtime=config.runtime, into=into).folder
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def zipped(folder: Path, to: Path) -> int:
@@ -69,41 +137,139 @@ def test_the_functions_configuration_goes_with_them(archive: Path, config: Bridg
     assert (archive / "bridge/config.json").read_text() == config.runtime_json()
 
 
-@pytest.mark.usefixtures("no_other_python")
-def test_it_is_small(archive: Path, tmp_path: Path, config: BridgeConfig, capsys: pytest.CaptureFixture[str]) -> None:
-    plain = build(config=config.runtime_json(), runtime=OTHER, into=tmp_path / "archives").folder
+@pytest.mark.usefixtures("no_compiler")
+def test_it_is_small(shipped: Path, tmp_path: Path, config: BridgeConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = build(config=config.runtime_json(), runtime=SHIPPED, into=tmp_path / "archives").folder
     assert zipped(plain, tmp_path / "plain.zip") < 1.2e6
-    assert zipped(archive, tmp_path / "with-byte-code.zip") < 3e6
+    assert zipped(shipped, tmp_path / "with-byte-code.zip") < 3e6
     capsys.readouterr()
+
+
+# --- byte-code --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["shipped", "archive"])
+def test_each_module_has_byte_code_of_the_configured_runtime(which: str, request: pytest.FixtureRequest) -> None:
+    """Also where the Python that packages is another one, as it is for one of the two."""
+    folder, runtime = request.getfixturevalue(which), {"shipped": SHIPPED, "archive": OURS}[which]
+    sources = list(folder.rglob("*.py"))
+    assert len(sources) > 200
+    tag = f"cpython-{runtime.removeprefix('python').replace('.', '')}"
+    expected = {source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc" for source in sources}
+    assert set(folder.rglob("*.pyc")) == expected
+    assert {path.read_bytes()[:4] for path in expected} == {MAGIC[runtime]}
 
 
 def test_its_byte_code_is_taken_without_a_look_at_the_source(archive: Path) -> None:
     for source in archive.rglob("*.py"):
-        compiled = Path(importlib.util.cache_from_source(str(source)))
-        flags = int.from_bytes(compiled.read_bytes()[4:8], "little")
-        assert flags == 0b01, source  # PEP 552: by hash, and not to be checked
+        compiled = Path(cache_from_source(str(source))).read_bytes()
+        assert int.from_bytes(compiled[4:8], "little") == 0b01, source  # PEP 552: by hash, and not to be checked
+        assert compiled[8:16] == source_hash(source.read_bytes()), source
 
 
-def test_its_byte_code_is_that_of_the_functions_python_where_that_is_on_the_path(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found, told = tmp_path / OTHER, tmp_path / "told"
-    found.write_text(f'#!/bin/sh\necho "$*" >> {told}\necho {OTHER.removeprefix("python")}.1\n')
-    found.chmod(0o755)
-    monkeypatch.setattr("infra.packaging.shutil.which", {OTHER: str(found)}.get)
+@pytest.mark.parametrize("runtime", MAGIC)
+def test_each_runtime_has_a_pinned_compiler_that_is_its_python(runtime: str, tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("def f(): return 1\n")
+    compiler = bytecode.compiler(runtime)
+    assert compiler, f"package.json pins none for {runtime}, or it is not installed: run `make setup`"
+    compiler.compile(tmp_path)
+    (compiled,) = tmp_path.rglob("*.pyc")
+    assert compiled.read_bytes()[:4] == MAGIC[runtime]
+
+
+def test_the_runtimes_own_python_loads_all_of_it_and_compiles_nothing(shipped: Path) -> None:
+    """The handlers themselves need an ssl module, which this build of CPython lacks."""
+    package = ROOT / "node_modules/pyodide-3.13/pyodide.mjs"
+    done = subprocess.run(
+        ["node", "--input-type=module", "--eval", RUN, package.as_uri(), str(shipped), LOADS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    version, loaded = json.loads(done.stdout)
+    assert version.startswith("3.13.") and loaded == len(list(shipped.rglob("*.py")))
+
+
+def test_equal_sources_are_the_same_archive_byte_for_byte_on_any_machine(tmp_path: Path) -> None:
+    """Another folder, user's mask, temporary folder, hash seed, locale, time zone and hour."""
+    code = (
+        "import os, sys; from pathlib import Path; from infra.packaging import build; os.umask(int(sys.argv[2], 8));"
+        f"print(build(config='{{}}', runtime='{SHIPPED}', root=Path(sys.argv[1])).folder)"
+    )
+    made: list[Path] = []
+    for name, umask, seed, locale, zone in (
+        ("one", "022", "1", "C", "UTC"),
+        ("another/one", "077", "2", "C.UTF-8", "Asia/Tokyo"),
+    ):
+        root, temporary = copied(tmp_path / name), tmp_path / name / "temporary"
+        temporary.mkdir()
+        for source in root.rglob("*.py"):
+            os.utime(source, (time.time() - 1e6 * len(made),) * 2)
+        variables = {"TMPDIR": str(temporary), "PYTHONHASHSEED": seed, "LC_ALL": locale, "TZ": zone}
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(root), umask],
+            cwd=temporary,
+            env={**os.environ, **variables, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        made.append(Path(done.stdout.strip()))
+    one, another = made
+    assert one != another and one.name == another.name
+    assert content(one) == content(another)
+    assert len([path for path in content(one) if path.endswith(".pyc")]) > 200
+    assert {path.stat().st_mode for path in one.rglob("*")} == {path.stat().st_mode for path in another.rglob("*")}
+
+
+def test_a_configuration_that_changes_compiles_nothing_anew(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[Path] = []
     monkeypatch.setattr(packaging, "_files", lambda name: ())
-    build(config="{}", runtime=OTHER, into=tmp_path / "archives")
-    assert capsys.readouterr().err == ""
-    assert "-m compileall -q -j 0" in told.read_text().splitlines()[-1]
+    monkeypatch.setattr(bytecode.Compiler, "compile", lambda self, folder: compiled.append(folder))
+    one, other = (build(config=config, runtime=SHIPPED, root=project).folder for config in ("{}", '{"routes": {}}'))
+    assert len(compiled) == 1
+    assert content(one) | {"bridge/config.json": b'{"routes": {}}'} == content(other)
 
 
-def test_a_python_that_only_bears_the_name_compiles_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_without_a_compiler_packaging_says_what_that_costs(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("infra.packaging.shutil.which", lambda _: "/bin/false")
     monkeypatch.setattr(packaging, "_files", lambda name: ())
-    build(config="{}", runtime=OTHER, into=tmp_path / "archives")
-    assert capsys.readouterr().err.startswith("packaging without byte-code")
+    monkeypatch.setattr("infra.bytecode.shutil.which", {}.get)
+    made = build(config="{}", runtime=SHIPPED, root=project).folder
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (
+        "",
+        "packaging without byte-code, for want of Node.js or of pyodide-3.13 in node_modules (run `make setup`): each "
+        f"cold start takes {packaging.COST} times the processor time\n",
+    )
+    assert not list(made.rglob("*.pyc"))
+
+
+def test_a_compiler_of_another_version_than_the_pinned_one_is_none(tmp_path: Path) -> None:
+    installed = tmp_path / "node_modules/pyodide-3.13/package.json"
+    installed.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "package.json", tmp_path)
+    assert not bytecode.compiler(SHIPPED, root=tmp_path)
+    for version in (pinned := pin(SHIPPED)), f"{pinned}1", pinned[:-1]:
+        installed.write_text(json.dumps({"version": version}))
+        assert bool(bytecode.compiler(SHIPPED, root=tmp_path)) == (version == pinned)
+
+
+def pin(runtime: str) -> str:
+    pins = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    return str(pins[runtime.replace("python", "pyodide-")].removeprefix("npm:pyodide@"))
+
+
+def test_a_module_that_does_not_compile_is_named(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (project / "lambda/bridge/intake.py").write_text("def (")
+    with pytest.raises(PackagingError, match="a module of the functions' archive cannot be compiled: see above"):
+        build(config="{}", runtime=SHIPPED, root=project)
+    said = capfd.readouterr().err
+    assert "Error compiling '/var/task/bridge/intake.py'" in said and said.count("\n") < 10
+    assert not list((project / "build/modules").iterdir())
 
 
 def test_tracebacks_name_files_as_lambda_sees_them(archive: Path) -> None:
@@ -122,6 +288,7 @@ def test_files_look_the_same_whenever_they_are_made(archive: Path) -> None:
 # --- what it is named after -------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("quick")
 def test_equal_sources_are_packaged_once(project: Path) -> None:
     first = build(config="{}", runtime=OURS, root=project)
     made = (first.folder / "bridge").stat().st_ctime_ns
@@ -132,8 +299,8 @@ def test_equal_sources_are_packaged_once(project: Path) -> None:
     assert [path.name for path in first.folder.parent.iterdir()] == [first.folder.name]
 
 
+@pytest.mark.usefixtures("quick")
 def test_archives_that_nobody_wanted_for_a_day_are_removed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packaging, "_files", lambda name: ())
     old = build(config="{}", runtime=OURS, root=project)
     new = build(config='{"new": 1}', runtime=OURS, root=project)
     assert old.folder.exists()
@@ -152,30 +319,28 @@ def _new_module(project: Path) -> None:
     (project / "lambda/bridge/another.py").touch()
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("change", [_source, _new_module])
-def test_a_changed_source_is_another_archive(project: Path, monkeypatch: pytest.MonkeyPatch, change: object) -> None:
-    monkeypatch.setattr(packaging, "_files", lambda name: ())
+def test_a_changed_source_is_another_archive(project: Path, change: object) -> None:
     before = build(config="{}", runtime=OURS, root=project)
     assert callable(change)
     change(project)
     assert build(config="{}", runtime=OURS, root=project).fingerprint != before.fingerprint
 
 
-@pytest.mark.usefixtures("no_other_python")
-def test_another_configuration_or_runtime_is_another_archive(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.usefixtures("quick")
+def test_another_configuration_runtime_or_compiler_is_another_archive(
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packaging, "_files", lambda name: ())
-    made = [
-        build(config=config, runtime=runtime, root=project).fingerprint
-        for config, runtime in (("{}", OURS), ('{"routes": {}}', OURS), ("{}", OTHER))
-    ]
-    assert len(set(made)) == 3
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.splitlines() == [
-        f"packaging without byte-code, for want of {OTHER}: each cold start takes twice as long"
-    ]
+    def fingerprint(config: str, runtime: str) -> str:
+        return build(config=config, runtime=runtime, root=project).fingerprint
+
+    made = [fingerprint("{}", SHIPPED), fingerprint('{"routes": {}}', SHIPPED), fingerprint("{}", "python3.14")]
+    other = bytecode.Compiler(node="node", package=project, version="0")
+    for compiler in (other, None):
+        monkeypatch.setattr(bytecode, "compiler", lambda runtime, compiler=compiler: compiler)
+        made.append(fingerprint("{}", SHIPPED))
+    assert len(set(made)) == len(made)
 
 
 def test_a_dependency_that_is_not_the_locked_one_is_not_packaged(project: Path) -> None:

@@ -44,6 +44,8 @@ class Message:
     first_received_at: float | None = None
     moved_from: str | None = None
     """The name of the queue whose dead letter it is."""
+    trace: str | None = None
+    """AWSTraceHeader, as the sender gave it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +71,13 @@ class Fifo:
             raise ValueError("max_receives and dead_letters belong together")
 
     def send(
-        self, body: str, *, group: str, deduplication_id: str, attributes: Mapping[str, Any] | None = None
+        self,
+        body: str,
+        *,
+        group: str,
+        deduplication_id: str,
+        attributes: Mapping[str, Any] | None = None,
+        trace: str | None = None,
     ) -> Message:
         """An id that its group saw within five minutes: the message is taken and dropped, the first one returned.
 
@@ -86,6 +94,7 @@ class Fifo:
                     deduplication_id=deduplication_id,
                     attributes=attributes or {},
                     sent_at=self.now(),
+                    trace=trace,
                 )
             )
 

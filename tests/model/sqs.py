@@ -40,7 +40,9 @@ class SqsClient:
         MessageGroupId: str,  # noqa: N803
         MessageDeduplicationId: str,  # noqa: N803
         MessageAttributes: Mapping[str, Any] | None = None,  # noqa: N803
+        MessageSystemAttributes: Mapping[str, Any] | None = None,  # noqa: N803
     ) -> dict[str, Any]:
+        trace = _trace_header(MessageSystemAttributes or {})
         failure = self._failure("send_message", QueueUrl)
         if failure is False:
             raise _error("ServiceUnavailable", "SendMessage")
@@ -49,6 +51,7 @@ class SqsClient:
             group=MessageGroupId,
             deduplication_id=MessageDeduplicationId,
             attributes=MessageAttributes,
+            trace=trace,
         )
         if failure:
             raise _error("ServiceUnavailable", "SendMessage")
@@ -207,13 +210,35 @@ def lambda_record(message: Message) -> dict[str, Any]:
 def _attributes(message: Message) -> dict[str, str]:
     source = f"arn:aws:sqs:us-east-1:111122223333:{message.moved_from}"
     moved = {"DeadLetterQueueSourceArn": source} if message.moved_from else {}
-    return moved | {
-        "ApproximateReceiveCount": str(message.receives),
-        "SentTimestamp": str(int(message.sent_at * 1000)),
-        "MessageGroupId": message.group,
-        "MessageDeduplicationId": message.deduplication_id,
-        "SequenceNumber": _sequence(message),
-    }
+    traced = {"AWSTraceHeader": message.trace} if message.trace else {}
+    return (
+        moved
+        | traced
+        | {
+            "ApproximateReceiveCount": str(message.receives),
+            "SentTimestamp": str(int(message.sent_at * 1000)),
+            "MessageGroupId": message.group,
+            "MessageDeduplicationId": message.deduplication_id,
+            "SequenceNumber": _sequence(message),
+        }
+    )
+
+
+def _trace_header(attributes: Mapping[str, Any]) -> str | None:
+    """SQS takes no other system attribute, and refuses a message whose header it cannot read."""
+    if not attributes:
+        return None
+    try:
+        ((name, said),) = attributes.items()
+        fields = [field.split("=") for field in said["StringValue"].split(";")]
+        header = {key: value for key, value in fields}  # noqa: C416 (a field that is no pair raises)
+        _, seconds, unique = header["Root"].split("-")
+        int(seconds, 16), int(unique, 16)
+    except (ValueError, KeyError) as exc:
+        raise _error("InvalidParameterValue", "SendMessage") from exc
+    if name != "AWSTraceHeader" or said["DataType"] != "String":
+        raise _error("InvalidParameterValue", "SendMessage")
+    return str(said["StringValue"])
 
 
 def _sequence(message: Message) -> str:

@@ -27,6 +27,13 @@ def stack(name: str, edit: Edit, *tests: str) -> Mechanism:
     )
 
 
+def archive(name: str, test: str, edit: Edit) -> Mechanism:
+    """Of packaging. The control needs nothing of byte-code."""
+    page = "tests/infra/test_packaging.py"
+    control = f"{page}::test_a_dependency_that_is_not_the_locked_one_is_not_packaged"
+    return Mechanism(name=f"archive/{name}", edits=(edit,), tests=(f"{page}::{test}",), control=control)
+
+
 def refused(name: str, says: str, edit: Edit) -> Mechanism:
     """Taken out, synth itself refuses: there is no stack for a control to look at, so the words must be right."""
     test = "tests/infra/test_defaults.py::test_synth_lets_the_default_configuration_through"

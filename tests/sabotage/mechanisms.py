@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from tests.sabotage import leaving, operating, replies, start_chat
-from tests.sabotage.making import BY_EVENTS, STACK_STANDS, alarm, checked, key, page, refused, stack, unit
+from tests.sabotage.making import (
+    BY_EVENTS,
+    STACK_STANDS,
+    alarm,
+    archive,
+    checked,
+    key,
+    page,
+    refused,
+    stack,
+    unit,
+)
 from tests.sabotage.workshop import Edit, Mechanism
 
 _DELIVERY = "lambda/bridge/delivery.py"
@@ -455,6 +466,19 @@ _EXPLAINED = (
         "test_promises.py::test_an_entry_of_failed_says_what_went_wrong_where_and_when",
         Edit(_QUEUES, '            "reason": str(error),\n', ""),
     ),
+    unit(
+        "trace/not-passed",
+        (
+            "test_tracing.py::test_each_message_carries_the_trace_of_the_invocation_that_sent_it[text]",
+            "test_tracing.py::test_each_message_carries_the_trace_of_the_invocation_that_sent_it[reply]",
+        ),
+        Edit(_QUEUES, "                **_trace(),\n", ""),
+    ),
+    unit(
+        "trace/of-any-form",
+        "test_tracing.py::test_a_trace_that_sqs_could_refuse_stays_behind_and_the_text_goes_on",
+        Edit(_QUEUES, "if not _TRACE_HEADER.fullmatch(header):", "if not header:"),
+    ),
 )
 
 _STACK = (
@@ -724,6 +748,39 @@ _TOLD = (
     ),
 )
 
+_ARCHIVE = (
+    archive(
+        "byte-code/of-another-runtime",
+        "test_each_module_has_byte_code_of_the_configured_runtime",
+        Edit("infra/bytecode.py", 'runtime.replace("python", "pyodide-")', '"pyodide-3.12"'),
+    ),
+    archive(
+        "byte-code/none",
+        "test_each_module_has_byte_code_of_the_configured_runtime",
+        Edit("infra/packaging.py", "                compiler.compile(folder)\n", "                pass\n"),
+    ),
+    archive(
+        "byte-code/by-whatever-is-installed",
+        "test_a_compiler_of_another_version_than_the_pinned_one_is_none",
+        Edit("infra/bytecode.py", 'rf"npm:pyodide@{re.escape(installed)}"', '".*"'),
+    ),
+    archive(
+        "same-archive/names-where-it-was-made",
+        "test_equal_sources_are_the_same_archive_byte_for_byte_on_any_machine",
+        Edit("infra/bytecode.py", "self.package, folder, _UNPACKED]", "self.package, folder, folder]"),
+    ),
+    archive(
+        "same-archive/modes-as-the-mask-says",
+        "test_equal_sources_are_the_same_archive_byte_for_byte_on_any_machine",
+        Edit("infra/packaging.py", "            _settle(making)\n", ""),
+    ),
+    archive(
+        "without-byte-code/in-silence",
+        "test_without_a_compiler_packaging_says_what_that_costs",
+        Edit("infra/packaging.py", "sys.stderr.write(", "str("),
+    ),
+)
+
 MECHANISMS: tuple[Mechanism, ...] = (
     *_GROUPS,
     *_LEDGER_AND_ONCE,
@@ -734,6 +791,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     *_EXPLAINED,
     *_STACK,
     *_TOLD,
+    *_ARCHIVE,
     *start_chat.MECHANISMS,
     *replies.MECHANISMS,
     *operating.MECHANISMS,

@@ -206,7 +206,9 @@ class Workshop:
             copies = [first]
             for number in range(1, min(at_once, len(mechanisms))):
                 other = Path(folder).resolve() / str(number)
-                shutil.copytree(first.root, other)  # with the functions' archive, which the tests have packed
+                shutil.copytree(
+                    first.root, other, symlinks=True
+                )  # with the functions' archive, which the tests have packed
                 copies.append(Copy(other))
             try:
                 yield cls(copies)
@@ -285,7 +287,7 @@ def _cases(report: Path) -> Iterator[tuple[str, Case]]:
 
 
 def copy_tree(target: Path) -> None:
-    """What git knows or would add, as it stands now, but bridge.toml as it is shipped."""
+    """What git knows or would add, as it stands now, but bridge.toml as it is shipped; and what packaging compiles with."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -298,6 +300,7 @@ def copy_tree(target: Path) -> None:
         if source.is_file():  # else deleted and not yet committed
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / name)
+    (target / "node_modules").symlink_to(ROOT / "node_modules")
 
 
 def _end(group: int) -> None:
