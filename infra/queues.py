@@ -12,6 +12,9 @@ from infra.pinned import pin
 
 LONGEST = Duration.days(14)
 """The most that SQS allows: time for people to mend what is wrong."""
+LARGEST = 1_048_576
+"""Bytes of a message: the most that SQS allows, since a notification of SNS (256 KiB) grows when it is put into a
+queue as JSON. Said, since documents do not agree on the default and a queue keeps that of the day of its creation."""
 
 
 class OrderedQueue(Construct):
@@ -40,6 +43,7 @@ class OrderedQueue(Construct):
             fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
             visibility_timeout=visibility,
             retention_period=LONGEST,
+            max_message_size_bytes=LARGEST,
             dead_letter_queue=sqs.DeadLetterQueue(queue=failed.queue, max_receive_count=max_receive_count),
             encryption_master_key=key.key,
             enforce_ssl=True,
@@ -64,6 +68,7 @@ class FailedQueue(Construct):
             deduplication_scope=sqs.DeduplicationScope.MESSAGE_GROUP,
             fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
             retention_period=LONGEST,
+            max_message_size_bytes=LARGEST,
             encryption_master_key=key.key,
             enforce_ssl=True,
         )
@@ -75,7 +80,14 @@ class UndeliveredQueue(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, key: BridgeKey) -> None:
         super().__init__(scope, construct_id)
-        self.queue = sqs.Queue(self, "Queue", retention_period=LONGEST, encryption_master_key=key.key, enforce_ssl=True)
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            retention_period=LONGEST,
+            max_message_size_bytes=LARGEST,
+            encryption_master_key=key.key,
+            enforce_ssl=True,
+        )
         pin(self.queue, "UndeliveredQueue")
         checks.acknowledge(
             self.queue,

@@ -2,14 +2,22 @@
 
 Its SNS calls a function once and forgets it. AWS hands a notification to an asynchronous invocation, which is tried
 twice more and then goes to the function's on-failure destination; MiniStack has that too, so its SNS is led to it.
+
+Where it is laxer than AWS, it is made as strict (sandbox/stricter.py).
 """
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from ministack import app
 from ministack.services import lambda_svc, sns
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # last: it replaces no module of MiniStack's environment
+
+from sandbox import stricter
 
 
 class _Asynchronous:
@@ -25,4 +33,5 @@ class _Asynchronous:
 
 if __name__ == "__main__":
     sns._lambda_svc = _Asynchronous()
+    stricter.install()
     app.main()

@@ -177,7 +177,7 @@ class InOrder(ABC):
     def deliver_conversation(self, entries: Sequence[Entry], *, until: float) -> list[Report]:
         """Texts of one conversation, in order. After one that must wait, its followers wait with it, untried.
 
-        While one message of a group is hidden, SQS withholds the whole group: so all are hidden for the same time.
+        While one message of a group is hidden, SQS withholds those behind it: so all are hidden for the same time.
         """
         reports: list[Report] = []
         for number, entry in enumerate(entries):

@@ -112,5 +112,9 @@ class ChatLimitError(BlockedError):
 
 
 def ending(number: str) -> str:
-    """How a phone number may be spoken of: by its last four characters, fewer where it is short."""
-    return f"…{number[-4:]}" if len(number) > 6 else f"…{number[-2:]}"
+    """How a phone number may be spoken of: by its last four characters, fewer where it is short.
+
+    A "number" can hold anything that JSON can spell. What no queue, table or log takes becomes a question mark.
+    """
+    last = number[-4:] if len(number) > 6 else number[-2:]
+    return "…" + "".join(character if " " < character <= "~" else "?" for character in last)

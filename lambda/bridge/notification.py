@@ -19,6 +19,10 @@ from bridge.errors import MalformedNotificationError
 _NOTICE = "Successfully validated SNS topic for "
 _FITS_AS_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _LONGEST_ID = 255  # Connect's limit for SourceId
+_LARGEST_ENTRY = 1_000_000
+"""Bytes. SQS takes 1,048,576 with the attributes of an entry of failed, whose reason is the longest."""
+_REFUSED = re.compile("[\ud800-\udfff\ufffe\uffff]")
+"""What SQS takes in no message, as far as JSON does not escape it anyway (SendMessage in its API reference)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +62,16 @@ class Notification:
         return cls.from_record(record)
 
     def to_entry(self) -> str:
-        """The record as an entry of a queue: ASCII, so that SQS takes every character there is."""
-        return json.dumps(self.record)
+        """The record as an entry of a queue: ASCII, so that SQS takes every character there is.
+
+        ASCII can take six bytes for one. Where that is more than SQS takes (1 MiB), only what it refuses is escaped.
+        Then whatever can be a text fits: SNS takes 256 KiB, and JSON has no control characters as they are.
+        """
+        entry = json.dumps(self.record)
+        if len(entry) > _LARGEST_ENTRY:
+            shorter = json.dumps(self.record, ensure_ascii=False)
+            entry = _REFUSED.sub(lambda found: f"\\u{ord(found[0]):04x}", shorter)
+        return entry
 
     @property
     def is_notice(self) -> bool:

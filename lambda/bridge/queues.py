@@ -20,6 +20,8 @@ _TRACE_HEADER = re.compile(
     r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=[01](;Lineage=[0-9A-Za-z:|]{1,256})?"
 )
 """What Lambda sets. Lineage is how Lambda recognises a loop of functions."""
+_REFUSED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that SQS takes in no message and no attribute (SendMessage in its API reference)."""
 
 
 class Conversations:
@@ -95,7 +97,9 @@ class Failed:
             "entry_id": entry_id,
         }
         attributes: Mapping[str, Any] = {
-            name: {"DataType": "String", "StringValue": value} for name, value in said.items() if value
+            name: {"DataType": "String", "StringValue": _REFUSED.sub("?", value)}
+            for name, value in said.items()
+            if value
         }
         try:
             self._client.send_message(

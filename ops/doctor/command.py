@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ops.doctor import contact_centre, numbers, policies, quotas, stack
+from ops.doctor import contact_centre, first_deploy, numbers, policies, quotas, stack
 from ops.doctor.findings import Check, Finding, State, examine
 from ops.doctor.preflight import Preflight
 from ops.output import JsonOption, Output
@@ -21,6 +21,11 @@ CHECKS: tuple[Check, ...] = (
     *contact_centre.CHECKS,
     *quotas.CHECKS,
 )
+QUESTIONS: tuple[Check, ...] = (
+    *(check for check in stack.CHECKS if check.make in (stack.settings, stack.credentials, stack.stack)),
+    *first_deploy.CHECKS,
+)
+"""Of a first deployment: what finds the stack, and then what only a real account answers."""
 STYLES = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red", State.CANNOT_TELL: "cyan", State.LEFT_OUT: "dim"}
 
 _UUID = re.compile(r"\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -36,16 +41,25 @@ def command(
     no_probe: Annotated[
         bool, typer.Option("--no-probe", help="Do not try SendChatIntegrationEvent: the one call that is no question.")
     ] = False,
+    first_deploy: Annotated[
+        bool, typer.Option("--first-deploy", help="Settle what only a real account tells, and say what to do for it.")
+    ] = False,
+    phone: Annotated[
+        str | None,
+        typer.Option("--phone", metavar="NUMBER", help="With --first-deploy: the phone from which you texted."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find what would keep texts from their chats: one line a check, and what to do.
 
     Changes nothing. Exit code 1 when a check failed.
     """
+    if phone and not first_deploy:
+        raise typer.BadParameter("--phone says who texted for --first-deploy")
     target = Target.choose(stack=stack, sandbox=sandbox, profile=profile, region=region, deployed=False)
-    preflight = Preflight(target=target, config_path=config or target.config, probe=not no_probe)
+    preflight = Preflight(target=target, config_path=config or target.config, probe=not no_probe, phone=phone)
     output, found = Output(as_json=as_json), list[Finding]()
-    for finding in examine(CHECKS, preflight):
+    for finding in examine(QUESTIONS if first_deploy else CHECKS, preflight):
         found.append(finding)
         if as_json or finding.state != State.LEFT_OUT:
             _show(finding, output)

@@ -254,21 +254,26 @@ def access(preflight: Preflight) -> Iterator[Finding]:
     except DeniedError:
         imported = None
     try:
-        answer = preflight.ask(
-            "connect",
-            "send_chat_integration_event",
-            SourceId=PROBE,
-            DestinationId=number.arn,
-            Subtype="connect:sms",
-            Event={"Type": "DISCONNECT"},
-        )
+        answer = send_probe(preflight, number.arn)
         said = "opened" if answer.get("NewChatCreated") else "taken"
     except DeniedError:
         said = "AccessDeniedException"
     except ClientError as exc:
         said = exc.response["Error"]["Code"]
-    allowed = _allowed_to_oneself(preflight) if said == "AccessDeniedException" else True
+    allowed = allowed_to_oneself(preflight) if said == "AccessDeniedException" else True
     yield of_access(said, imported=imported, allowed=allowed, deploy=preflight.deploy)
+
+
+def send_probe(preflight: Preflight, number_arn: str) -> Mapping[str, Any]:
+    """The answer to that event. Raises what Preflight.ask does."""
+    return preflight.ask(
+        "connect",
+        "send_chat_integration_event",
+        SourceId=PROBE,
+        DestinationId=number_arn,
+        Subtype="connect:sms",
+        Event={"Type": "DISCONNECT"},
+    )
 
 
 def of_access(said: str, *, imported: bool | None, allowed: bool | None, deploy: str) -> Finding:
@@ -296,7 +301,7 @@ def of_access(said: str, *, imported: bool | None, allowed: bool | None, deploy:
     )
 
 
-def _allowed_to_oneself(preflight: Preflight) -> bool | None:
+def allowed_to_oneself(preflight: Preflight) -> bool | None:
     """Whether IAM lets whoever runs this call it; None where that is not to be learned."""
     arn = preflight.identity.arn
     kind, _, rest = arn.split(":", 5)[5].partition("/")

@@ -72,12 +72,13 @@ class Imported:
 
 
 class Preflight:
-    """Of one run. `probe` says whether SendChatIntegrationEvent may be tried."""
+    """Of one run. `probe` says whether SendChatIntegrationEvent may be tried; `phone` is the one that texted."""
 
-    def __init__(self, *, target: Target, config_path: Path, probe: bool = True) -> None:
+    def __init__(self, *, target: Target, config_path: Path, probe: bool = True, phone: str | None = None) -> None:
         self.target = target
         self.config_path = config_path
         self.probe = probe
+        self.phone = phone
         self._config: BridgeConfig | None = None
         self._identity: Identity | None = None
         self._outputs: Mapping[str, str] | None = None

@@ -13,11 +13,14 @@ from bridge.delivery import Clock
 from ops.failed.copy import Copy
 from ops.failed.draining import Drain
 from ops.failed.handing import HIDDEN as UNDELIVERED_HIDDEN
-from ops.failed.hiding import Hidden
 from ops.failed.letters import Letter
 from ops.failed.parcels import Parcel
 from ops.failed.queues import BATCH, batched, delete
+from ops.failed.receiving import Receiver
 from ops.failed.selection import Selection
+
+_IN_HAND = 100
+"""Entries of undelivered that are received before what is meant of them is discarded."""
 
 
 class Notes(Protocol):
@@ -101,31 +104,19 @@ class Discard:
     def _out_of_undelivered(self) -> None:
         """The same receive over and over, since SQS keeps no order there; what is not meant is let go at the end."""
         url = self._outputs["UndeliveredQueueUrl"]
-        hidden = Hidden(sqs=self._sqs, url=url, clock=self._clock)
+        receiver = Receiver(sqs=self._sqs, url=url, clock=self._clock, visibility=UNDELIVERED_HIDDEN)
+        third, to_the_end = UNDELIVERED_HIDDEN / 3, False
         try:
-            while messages := self._receive(url, hidden):
-                parcels = [Parcel.from_message(message, outputs=self._outputs) for message in messages]
-                if chosen := [parcel for parcel in parcels if self._wanted(parcel)]:
-                    self._copy.keep(_copied("undelivered", parcel) for parcel in chosen)
-                    hidden.forget(self._delete("UndeliveredQueueUrl", chosen))
+            while not to_the_end:
+                receiver.hidden.renew(within=third * 2)  # a round and the work on it take a third each at most
+                received = receiver.round(most=_IN_HAND, within=third)
+                to_the_end = received.to_the_end
+                parcels = [Parcel.from_message(message, outputs=self._outputs) for message in received.messages]
+                for batch in batched([parcel for parcel in parcels if self._wanted(parcel)], BATCH):
+                    self._copy.keep(_copied("undelivered", parcel) for parcel in batch)
+                    receiver.hidden.forget(self._delete("UndeliveredQueueUrl", batch))
         finally:
-            hidden.let_go()
-
-    def _receive(self, url: str, hidden: Hidden) -> list[Any]:
-        hidden.renew(within=UNDELIVERED_HIDDEN / 3)
-        until = self._clock.monotonic() + UNDELIVERED_HIDDEN
-        answer = self._sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=BATCH,
-            VisibilityTimeout=UNDELIVERED_HIDDEN,
-            WaitTimeSeconds=1,
-            MessageSystemAttributeNames=["SentTimestamp"],
-            MessageAttributeNames=["All"],
-        )
-        messages = list(answer.get("Messages", ()))
-        for message in messages:
-            hidden.add(message["MessageId"], message["ReceiptHandle"], until=until)
-        return messages
+            receiver.hidden.let_go()
 
     def _delete(self, queue: str, entries: Sequence[Letter | Parcel]) -> set[str]:
         receipts = [(entry.message_id, entry.receipt) for entry in entries]

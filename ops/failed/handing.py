@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.delivery import Clock
-from ops.failed.hiding import Hidden
 from ops.failed.parcels import Parcel
 from ops.failed.queues import delete
+from ops.failed.receiving import Receiver
 from ops.failed.selection import Selection, reasons
 
 HIDDEN = 300
@@ -61,7 +61,7 @@ class HandOver:
         self._sqs, self._functions, self._outputs = sqs, functions, outputs
         self._selection, self._clock, self._on_progress = selection, clock or Clock(), on_progress
         self._url = outputs["UndeliveredQueueUrl"]
-        self._hidden = Hidden(sqs=sqs, url=self._url, clock=self._clock)
+        self._receiver = Receiver(sqs=sqs, url=self._url, clock=self._clock, visibility=HIDDEN)
         self._done: set[str] = set()
         """Message ids of what was tried in this run, whatever became of it."""
         self.result = Handed()
@@ -72,18 +72,18 @@ class HandOver:
             while self._pass():
                 pass
         finally:
-            self._hidden.let_go()
+            self._receiver.hidden.let_go()
         return self.result
 
     def _pass(self) -> bool:
         """Whether there may be more: not all of it was received, or time was up before all of it was handed over."""
-        self._hidden.renew(within=HIDDEN)
+        self._receiver.hidden.renew(within=HIDDEN)
         parcels, more = self._receive()
         wanted = sorted(filter(self._wanted, parcels), key=lambda parcel: parcel.sent_at)
         until = self._clock.monotonic() + _ENOUGH
         for number, parcel in enumerate(wanted):
             if self._clock.monotonic() >= until:
-                self._hidden.let_go([parcel.message_id for parcel in wanted[number:]])
+                self._receiver.hidden.let_go([parcel.message_id for parcel in wanted[number:]])
                 return True
             self._done.add(parcel.message_id)
             if self._hand_over(parcel):
@@ -120,30 +120,17 @@ class HandOver:
 
     def _delete(self, parcel: Parcel) -> None:
         if gone := delete(self._sqs, self._url, [(parcel.message_id, parcel.receipt)]):
-            self._hidden.forget(gone)
+            self._receiver.hidden.forget(gone)
         else:
             self.result.undeleted.add(parcel.message_id)
 
     def _receive(self) -> tuple[Collection[Parcel], bool]:
         """What is there, and whether it may be more than that. What was received before stays hidden."""
-        parcels: dict[str, Parcel] = {}
-        began = self._clock.monotonic()
-        while len(parcels) < _IN_HAND and self._clock.monotonic() < began + _LOOKING:
-            until = self._clock.monotonic() + HIDDEN
-            answer = self._sqs.receive_message(
-                QueueUrl=self._url,
-                MaxNumberOfMessages=10,
-                VisibilityTimeout=HIDDEN,
-                WaitTimeSeconds=1,
-                MessageSystemAttributeNames=["SentTimestamp"],
-                MessageAttributeNames=["All"],
-            )
-            if not answer.get("Messages"):
-                return parcels.values(), False
-            for message in answer["Messages"]:
-                self._hidden.add(message["MessageId"], message["ReceiptHandle"], until=until)
-                parcels[message["MessageId"]] = Parcel.from_message(message, outputs=self._outputs)
-        return parcels.values(), True
+        received = self._receiver.round(most=_IN_HAND, within=_LOOKING)
+        parcels = {
+            message["MessageId"]: Parcel.from_message(message, outputs=self._outputs) for message in received.messages
+        }
+        return parcels.values(), not received.to_the_end
 
 
 def _what_is_wrong(payload: bytes) -> str:

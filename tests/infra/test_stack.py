@@ -188,6 +188,7 @@ def test_an_operator_finds_texts_by_conversation_by_the_id_of_sns_and_by_the_day
 @pytest.mark.parametrize("queue", QUEUES)
 def test_queues_keep_what_they_hold_as_long_as_sqs_can(stack: Synthesised, queue: str) -> None:
     assert stack.get(queue)["MessageRetentionPeriod"] == 14 * DAYS
+    assert stack.get(queue)["MaximumMessageSize"] == 1024 * 1024, "else a notification of 256 KiB may not fit"
 
 
 def test_logs_are_kept_as_long_as_configured_and_each_function_writes_to_its_own(

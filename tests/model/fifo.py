@@ -101,7 +101,7 @@ class Fifo:
     def receive(self, most: int = 10, *, visibility: float | None = None) -> list[Message]:
         """Of the group with the oldest message as many as possible, in order, then of the next group.
 
-        Nothing of a group that has a hidden message.
+        Of a group that has a hidden message, what is before the first such one, and nothing behind it.
         """
         with self._lock:
             now = self.now()
@@ -109,9 +109,9 @@ class Fifo:
             batch: list[Message] = []
             for group in sorted(self._messages, key=lambda group: self._messages[group][0].sequence):
                 waiting = self._messages[group]
-                if any(message.visible_at > now for message in waiting):
-                    continue
                 for message in list(waiting):
+                    if message.visible_at > now:
+                        break
                     if len(batch) == most:
                         return batch
                     if self.max_receives is not None and message.receives >= self.max_receives:

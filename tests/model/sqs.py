@@ -1,4 +1,7 @@
-"""SQS's client, as far as the bridge and its operator use it, over the model of its FIFO queues."""
+"""SQS's client, as far as the bridge and its operator use it, over the model of its FIFO queues.
+
+It refuses what SQS refuses, by the same table as the sandbox.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,17 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sandbox import aws_limits
+from sandbox.aws_limits import RefusedError
 from tests.model.fifo import Fifo, Message, ReceiptError
 
 
 class SqsClient:
     """`queues` by URL. `fail_next` lets calls fail, each kind either before or after SQS did what was asked.
 
-    Of a batch, what belongs to a group in `refusing` is not sent, and what is in `undeletable` (by body) not deleted,
-    while the rest is. `calls` are the operations asked for, in order.
+    Of a batch, what belongs to a group in `refusing` is not sent, what is in `undeletable` (by body) not deleted, and
+    what is in `unhideable` (by message id) not hidden anew, while the rest is. `calls` are the operations asked for, in
+    order.
     """
 
     def __init__(self, queues: Mapping[str, Fifo]) -> None:
@@ -23,6 +29,7 @@ class SqsClient:
         self._failing: dict[tuple[str, str], list[bool]] = {}
         self.refusing: set[str] = set()
         self.undeletable: set[str] = set()
+        self.unhideable: set[str] = set()
         self.calls: list[str] = []
 
     def fail_next(self, operation: str, url: str, *, times: int, done: bool = False) -> None:
@@ -44,6 +51,16 @@ class SqsClient:
     ) -> dict[str, Any]:
         trace = _trace_header(MessageSystemAttributes or {})
         failure = self._failure("send_message", QueueUrl)
+        request = {
+            "MessageBody": MessageBody,
+            "MessageGroupId": MessageGroupId,
+            "MessageDeduplicationId": MessageDeduplicationId,
+            "MessageAttributes": MessageAttributes,
+        }
+        try:
+            aws_limits.check_message(request, fifo=True)
+        except RefusedError as exc:
+            raise _error(exc.code, "SendMessage") from exc
         if failure is False:
             raise _error("ServiceUnavailable", "SendMessage")
         message = self._queues[QueueUrl].send(
@@ -71,6 +88,11 @@ class SqsClient:
         for entry in Entries:
             if entry["MessageGroupId"] in self.refusing:
                 refused.append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
+                continue
+            try:
+                aws_limits.check_message(entry, fifo=True)
+            except RefusedError as exc:
+                refused.append({"Id": entry["Id"], "Code": exc.code, "SenderFault": True})
                 continue
             message = self._queues[QueueUrl].send(
                 entry["MessageBody"],
@@ -126,8 +148,12 @@ class SqsClient:
         QueueUrl: str,  # noqa: N803
         MaxNumberOfMessages: int = 1,  # noqa: N803
         VisibilityTimeout: int | None = None,  # noqa: N803
-        **_: Any,
+        **others: Any,
     ) -> dict[str, Any]:
+        _check(
+            "ReceiveMessage",
+            others | {"MaxNumberOfMessages": MaxNumberOfMessages, "VisibilityTimeout": VisibilityTimeout},
+        )
         queue = self._queues[QueueUrl]
         batch = queue.receive(MaxNumberOfMessages, visibility=VisibilityTimeout)
         headers = {"date": formatdate(queue.now(), usegmt=True)}
@@ -164,7 +190,11 @@ class SqsClient:
             raise _error("ServiceUnavailable", "ChangeMessageVisibilityBatch")
         refused = []
         self._check_batch(Entries, "ChangeMessageVisibilityBatch")
+        ids = {message.receipt: message.message_id for message in self._queues[QueueUrl].messages()}
         for entry in Entries:
+            if ids.get(entry["ReceiptHandle"]) in self.unhideable:
+                refused.append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
+                continue
             try:
                 self._queues[QueueUrl].change_visibility(entry["ReceiptHandle"], entry["VisibilityTimeout"])
             except ReceiptError:
@@ -174,6 +204,7 @@ class SqsClient:
         return {"Failed": refused} if refused else {}
 
     def _check_batch(self, entries: Sequence[Mapping[str, Any]], operation: str) -> None:
+        _check(operation, {"Entries": entries})
         if not 1 <= len(entries) <= 10 or len({entry["Id"] for entry in entries}) != len(entries):
             raise _error("TooManyEntriesInBatchRequest", operation)
 
@@ -182,6 +213,13 @@ class SqsClient:
         self.calls.append(operation)
         failing = self._failing.get((operation, url))
         return failing.pop() if failing else None
+
+
+def _check(operation: str, request: Mapping[str, Any]) -> None:
+    try:
+        aws_limits.check_sqs(operation, request)
+    except RefusedError as exc:
+        raise _error(exc.code, operation) from exc
 
 
 def received(message: Message) -> dict[str, Any]:

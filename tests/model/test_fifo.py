@@ -80,21 +80,22 @@ def test_a_batch_never_holds_more_than_was_asked_for(queue: Fifo) -> None:
     assert receive(queue) == []
 
 
-def test_a_group_waits_while_one_of_its_messages_is_hidden(queue: Fifo) -> None:
+def test_what_is_behind_a_hidden_message_of_its_group_waits(queue: Fifo) -> None:
     send(queue, "a1", "a2", "b1")
     assert receive(queue, 1) == ["a1"]
     assert receive(queue) == ["b1"]
     assert receive(queue) == []
 
 
-def test_a_group_waits_for_a_hidden_follower_even_when_its_head_is_visible(queue: Fifo, clock: Clock) -> None:
-    send(queue, "a1", "a2")
-    head, follower = queue.receive()
-    queue.change_visibility(receipt(head), 5)
+def test_what_is_before_a_hidden_message_of_its_group_is_handed_out(queue: Fifo, clock: Clock) -> None:
+    send(queue, "a1", "a2", "a3", "a4")
+    first, second, _, fourth = queue.receive()
+    give_back(queue, [fourth])
+    queue.change_visibility(receipt(first), 5)
     clock.time += 6
-    assert receive(queue) == []
-    queue.change_visibility(receipt(follower), 0)
-    assert receive(queue) == ["a1", "a2"]
+    assert receive(queue) == ["a1"], "a2 and a3 are hidden, so a4 waits"
+    give_back(queue, [second])
+    assert receive(queue) == [], "a1 is hidden again"
 
 
 def test_a_group_goes_on_once_its_hidden_messages_are_deleted(queue: Fifo) -> None:
@@ -176,13 +177,22 @@ def test_followers_of_a_failing_head_are_moved_with_it_although_nobody_tried_the
     assert [message.body for message in failed.messages()] == ["a1", "a2"]
 
 
-def test_a_group_is_not_moved_while_one_of_its_messages_is_hidden(redriving: Fifo, failed: Fifo) -> None:
+def test_what_is_behind_a_hidden_message_of_its_group_is_not_moved(redriving: Fifo, failed: Fifo) -> None:
     send(redriving, "a1", "a2")
     give_back(redriving, redriving.receive())
     _, follower = redriving.receive()
     give_back(redriving, [follower])
     assert receive(redriving) == []
     assert len(failed) == 0
+
+
+def test_what_is_before_a_hidden_message_of_its_group_is_moved(redriving: Fifo, failed: Fifo) -> None:
+    send(redriving, "a1", "a2")
+    give_back(redriving, redriving.receive())
+    head, _ = redriving.receive()
+    give_back(redriving, [head])
+    assert receive(redriving) == []
+    assert [message.body for message in failed.messages()] == ["a1"]
 
 
 def test_what_is_moved_has_its_message_id_as_deduplication_id_and_nothing_that_says_why(

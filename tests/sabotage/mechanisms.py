@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sabotage import leaving, operating, replies, start_chat
+from tests.sabotage import leaving, limits, operating, replies, start_chat
 from tests.sabotage.making import (
     BY_EVENTS,
     STACK_STANDS,
@@ -20,6 +20,8 @@ from tests.sabotage.workshop import Edit, Mechanism
 _DELIVERY = "lambda/bridge/delivery.py"
 _QUEUES = "lambda/bridge/queues.py"
 _LEDGER = "lambda/bridge/ledger.py"
+
+_UNDELIVERED = '            enforce_ssl=True,\n        )\n        pin(self.queue, "UndeliveredQueue")'
 
 _GROUPS = (
     unit(
@@ -402,8 +404,8 @@ _PRIVATE = (
         "test_delivery.py::test_a_number_without_a_route_is_permanent_and_the_reason_does_not_say_the_whole_number",
         Edit(
             "lambda/bridge/errors.py",
-            'return f"…{number[-4:]}" if len(number) > 6 else f"…{number[-2:]}"',
-            "return number",
+            "last = number[-4:] if len(number) > 6 else number[-2:]",
+            "last = number",
         ),
     ),
     unit(
@@ -525,8 +527,8 @@ _STACK = (
         "key-policy/undelivered-in-clear",
         Edit(
             "infra/queues.py",
-            "retention_period=LONGEST, encryption_master_key=key.key, enforce_ssl=True)",
-            "retention_period=LONGEST, enforce_ssl=True)",
+            f"            encryption_master_key=key.key,\n{_UNDELIVERED}",
+            _UNDELIVERED,
         ),
         "test_everything_at_rest_is_encrypted_with_the_one_key",
     ),
@@ -554,7 +556,7 @@ _STACK = (
     refused(
         "tls/undelivered",
         "AwsSolutions-SQS4",
-        Edit("infra/queues.py", "encryption_master_key=key.key, enforce_ssl=True)", "encryption_master_key=key.key)"),
+        Edit("infra/queues.py", _UNDELIVERED, _UNDELIVERED.replace("enforce_ssl=True", "enforce_ssl=False")),
     ),
     refused(
         "visibility/once-the-time-out", "less than 6 times", Edit("infra/stack.py", "VISIBILITY = 6", "VISIBILITY = 1")
@@ -796,6 +798,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     *replies.MECHANISMS,
     *operating.MECHANISMS,
     *leaving.MECHANISMS,
+    *limits.MECHANISMS,
 )
 
 QUICK = (

@@ -17,9 +17,10 @@ import pytest
 
 from ops.cli import run
 from sandbox.local import Sandbox
-from tests.sandbox.texts import OURS, Phones, until
+from tests.sandbox.texts import OURS, OURS_TOO, START_CHAT, Phones, Text, customer, until
 
 Row = dict[str, str]
+NUMBERS = (OURS, OURS_TOO, START_CHAT)
 
 
 @dataclass
@@ -702,6 +703,32 @@ def test_the_probe_can_show_nothing_and_can_be_left_out(world: World) -> None:
     assert double.chats() == before
     assert odd(world.doctor("--no-probe")) == {("SendChatIntegrationEvent", "cannot tell"): "not tried"}
     assert len([entry for entry in double.journal() if entry["operation"] == "SendChatIntegrationEvent"]) == 1
+
+
+def test_a_first_deploy_asks_what_it_can_and_says_what_to_do_for_the_rest(world: World) -> None:
+    phone = customer(4200)
+    text = Text(customer=phone, body="hello")
+    world.phones.queue([text])
+    rows = world.doctor("--first-deploy", "--phone", phone)
+    found = {row["check"]: (row["state"], row["finding"]) for row in rows}
+    assert found["answer of the API"][0] == "ok" and "DISCONNECT" in found["answer of the API"][1]
+    assert found["senders"] == ("ok", "it comes as +digits, to a number spelled +digits")
+    assert found["message size"] == ("ok", "all 4 take 1048576 bytes")
+    assert found["filter policy"] == ("ok", "SNS took it as it is")
+    assert {row["about"] for row in rows if row["check"] == "role" and row["state"] == "ok"} == {*NUMBERS}
+    undone = {check for check, (state, _) in found.items() if state == "cannot tell"}
+    assert undone == {"channel", "streaming key", "replies", "attachments"}, "the local AWS counts nothing by itself"
+    assert not any(phone[2:] in value for row in rows for value in row.values())
+    stack, topic = world.sandbox.stack, world.sandbox.outputs["StreamingTopicArn"].rpartition(":")[2]
+    for namespace, name, dimension, value in (
+        (stack, "TextsReceived", "service", "intake"),
+        (stack, "RepliesSent", "service", "reply"),
+        ("AWS/SNS", "NumberOfMessagesPublished", "TopicName", topic),
+    ):
+        data = [{"MetricName": name, "Dimensions": [{"Name": dimension, "Value": value}], "Value": 3.0}]
+        world.aws("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
+    rows = world.doctor("--first-deploy", "--phone", phone, "--no-probe")
+    assert {row["check"] for row in rows if row["state"] == "cannot tell"} == {"answer of the API", "attachments"}
 
 
 def test_settings_that_were_not_deployed_are_told(world: World, tmp_path: Path) -> None:

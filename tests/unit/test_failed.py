@@ -95,6 +95,23 @@ class Slow:
         return call
 
 
+class Overlooking:
+    """A client whose receives, so many in a row before each that looks, say that there is nothing."""
+
+    def __init__(self, of: object, *, times: int) -> None:
+        self._of, self._times, self._left = of, times, times
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**request: Any) -> Any:
+            if name == "receive_message":
+                self._left = self._times if self._left == 0 else self._left - 1
+                if self._left != self._times:
+                    return {}
+            return getattr(self._of, name)(**request)
+
+        return call
+
+
 class Office:
     """The failed queue, the queues that it is put back on, and a ledger that takes notes."""
 
@@ -305,6 +322,56 @@ def test_a_run_that_is_killed_at_any_call_and_run_again_loses_nothing_and_puts_n
     assert sorted(office.keys(office.conversations)) == sorted(key for _, key in keys), "twice"
     for c in range(4):
         assert office.keys(office.conversations, customer(c)) == [f"{c}-{n}" for n in range(6)]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_failed_is_redriven_to_the_end_though_receives_answer_empty(times: int) -> None:
+    office = Office()
+    for n in range(25):
+        for who in (CUSTOMER, OTHER_CUSTOMER):
+            office.fail(who, f"{who[-4:]}-{n}")
+    before = office.clock.time
+    assert office.redrive(sqs=Overlooking(office.sqs, times=times)).put_back == 50
+    assert len(office.failed) == 0 and office.clock.time == before
+    for who in (CUSTOMER, OTHER_CUSTOMER):
+        assert office.keys(office.conversations, who) == [f"{who[-4:]}-{n}" for n in range(25)]
+
+
+def test_a_round_looks_on_after_an_empty_receive_before_it_puts_anything_back() -> None:
+    """What intake could not read is in a group of its own each: only what is in one round can be put in order."""
+    office = Office()
+    for n, at in enumerate((5, 3, 9, 1)):
+        body = json.dumps(record(payload(str(n), inboundMessageId=f"k{at}"), Timestamp=f"2026-10-01T12:00:0{at}Z"))
+        office.put(body, f"k{at}", f"k{at}", MalformedNotificationError("odd"), "intake")
+
+    class OneByOne:
+        def __getattr__(self, name: str) -> Any:
+            def call(**request: Any) -> Any:
+                return getattr(office.sqs, name)(**request | ({"MaxNumberOfMessages": 1} if "receive" in name else {}))
+
+            return call
+
+    office.redrive(sqs=Overlooking(OneByOne(), times=2))
+    assert office.keys(office.conversations) == ["k1", "k3", "k5", "k9"]
+
+
+def test_there_is_one_loop_in_ops_that_reads_a_queue_to_its_end() -> None:
+    ops = Path(handing.__file__).parent.parent
+    receiving = {str(path.relative_to(ops)) for path in ops.rglob("*.py") if ".receive_message(" in path.read_text()}
+    assert receiving == {"failed/receiving.py", "replay.py"}, "replay looks at what comes and concludes nothing"
+
+
+def test_three_receives_in_a_row_that_bring_nothing_are_the_end() -> None:
+    office, asked = Office(), list[int]()
+    receive = office.sqs.receive_message
+
+    def counting(**request: Any) -> Any:
+        asked.append(request["WaitTimeSeconds"])
+        return receive(**request)
+
+    office.sqs.receive_message = counting
+    office.redrive()
+    assert asked == [1, 1, 1], "each waits, and there is no fourth"
 
 
 def test_a_run_that_is_killed_is_not_waited_for_when_nothing_is_hidden() -> None:
@@ -665,7 +732,7 @@ def test_of_how_many_the_ledger_does_not_say_that_they_were_discarded_is_said(
 
 def test_what_fails_while_the_question_waits_for_its_answer_is_not_discarded(tmp_path: Path) -> None:
     office = Office()
-    office.fail(CUSTOMER, "asked about")
+    office.fail(CUSTOMER, "asked-about")
     selection = Selection(reason="RejectedError", planned_at=NOON)
     office.clock.time += 600
     for n in range(40):
@@ -819,7 +886,10 @@ def envelope(event: object, function: str = "intake") -> str:
 
 
 def hand_over(
-    queue: Standard | Slow, functions: Functions, selection: Selection | None = None, clock: FakeClock | None = None
+    queue: Standard | Slow | Overlooking,
+    functions: Functions,
+    selection: Selection | None = None,
+    clock: FakeClock | None = None,
 ) -> Handed:
     return HandOver(
         sqs=queue,
@@ -947,6 +1017,26 @@ def test_undelivered_that_takes_longer_than_it_is_hidden_is_discarded_to_the_end
     office.sqs = Both(office.sqs, Slow(queue, office.clock, most=2000))
     done = office.discard(tmp_path / "copy.jsonl", of_reason("NotTaken"))
     assert (done.discarded, len(done.left), queue.hidden) == (1, 3999, set())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_undelivered_is_read_to_the_end_though_receives_answer_empty(tmp_path: Path, times: int) -> None:
+    bodies = [sns_shape(str(n), at=n) for n in range(25)]
+    queue, functions = Standard(*bodies), Functions()
+    assert hand_over(Overlooking(queue, times=times), functions).handed == 25
+    assert messages_of(functions) == [str(n) for n in range(25)], "all of it was received before any was handed over"
+    office, queue = Office(), Standard(*bodies)
+    office.sqs = Both(office.sqs, Overlooking(queue, times=times))
+    assert office.discard(tmp_path / "copy.jsonl", of_reason("NotHandedOver")).discarded == 25
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_failed_is_discarded_to_the_end_though_receives_answer_empty(tmp_path: Path, times: int) -> None:
+    office = Office()
+    for n in range(25):
+        office.fail(CUSTOMER, f"t{n}")
+    office.sqs = Overlooking(office.sqs, times=times)
+    assert office.discard(tmp_path / "copy.jsonl").discarded == 25 and len(office.failed) == 0
 
 
 def test_undelivered_is_discarded_with_a_copy_too(tmp_path: Path) -> None:

@@ -88,6 +88,53 @@ def test_while_one_environment_has_a_conversations_text_no_other_gets_its_next_o
     assert [message.group != held.group for message in bridge.conversations.receive()] == [True]
 
 
+LONG = "The first half of a long text. " * 30 + "And the second half of it. " * 30
+
+
+def overtaken(bridge: Bridge) -> None:
+    """A long text that was published before another one, and queued behind it; Connect takes its first part only."""
+    bridge.publish(
+        record(payload("short"), Timestamp="2026-11-22T12:00:05.000Z"),
+        record(payload(LONG), Timestamp="2026-11-22T12:00:00.000Z"),
+    )
+    answers: list[Any] = [None, *[UnavailableError("503")] * 50]
+    bridge.connect.answers = answers
+    bridge.forward()
+    bridge.connect.answers = []
+    assert len(bridge.connect.contents) == 1 and len(bridge.conversations) == 2
+
+
+def parts_of(bridge: Bridge) -> list[str]:
+    return ["short" if content == "short" else "long" for content in bridge.connect.contents]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_no_text_gets_between_the_parts_of_one_that_waits_behind_it_in_the_queue(
+    delivery: Delivery, refused: bool
+) -> None:
+    """SQS hands out a message while those behind it in its group are hidden. So the first of the queue comes last."""
+    bridge = Bridge(delivery)
+    if refused:
+        bridge.sqs.unhideable = {"conversations-2"}
+    overtaken(bridge)
+    first, second = bridge.conversations.messages()
+    assert first.visible_at > second.visible_at or (refused and first.visible_at == second.visible_at)
+    bridge.sqs.unhideable = set()
+    for at in sorted({second.visible_at, first.visible_at}):
+        bridge.clock.time = at
+        bridge.forward()
+    assert parts_of(bridge) == ["long", "long", "short"]
+
+
+def test_texts_in_the_order_of_their_queue_are_hidden_by_one_call_for_one_time() -> None:
+    bridge = Bridge()
+    bridge.publish(*(record(payload(f"{n}"), Timestamp=f"2026-11-22T12:00:0{n}.000Z") for n in range(3)))
+    bridge.connect.always = UnavailableError("503")
+    bridge.forward()
+    assert len({message.visible_at for message in bridge.conversations.messages()}) == 1
+    assert bridge.sqs.calls.count("change_message_visibility_batch") == 1
+
+
 def test_a_text_that_sns_hands_over_twice_is_queued_once() -> None:
     bridge = Bridge()
     text = payload("hi", inboundMessageId="one")

@@ -1,0 +1,99 @@
+"""What is taken out of what keeps the bridge within the limits of SQS and SNS, and of the limits themselves."""
+
+from __future__ import annotations
+
+from tests.sabotage.making import stack, unit
+from tests.sabotage.workshop import Edit, Mechanism
+
+_LIMITS = "sandbox/aws_limits.py"
+_BETWEEN = "test_no_text_gets_between_the_parts_of_one_that_waits_behind_it_in_the_queue"
+_TAKEN = "tests/unit/test_aws_limits.py::test_sqs_takes_a_message_at_every_limit"
+"""Passes whatever limit is raised."""
+
+MECHANISMS: tuple[Mechanism, ...] = (
+    unit(
+        "order/first-of-the-queue-first",
+        f"test_promises.py::{_BETWEEN}",
+        Edit("lambda/bridge/hiding.py", "last = _first_in_queue_and_not_in_order(given_back)", "last = list[Report]()"),
+    ),
+    unit(
+        "order/hidden-by-one-call",
+        f"test_promises.py::{_BETWEEN}[integration-event-True]",
+        Edit(
+            "lambda/bridge/hiding.py",
+            "report.wait) for report in others])",
+            "report.wait + (_LATER if report in last else 0)) for report in given_back])",
+        ),
+    ),
+    unit(
+        "limits/characters-in-a-reason",
+        "test_aws_limits.py::test_sqs_takes_every_text_whatever_is_in_it",
+        Edit(
+            "lambda/bridge/errors.py",
+            '"".join(character if " " < character <= "~" else "?" for character in last)',
+            "last",
+        ),
+        Edit("lambda/bridge/queues.py", '_REFUSED.sub("?", value)', "value"),
+    ),
+    unit(
+        "limits/six-bytes-for-one",
+        "test_aws_limits.py::test_the_largest_text_of_sns_fits_into_its_queue_and_into_failed[\\x7f]",
+        Edit("lambda/bridge/notification.py", "_LARGEST_ENTRY = 1_000_000", "_LARGEST_ENTRY = 10_000_000"),
+    ),
+    unit(
+        "limits/characters-that-json-leaves",
+        "test_aws_limits.py::test_the_largest_notification_that_is_no_text_fits_into_failed[\\uffff]",
+        Edit("lambda/bridge/notification.py", "entry = _REFUSED.sub(", "entry = re.compile('$^').sub("),
+    ),
+    stack(
+        "limits/size-by-default",
+        Edit("infra/queues.py", "LARGEST = 1_048_576", "LARGEST = 262_144"),
+        "test_queues_keep_what_they_hold_as_long_as_sqs_can",
+    ),
+    unit(
+        "limits/seven-keys",
+        "test_aws_limits.py::test_sns_refuses_a_filter_policy_with[six keys]",
+        Edit(_LIMITS, "MOST_KEYS = 5", "MOST_KEYS = 7"),
+        control=_TAKEN,
+    ),
+    unit(
+        "limits/keys-of-one-branch",
+        "test_aws_limits.py::test_sns_refuses_a_filter_policy_with[two keys in each of three branches]",
+        Edit(_LIMITS, "in value:\n                yield from occ", "in value[:1]:\n                yield from occ"),
+        control=_TAKEN,
+    ),
+    unit(
+        "limits/eleven-attributes",
+        "test_aws_limits.py::test_sqs_refuses_a_message_with[eleven attributes]",
+        Edit(_LIMITS, "MOST_ATTRIBUTES = 10", "MOST_ATTRIBUTES = 11"),
+        control=_TAKEN,
+    ),
+    unit(
+        "limits/body-alone",
+        "test_aws_limits.py::test_sqs_refuses_a_message_with[too large with attributes]",
+        Edit(_LIMITS, " + _size_of_attributes(message)\n\n\ndef _size", "\n\n\ndef _size"),
+        control=_TAKEN,
+    ),
+    Mechanism(
+        name="fifo-model/a-group-waits-as-a-whole",
+        edits=(
+            Edit(
+                "tests/model/fifo.py",
+                "                for message in list(waiting):\n",
+                "                for message in [] if any(m.visible_at > now for m in waiting) else list(waiting):\n",
+            ),
+        ),
+        tests=("tests/model/test_fifo.py::test_what_is_before_a_hidden_message_of_its_group_is_handed_out",),
+        control="tests/model/test_fifo.py::test_what_is_behind_a_hidden_message_of_its_group_waits",
+    ),
+    unit(
+        "first-deploy/evidence-unseen",
+        "test_first_deploy.py::test_evidence_settles_what_somebody_did_and_without_it_the_step_is_told",
+        Edit("ops/doctor/first_deploy.py", 'sum(float(point["Sum"]) for point in answer["Datapoints"])', "0.0"),
+    ),
+    unit(
+        "first-deploy/one-spelling",
+        "test_first_deploy.py::test_how_a_sender_is_spelled_is_found_by_its_conversation",
+        Edit("ops/doctor/first_deploy.py", 'return [f"+{digits}", digits, *national]', 'return [f"{digits}?"]'),
+    ),
+)
