@@ -41,7 +41,7 @@ $(RUNTIME)/.done: requirements/faults.txt
 
 node_modules/.done: package.json package-lock.json
 	@PYTHON=$(PYTHON) requirements/prerequisites
-	@echo "setting up the CDK command line tool and the compilers of byte-code (node_modules)"
+	@echo "setting up the CDK command line tool, compilers of byte-code and a simulator of IAM (node_modules)"
 	@npm ci --silent --no-progress
 	@touch $@
 
@@ -54,8 +54,8 @@ test: setup  ## all tests, those of the sandbox beside the others
 unit: setup  ## fast tests, no sockets
 	@$(BIN)/pytest tests/unit
 
-infra: setup  ## the synthesised template
-	@$(BIN)/pytest tests/infra
+infra: setup  ## the synthesised template, and what its policies let through
+	@$(BIN)/pytest tests/infra tests/permissions
 
 sandbox: setup  ## a real deploy to a local AWS, with injected faults
 	@$(BIN)/pytest tests/sandbox

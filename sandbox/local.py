@@ -183,12 +183,18 @@ class Sandbox:
             "outputs": self.outputs,
         }
 
+    def calls(self) -> list[dict[str, Any]]:
+        """Which calls its functions have made so far, each once: `caller` (the function's name), `service`,
+        `operation` (or method and path where the protocol names none) and `on`, the parameters that name a resource."""
+        files = [self._calls(role) for role in self.processes]
+        return [json.loads(line) for file in files if file.exists() for line in file.read_text("utf-8").splitlines()]
+
     def _start(self, config: Path, app: Path, on_step: OnStep) -> None:
         for part in ("logs", "tmp", "home"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         on_step(f"start local AWS (port {self.port}) and contact centre (port {self.double_port})")
-        ports = ["--port", str(self.double_port), "--aws", self.endpoint_url]
-        self._launch("double", [sys.executable, "-m", "sandbox.double", *ports])
+        options = ["--port", str(self.double_port), "--aws", self.endpoint_url, "--calls", str(self._calls("double"))]
+        self._launch("double", [sys.executable, "-m", "sandbox.double", *options])
         self._launch("ministack", [ROOT / ".venv-ministack/bin/python", "-P", ROOT / "sandbox/emulator.py"])
         with self._synth(config, app) as synth:
             self._healthy("double", f"{self.double_url}/_double/status")
@@ -277,6 +283,9 @@ class Sandbox:
     def _log(self, step: str) -> Path:
         return self.folder / "logs" / f"{step}.log"
 
+    def _calls(self, role: str) -> Path:
+        return self.folder / "logs" / f"{role}.calls.jsonl"
+
     def _launch(self, role: str, command: list[str | Path]) -> None:
         env = _clean_environment(self.folder)
         if role == "ministack":
@@ -288,6 +297,7 @@ class Sandbox:
                 "MINISTACK_ACCOUNT_ID": ACCOUNT,
                 "S3_DATA_DIR": str(self.folder / "tmp/s3"),
                 "STATE_DIR": str(self.folder / "tmp/state"),
+                "SANDBOX_CALLS": str(self._calls("ministack")),
                 "AWS_ENDPOINT_URL_CONNECT": self.double_url,
                 "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": self.double_url,
                 "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": self.double_url,

@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import socket
 import struct
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sandbox.calls import Recorder
 from sandbox.double.app import create_app
 from sandbox.double.connect import ACCOUNT, ContactCentre
 from sandbox.double.streaming import SnsPublisher, unpublished
@@ -45,10 +47,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.double", description=__doc__)
     parser.add_argument("--port", type=int, default=4567)
     parser.add_argument("--aws", metavar="URL", help="endpoint of the local AWS whose SNS topics chats are streamed to")
+    parser.add_argument("--calls", metavar="FILE", type=Path, help="record there which calls functions make")
     options = parser.parse_args()
     publish = SnsPublisher(options.aws, account=ACCOUNT) if options.aws else unpublished
+    app: Any = create_app(ContactCentre(publish=publish), cut=cut)
     uvicorn.run(
-        create_app(ContactCentre(publish=publish), cut=cut),
+        Recorder(app, options.calls) if options.calls else app,
         host="127.0.0.1",
         port=options.port,
         http=Protocol,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sabotage import leaving, limits, operating, replies, start_chat
+from tests.sabotage import leaving, limits, operating, permissions, replies, start_chat
 from tests.sabotage.making import (
     BY_EVENTS,
     STACK_STANDS,
@@ -799,6 +799,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     *operating.MECHANISMS,
     *leaving.MECHANISMS,
     *limits.MECHANISMS,
+    *permissions.MECHANISMS,
 )
 
 QUICK = (

@@ -300,7 +300,8 @@ def copy_tree(target: Path) -> None:
         if source.is_file():  # else deleted and not yet committed
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / name)
-    (target / "node_modules").symlink_to(ROOT / "node_modules")
+    if (ROOT / "node_modules").is_dir():
+        (target / "node_modules").symlink_to(ROOT / "node_modules", target_is_directory=True)
 
 
 def _end(group: int) -> None:

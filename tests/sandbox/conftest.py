@@ -12,9 +12,17 @@ import pytest
 
 from sandbox import local as sandboxes
 from sandbox.local import Sandbox
+from tests.permissions import recording
+from tests.permissions.recording import Made
 from tests.sandbox.texts import Phones, until
 
 _NAME = "tests-"
+_LAST = "test_calls.py"
+"""Looks at what all the others made the functions call."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path == Path(__file__).with_name(_LAST))
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +40,13 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         yield local
     finally:
         local.down()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def called_by_commands() -> Iterator[set[Made]]:
+    """Every AWS call of every `bridge` command that these tests run in their own process; it grows."""
+    with recording.commands() as made:
+        yield made
 
 
 @pytest.fixture

@@ -253,6 +253,33 @@ def test_a_streamed_message_that_never_reached_reply_intake_is_handed_to_it(phon
     assert [sent["body"] for sent in phones.double.phone(text.customer)] == ["first", "second"]
 
 
+def test_a_failed_reply_is_found_by_its_phone_put_back_and_discarded(
+    phones: Phones, bridge: Bridge, tmp_path: Path
+) -> None:
+    text = Text(customer=customer(8165), body="hello", ours=START_CHAT)
+    phones.publish(text.message())
+    until(lambda: phones.outcome(text) == "forwarded", seconds=60, what="forwarded")
+
+    def refused(said: str) -> None:
+        phones.double.settings(opted_out=[text.customer])
+        phones.double.reply(phones.item(text.key)["contact"], said)
+        until(phones.failed, seconds=60, what="the reply in failed")
+        phones.double.settings(opted_out=[])
+
+    refused("first")
+    (row,) = rows(bridge("list", "--json", "--number", text.customer))
+    assert row["error"] == "NotDeliverableError" and rows(bridge("list", "--json", "--number", UNKNOWN)) == []
+    assert bridge("redrive", "--number", text.customer)[0] == 0
+    until(lambda: phones.double.phone(text.customer), seconds=60, what="the first reply")
+    refused("second")
+    phones.sandbox.client("sqs").send_message(QueueUrl=phones.outputs["UndeliveredQueueUrl"], MessageBody='{"no": 1}')
+    copy = tmp_path / "copy.jsonl"
+    assert bridge("discard", "--number", text.customer, "--yes", "--copy", str(copy))[0] == 0
+    assert (phones.count("FailedQueueUrl"), phones.count("UndeliveredQueueUrl")) == (0, 1), "the other is left"
+    assert len(phones.undelivered()) == 1, "and at once to be seen"
+    assert [sent["body"] for sent in phones.double.phone(text.customer)] == ["first"]
+
+
 class Terminal(io.StringIO):
     """Somebody who answers."""
 
