@@ -7,7 +7,7 @@ RUNTIME := .venv-faults
 BENCH := .venv-bench
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test unit infra sandbox sabotage faults bench check format lock clean
+.PHONY: help setup demo test unit infra sandbox mutation sabotage faults bench check format lock clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -60,8 +60,10 @@ infra: setup  ## the synthesised template, and what its policies let through
 sandbox: setup  ## a real deploy to a local AWS, with injected faults
 	@$(BIN)/pytest tests/sandbox
 
-sabotage: setup  ## take each mechanism out, see its test turn red; one: make sabotage ONLY=group-lock
-	@$(BIN)/python -m tests.sabotage $(ONLY)
+mutation: setup  ## take each mechanism out, see its test turn red; one: ONLY=group-lock; others: RANDOM=140 SEED=1
+	@$(BIN)/python -m tests.sabotage $(ONLY) $(if $(RANDOM),--random $(RANDOM)) $(if $(SEED),--seed $(SEED))
+
+sabotage: mutation
 
 faults: setup  ## 20,000 texts through kills and outages: make faults SEED=1 [DELIVERY=start-chat]
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(DELIVERY),--delivery $(DELIVERY))

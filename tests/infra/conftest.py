@@ -207,7 +207,7 @@ def config(built: Callable[[str], Built]) -> BridgeConfig:
 
 @pytest.fixture(scope="session")
 def archive(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The functions' archive as it is made by the Python that they run on, with byte-code."""
+    """The functions' archive with byte-code of the Python that runs the tests, which can then run it."""
     return packaging.build(config=config.runtime_json(), runtime=OURS, into=tmp_path_factory.mktemp("archives")).folder
 
 

@@ -46,7 +46,7 @@ def not_compiled(self, data, path, **_):
 
 SourceLoader.source_to_code = not_compiled
 sys.path.insert(0, "/var/task")
-for name in ("bridge.split", "bridge.compose", "bridge.streamed", "bridge.known", "bridge.pacing", "jmespath", "wcwidth"):
+for name in "bridge.split", "bridge.compose", "bridge.streamed", "bridge.pacing", "jmespath", "wcwidth":
     __import__(name)
 json.dumps([sys.version, len(compiled)])
 """

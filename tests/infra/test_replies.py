@@ -12,8 +12,7 @@ import pytest
 
 from bridge.settings import ForwardSettings, ReplyIntakeSettings, ReplySettings
 from bridge.streamed import FILTER_POLICY
-from infra.config import BridgeConfig, load
-from tests.infra.conftest import BRIDGE_TOML, FLOW, INSTANCE, Built, Synthesised, build_app, refers_to, text
+from tests.infra.conftest import FLOW, INSTANCE, Built, Synthesised, refers_to, text
 
 NUMBER = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef"
 SETTINGS = {"forward": ForwardSettings, "reply_intake": ReplyIntakeSettings, "reply": ReplySettings}

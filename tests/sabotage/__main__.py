@@ -1,4 +1,7 @@
-"""`python -m tests.sabotage [NAME]`: the table mechanism, test, red or not. Exit code 1 where a promise is not held."""
+"""`python -m tests.sabotage [NAME]`: the table mechanism, test, red or not. Exit code 1 where a promise is not held.
+
+With `--random N --seed S` N mutants that nobody chose instead; exit code 1 where one survives.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ import argparse
 import signal
 import sys
 import time
+from collections import Counter
 from types import FrameType
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.sabotage.chance import Found, run
 from tests.sabotage.mechanisms import MECHANISMS
 from tests.sabotage.workshop import SabotageError, Verdict, Workshop
 
@@ -21,9 +26,14 @@ _TAIL = 25
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sabotage", description=__doc__)
     parser.add_argument("only", nargs="?", default="", help="mechanisms whose name contains this")
-    only = parser.parse_args(arguments).only
-    chosen = [mechanism for mechanism in MECHANISMS if only in mechanism.name]
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="so many random mutants instead")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="which ones")
+    options = parser.parse_args(arguments)
     console = Console(highlight=False)
+    if options.random:
+        return by_chance(console, count=options.random, seed=options.seed)
+    only = options.only
+    chosen = [mechanism for mechanism in MECHANISMS if only in mechanism.name]
     if not chosen:
         names = sorted({mechanism.name.partition("/")[0] for mechanism in MECHANISMS})
         console.print(f"no mechanism is called {only}; there are: {', '.join(names)}", markup=False)
@@ -53,6 +63,34 @@ def main(arguments: list[str]) -> int:
         f"{time.monotonic() - started:.0f} s"
     )
     return 1 if wrong else 0
+
+
+def by_chance(console: Console, *, count: int, seed: int) -> int:
+    """Each survivor with its place and what was changed; then how many there were of each kind."""
+    started = time.monotonic()
+    try:
+        with console.status("which test runs what") as status:
+
+            def show(found: Found, done: int) -> None:
+                status.update(f"{done} of {count}")
+                if found.result == "SURVIVES":
+                    place = f"{found.mutant.file}:{found.mutant.line}"
+                    console.print(f"{place} {found.mutant.definition}", markup=False, soft_wrap=True)
+                    console.print(f"  - {found.before}\n  + {found.after}", markup=False, soft_wrap=True)
+
+            results = run(count=count, seed=seed, on_found=show)
+    except SabotageError as error:
+        console.print(f"sabotage: {error}", markup=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    for found in results:
+        if found.result == "not run":
+            console.print(f"only in a sandbox: {found.mutant.file}:{found.mutant.line} {found.after}", markup=False)
+    counts = Counter(found.result for found in results)
+    said = ", ".join(f"{number} {result}" for result, number in sorted(counts.items()))
+    console.print(f"{len(results)} mutants of seed {seed}: {said}; {time.monotonic() - started:.0f} s")
+    return 1 if counts["SURVIVES"] else 0
 
 
 def table(verdicts: list[Verdict]) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sabotage import leaving, limits, operating, permissions, replies, start_chat
+from tests.sabotage import edges, leaving, limits, operating, permissions, replies, start_chat
 from tests.sabotage.making import (
     BY_EVENTS,
     STACK_STANDS,
@@ -17,9 +17,7 @@ from tests.sabotage.making import (
 )
 from tests.sabotage.workshop import Edit, Mechanism
 
-_DELIVERY = "lambda/bridge/delivery.py"
 _QUEUES = "lambda/bridge/queues.py"
-_LEDGER = "lambda/bridge/ledger.py"
 
 _UNDELIVERED = '            enforce_ssl=True,\n        )\n        pin(self.queue, "UndeliveredQueue")'
 
@@ -27,13 +25,13 @@ _GROUPS = (
     unit(
         "group-lock/one-for-all",
         "test_notification.py::test_a_conversation_is_one_customer_and_one_of_our_numbers",
-        Edit("lambda/bridge/notification.py", "json.dumps([customer, ours])", '"one"'),
+        Edit("conversation", "json.dumps([customer, ours])", '"one"'),
     ),
     unit(
         "group-lock/one-per-text",
         "test_promises.py::test_while_one_environment_has_a_conversations_text_no_other_gets_its_next_one",
         Edit(
-            "lambda/bridge/notification.py",
+            "InboundSms.conversation",
             "conversation(self.origination_number, self.destination_number)",
             "conversation(self.origination_number, self.destination_number + self.text_key)",
         ),
@@ -43,7 +41,7 @@ _GROUPS = (
         "group-lock/not-the-queues",
         "test_promises.py::test_a_conversation_is_one_message_group_and_another_one_another",
         Edit(
-            _QUEUES,
+            "Conversations.put",
             "MessageGroupId=conversation,\n                MessageDeduplicationId=text_key,",
             "MessageGroupId=text_key,\n                MessageDeduplicationId=text_key,",
         ),
@@ -51,13 +49,13 @@ _GROUPS = (
     unit(
         "group-lock/not-in-forward",
         "test_entry.py::test_a_batch_is_read_into_conversations_in_the_order_of_the_queue",
-        Edit("lambda/bridge/entry.py", 'group=attributes["MessageGroupId"]', 'group=record["messageId"]'),
+        Edit("Entry.from_record", 'group=attributes["MessageGroupId"]', 'group=record["messageId"]'),
     ),
     unit(
         "order/no-sort-by-timestamp",
         "test_entry.py::test_texts_of_a_batch_are_sorted_by_the_time_at_which_they_were_sent_and_the_overtaken_are_counted",
         Edit(
-            "lambda/bridge/entry.py",
+            "by_conversation",
             "sorted(entries, key=lambda entry: (-entry.receive_count, entry.order)) for",
             "list(entries) for",
         ),
@@ -65,7 +63,7 @@ _GROUPS = (
     unit(
         "order/before-what-was-tried",
         "test_entry.py::test_nothing_is_sorted_ahead_of_a_text_that_was_received_before",
-        Edit("lambda/bridge/entry.py", "(-entry.receive_count, entry.order)", "entry.order"),
+        Edit("by_conversation", "(-entry.receive_count, entry.order)", "entry.order"),
     ),
 )
 
@@ -73,23 +71,23 @@ _LEDGER_AND_ONCE = (
     unit(
         "ledger-read/none",
         "test_delivery.py::test_a_text_that_came_again_after_success_is_not_shown_twice",
-        Edit(_DELIVERY, "known = self._ledger.read(sms.text_key)", "known: Known | None = None"),
+        Edit("Courier._forward", "known = self._ledger.read(sms.text_key)", "known: Known | None = None"),
     ),
     unit(
         "ledger-read/not-consistent",
         "test_promises.py::test_the_ledger_is_read_as_it_is_now_and_not_as_it_was_a_moment_ago",
-        Edit(_LEDGER, ", ConsistentRead=True", ""),
+        Edit("Ledger.read", ", ConsistentRead=True", ""),
     ),
     unit(
         "ledger-read/parts-forgotten",
         "test_delivery.py::test_a_failed_text_that_is_redriven_goes_on_where_it_stopped",
-        Edit(_DELIVERY, "part = known.parts_done if known else 0", "part = 0"),
+        Edit("Courier._forward", "part = known.parts_done if known else 0", "part = 0"),
     ),
     unit(
         "ledger-write/before-the-answer",
         "test_delivery.py::test_a_long_text_resumes_after_the_part_that_connect_last_accepted",
         Edit(
-            _DELIVERY,
+            "Courier._forward",
             "            accepted = self._send(attempt, parts, part",
             "            self._ledger.part_done(\n"
             "                sms.text_key, entry.facts, plan=plan, part=part, parts=len(parts), attempts=0,\n"
@@ -102,18 +100,18 @@ _LEDGER_AND_ONCE = (
         "ledger-write/unconditional",
         "test_promises.py::"
         "test_a_worker_that_comes_too_late_does_not_set_the_ledger_back_and_learns_how_far_the_other_one_got",
-        Edit(_LEDGER, '"parts_done = :before")', '"attribute_exists(parts_done)")'),
+        Edit("Ledger.part_done", '"parts_done = :before")', '"attribute_exists(parts_done)")'),
     ),
     unit(
         "ledger-write/not-believed",
         "test_delivery.py::test_a_text_that_another_environment_finished_meanwhile_is_left_to_it",
-        Edit(_DELIVERY, "part = known.parts_done\n", "part += 1\n"),
+        Edit("Courier._forward", "part = known.parts_done\n", "part += 1\n"),
     ),
     unit(
         "ledger-write/shown-can-fail",
         "test_promises.py::test_a_text_that_was_shown_never_becomes_a_failed_one",
         Edit(
-            _LEDGER,
+            "Ledger.failed",
             'add={":one": ("failures", 1)},\n            condition="NOT outcome IN (:forwarded, :ignored)",\n',
             'add={":one": ("failures", 1)},\n',
         ),
@@ -121,56 +119,58 @@ _LEDGER_AND_ONCE = (
     unit(
         "ledger-write/failed-can-wait",
         "test_promises.py::test_a_function_that_lost_its_batch_does_not_make_a_text_wait_that_has_failed_meanwhile",
-        Edit(_LEDGER, '(:forwarded, :ignored) AND NOT failed_entry = :entry"', '(:forwarded, :ignored)"'),
+        Edit("Ledger.given_back", '(:forwarded, :ignored) AND NOT failed_entry = :entry"', '(:forwarded, :ignored)"'),
     ),
     unit(
         "ledger-keeps/ten-days",
         "test_promises.py::test_a_text_is_remembered_longer_than_any_queue_keeps_it",
-        Edit(_LEDGER, "KEEP_SECONDS = 16 *", "KEEP_SECONDS = 10 *"),
+        Edit("KEEP_SECONDS", "KEEP_SECONDS = 16 *", "KEEP_SECONDS = 10 *"),
     ),
     unit(
         "ledger-write/failed-half-shown-can-wait",
         "test_promises.py::"
         "test_a_function_that_lost_its_batch_does_not_hide_that_its_text_failed_until_it_has_shown_all_of_it",
-        Edit(_LEDGER, 'else " AND NOT failed_entry = :entry"', 'else ""'),
+        Edit("Ledger.part_done", 'else " AND NOT failed_entry = :entry"', 'else ""'),
     ),
     unit(
         "plan/own-cut",
         "test_delivery.py::test_a_text_that_another_environment_began_with_another_cut_is_shown_whole_in_that_one",
-        Edit(_DELIVERY, "            if known.plan and known.plan != plan:", "            if False:"),
+        Edit("Courier._forward", "            if known.plan and known.plan != plan:", "            if False:"),
     ),
     unit(
         "plan/not-kept",
         "test_promises.py::test_how_a_text_was_begun_comes_back_from_the_ledger",
-        Edit(_LEDGER, '            "plan": {"M": _serialised(plan)},\n', ""),
+        Edit("Ledger.part_done", '            "plan": {"M": _serialised(plan)},\n', ""),
     ),
     unit(
         "plan/not-used",
         "test_delivery.py::test_a_text_is_cut_as_it_was_begun_also_when_a_deploy_changed_the_limit_between_two_tries",
         Edit(
-            _DELIVERY,
+            "Courier._forward",
             "plan = known.plan if known and known.plan else self._plan(sms, entry)",
             "plan = self._plan(sms, entry)",
         ),
-        Edit(_DELIVERY, "            return self._ledger.begun(", "            self._ledger.begun("),
+        Edit("Courier._plan", "            return self._ledger.begun(", "            self._ledger.begun("),
     ),
     unit(
         "plan/kept-with-the-first-part",
         "test_delivery.py::test_how_a_text_is_cut_is_kept_before_its_first_part_is_sent",
         Edit(
-            _DELIVERY, "            return self._ledger.begun(sms.text_key, entry.facts, plan=plan)", "            pass"
+            "Courier._plan",
+            "            return self._ledger.begun(sms.text_key, entry.facts, plan=plan)",
+            "            pass",
         ),
     ),
     unit(
         "deduplication/into-conversations",
         "test_promises.py::test_a_text_that_sns_hands_over_twice_is_queued_once",
-        Edit(_QUEUES, "MessageDeduplicationId=text_key", "MessageDeduplicationId=str(time.time_ns())"),
+        Edit("Conversations.put", "MessageDeduplicationId=text_key", "MessageDeduplicationId=str(time.time_ns())"),
     ),
     unit(
         "deduplication/by-content",
         "test_promises.py::test_equal_texts_sent_one_after_the_other_are_both_queued",
         Edit(
-            _QUEUES,
+            "Conversations.put",
             "MessageDeduplicationId=text_key",
             'MessageDeduplicationId=json.loads(json.loads(body)["Sns"]["Message"])["messageBody"]',
         ),
@@ -179,22 +179,22 @@ _LEDGER_AND_ONCE = (
     unit(
         "deduplication/into-failed",
         "test_delivery.py::test_a_text_that_fails_again_after_a_redrive_has_another_deduplication_id",
-        Edit(_DELIVERY, "deduplication_id=entry.entry_id", "deduplication_id=entry.text_key"),
+        Edit("InOrder._give_up", "deduplication_id=entry.entry_id", "deduplication_id=entry.text_key"),
     ),
     unit(
         "deduplication/failed-queue",
         "test_promises.py::test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time",
-        Edit(_QUEUES, "MessageDeduplicationId=deduplication_id", "MessageDeduplicationId=text_key"),
+        Edit("Failed.put", "MessageDeduplicationId=deduplication_id", "MessageDeduplicationId=text_key"),
     ),
     unit(
         "deduplication/redrive",
         "test_promises.py::test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time",
-        Edit("ops/failed/queues.py", ": letter.message_id,\n            }", ": letter.text_key,\n            }"),
+        Edit("send", ": letter.message_id,\n            }", ": letter.text_key,\n            }"),
     ),
     unit(
         "one-attempt/the-sdk-repeats",
         "test_promises.py::test_the_sdk_repeats_no_call_to_connect_and_waits_for_its_answer_as_long_as_configured",
-        Edit("lambda/bridge/sdk.py", '"total_max_attempts": 1}', '"total_max_attempts": 4}'),
+        Edit("_one_attempt", '"total_max_attempts": 1}', '"total_max_attempts": 4}'),
     ),
 )
 
@@ -204,7 +204,7 @@ _TROUBLE = (
         "test_delivery.py::"
         "test_a_text_that_keeps_failing_goes_back_at_the_deadline_with_all_its_followers_hidden_alike",
         Edit(
-            _DELIVERY,
+            "InOrder.deliver_conversation",
             'Report(entry=follower, result="given back", wait=report.wait)',
             'Report(entry=follower, result="given back")',
         ),
@@ -213,40 +213,42 @@ _TROUBLE = (
         "followers/not-returned",
         "test_handlers.py::"
         "test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time",
-        Edit(_DELIVERY, "followers = entries[number + 1 :]", "followers = entries[:0]"),
+        Edit("InOrder.deliver_conversation", "followers = entries[number + 1 :]", "followers = entries[:0]"),
     ),
     unit(
         "followers/tried-all-the-same",
         "test_delivery.py::test_texts_before_the_one_that_fails_stay_delivered",
-        Edit(_DELIVERY, 'if report.result == "given back":\n', "if False:\n"),
+        Edit("InOrder.deliver_conversation", 'if report.result == "given back":\n', "if False:\n"),
     ),
     unit(
         "followers/nobody-hides-them",
         "test_handlers.py::"
         "test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time",
-        Edit("lambda/bridge/forward.py", "    hide(given_back, queue=queue)\n", ""),
+        Edit("forward", "    hide(given_back, queue=queue)\n", ""),
     ),
     unit(
         "back-off/by-receive-count",
         "test_delivery.py::test_the_wait_doubles_with_each_return_of_the_text_itself_up_to_the_longest",
-        Edit(_DELIVERY, "        attempt.noted_returns = known.retries if known else 0\n", ""),
+        Edit("Courier._forward", "        attempt.noted_returns = known.retries if known else 0\n", ""),
     ),
     unit(
         "give-up/never",
         "test_delivery.py::test_a_text_is_given_up_by_the_age_of_its_queue_entry_with_its_last_reason",
-        Edit(_DELIVERY, "if tried and age >= limits.give_up_after:", "if False:"),
+        Edit("InOrder._give_back", "if tried and age >= limits.give_up_after:", "if False:"),
     ),
     unit(
         "give-up/by-age-of-the-sms",
         "test_delivery.py::"
         "test_giving_up_counts_from_the_queue_and_not_from_the_sms_so_that_a_redriven_text_has_its_time",
-        Edit(_DELIVERY, "age = self._clock.now() - entry.queued_at", "age = self._clock.now() - entry.order"),
+        Edit(
+            "InOrder._give_back", "age = self._clock.now() - entry.queued_at", "age = self._clock.now() - entry.order"
+        ),
     ),
     unit(
         "give-up/failed-not-written",
         "test_delivery.py::test_a_failed_text_stays_in_the_queue_until_both_failed_queue_and_ledger_have_it",
         Edit(
-            _DELIVERY,
+            "InOrder._give_up",
             '            return self._hidden(attempt, exc)\n        return Report(entry=entry, result="failed"',
             '            pass\n        return Report(entry=entry, result="failed"',
         ),
@@ -254,37 +256,39 @@ _TROUBLE = (
     unit(
         "conversations/one-after-another",
         "test_delivery.py::test_conversations_of_a_batch_are_delivered_at_the_same_time",
-        Edit(_DELIVERY, "reports = pool.map(lambda", "reports = map(lambda"),
+        Edit("InOrder.deliver", "reports = pool.map(lambda", "reports = map(lambda"),
     ),
     unit(
         "deadline/none",
         "test_delivery.py::test_a_slow_conversation_stops_at_the_deadline_and_what_is_left_comes_back_at_once",
         Edit(
-            _DELIVERY, "self._clock.monotonic() + self._config.limits.batch_deadline", "self._clock.monotonic() + 3600"
+            "InOrder.deliver",
+            "self._clock.monotonic() + self._config.limits.batch_deadline",
+            "self._clock.monotonic() + 3600",
         ),
     ),
     unit(
         "deadline/not-between-tries",
         "test_delivery.py::"
         "test_a_text_that_keeps_failing_goes_back_at_the_deadline_with_all_its_followers_hidden_alike",
-        Edit(_DELIVERY, "if self._clock.monotonic() + wait >= until:", "if False:"),
+        Edit("InOrder._until_accepted", "if self._clock.monotonic() + wait >= until:", "if False:"),
     ),
     unit(
         "blocked/as-permanent",
         "test_delivery.py::test_a_blocked_text_is_given_back_at_once_at_the_slow_pace",
-        Edit("lambda/bridge/errors.py", "class BlockedError(BridgeError)", "class BlockedError(PermanentError)"),
+        Edit("BlockedError", "class BlockedError(BridgeError)", "class BlockedError(PermanentError)"),
     ),
     unit(
         "blocked/as-transient",
         "test_delivery.py::test_a_blocked_text_is_given_back_at_once_at_the_slow_pace",
-        Edit("lambda/bridge/errors.py", "class BlockedError(BridgeError)", "class BlockedError(TransientError)"),
-        Edit(_DELIVERY, "if isinstance(error, BlockedError):\n            wait", "if False:\n            wait"),
+        Edit("BlockedError", "class BlockedError(BridgeError)", "class BlockedError(TransientError)"),
+        Edit("InOrder._hidden", "if isinstance(error, BlockedError):\n            wait", "if False:\n            wait"),
     ),
     unit(
         "blocked/unknown-is-permanent",
         "test_connect.py::test_an_answer_is_translated_by_code_and_status[SomethingNew-400-AccessRefusedError]",
         Edit(
-            "lambda/bridge/answers.py",
+            "translated",
             "UnavailableError if status >= 500 else AccessRefusedError",
             "UnavailableError if status >= 500 else RejectedError",
         ),
@@ -292,9 +296,9 @@ _TROUBLE = (
     unit(
         "transient/as-permanent",
         "test_delivery.py::test_a_transient_error_is_tried_again_within_the_batch",
-        Edit("lambda/bridge/errors.py", "class TransientError(BridgeError)", "class TransientError(PermanentError)"),
+        Edit("TransientError", "class TransientError(BridgeError)", "class TransientError(PermanentError)"),
         Edit(
-            _DELIVERY,
+            "InOrder._until_accepted",
             "except TransientError as exc:\n                last = exc",
             "except QueueError as exc:\n                last = exc",
         ),
@@ -302,12 +306,12 @@ _TROUBLE = (
     unit(
         "intake/keeps-trouble-quiet",
         "test_handlers.py::test_intake_says_when_failed_or_the_ledger_could_not_take_a_malformed_one",
-        Edit("lambda/bridge/intake.py", "    if trouble:\n        raise trouble[0]\n", ""),
+        Edit("intake", "    if trouble:\n        raise trouble[0]\n", ""),
     ),
     unit(
         "intake/stops-at-trouble",
         "test_handlers.py::test_intake_takes_the_other_records_before_it_says_that_one_could_not_be_taken",
-        Edit("lambda/bridge/intake.py", "            trouble.append(exc)\n", "            raise exc\n"),
+        Edit("intake", "            trouble.append(exc)\n", "            raise exc\n"),
     ),
 )
 
@@ -315,35 +319,35 @@ _POLITE = (
     unit(
         "pacing/no-halving",
         "test_pacing_and_backoff.py::test_a_429_halves_the_rate_and_calls_in_flight_with_it_count_once",
-        Edit("lambda/bridge/pacing.py", "self._rate = max(self._least, self._rate / 2)", "self._rate = self._rate"),
+        Edit("Pacer.throttled", "self._rate = max(self._least, self._rate / 2)", "self._rate = self._rate"),
     ),
     unit(
         "pacing/not-told-of-429",
         "test_delivery.py::test_throttling_halves_the_pace",
-        Edit(_DELIVERY, "pacer.throttled()", "pass"),
+        Edit("InOrder._until_accepted", "pacer.throttled()", "pass"),
     ),
     unit(
         "pacing/no-bucket",
         "test_delivery.py::"
         "test_texts_for_which_there_is_no_turn_wait_a_little_longer_each_few_times_and_are_never_given_up_for_it",
-        Edit(_DELIVERY, "if not pacer.take(until=until):", "if self._clock.monotonic() >= until:"),
+        Edit("InOrder._until_accepted", "if not pacer.take(until=until):", "if self._clock.monotonic() >= until:"),
     ),
     unit(
         "pacing/no-waiting",
         "test_promises.py::test_a_call_waits_for_its_turn",
-        Edit("lambda/bridge/pacing.py", "        if wait:\n            self._sleep(wait)\n", ""),
+        Edit("Pacer.take", "        if wait:\n            self._sleep(wait)\n", ""),
     ),
     unit(
         "pacing/no-share",
         "test_pacing_and_backoff.py::test_it_starts_at_its_share_of_the_rate",
-        Edit("lambda/bridge/pacing.py", "max(rate / environments, self._least)", "max(rate, self._least)"),
+        Edit("Pacer.__init__", "max(rate / environments, self._least)", "max(rate, self._least)"),
     ),
     unit(
         "pacing/never-raises",
         "test_pacing_and_backoff.py::"
         "test_the_rate_raises_by_a_thirtieth_of_the_whole_a_second_while_calls_succeed_and_never_above_it",
-        Edit(_DELIVERY, "                pacer.accepted()\n", ""),
-        Edit("lambda/bridge/pacing.py", "self._rate + self._most / _WHOLE_AFTER / self._rate", "self._rate"),
+        Edit("InOrder._until_accepted", "                pacer.accepted()\n", ""),
+        Edit("Pacer.accepted", "self._rate + self._most / _WHOLE_AFTER / self._rate", "self._rate"),
     ),
 )
 
@@ -352,7 +356,7 @@ _SHOWN = (
         "graphemes/cut-anywhere",
         "test_promises.py::test_no_grapheme_is_cut_wherever_the_limit_falls",
         Edit(
-            "lambda/bridge/split.py",
+            "_end_of_part",
             "return after_space or (end if end > start else _hard_end(text, start, limit))",
             "return _hard_end(text, start, limit)",
         ),
@@ -360,13 +364,13 @@ _SHOWN = (
     unit(
         "graphemes/not-at-white-space",
         "test_split.py::test_the_cut_is_after_the_last_white_space_that_fits",
-        Edit("lambda/bridge/split.py", "return after_space or (end if", "return (end if"),
+        Edit("_end_of_part", "return after_space or (end if", "return (end if"),
     ),
     unit(
         "graphemes/length-in-characters",
         "test_split.py::test_length_is_counted_in_utf16_code_units",
         Edit(
-            "lambda/bridge/split.py",
+            "utf16_length",
             'return len(text) + sum(character > "\\uffff" for character in text)',
             "return len(text)",
         ),
@@ -374,22 +378,24 @@ _SHOWN = (
     unit(
         "disconnect-keyword/unknown",
         "test_delivery.py::test_a_disconnect_keyword_is_shown_and_then_ends_the_chat",
-        Edit("lambda/bridge/compose.py", "ends_chat = _is_disconnect(sms.body, chat)", "ends_chat = False"),
+        Edit("plan", "ends_chat = _is_disconnect(sms.body, chat)", "ends_chat = False"),
     ),
     unit(
         "disconnect-keyword/no-chat-fails",
         "test_delivery.py::test_ending_a_chat_that_is_not_open_is_nothing_to_do[answer1]",
-        Edit(_DELIVERY, '                if part.type == "DISCONNECT":\n                    return None\n', ""),
+        Edit(
+            "Courier._send.send", '                if part.type == "DISCONNECT":\n                    return None\n', ""
+        ),
     ),
     unit(
         "empty-body/no-line",
         "test_compose.py::test_an_empty_text_is_shown_as_the_configured_line",
-        Edit("lambda/bridge/compose.py", "sms.body if sms.body.strip() else chat.empty_message", "sms.body"),
+        Edit("parts", "sms.body if sms.body.strip() else chat.empty_message", "sms.body"),
     ),
     unit(
         "late-line/none",
         "test_delivery.py::test_a_text_that_waited_longer_than_mark_late_after_says_when_it_was_sent",
-        Edit("lambda/bridge/compose.py", 'prefix=_late_line(sent_at, chat) if late and sent_at else ""', 'prefix=""'),
+        Edit("plan", 'prefix=_late_line(sent_at, chat) if late and sent_at else ""', 'prefix=""'),
     ),
 )
 
@@ -397,7 +403,7 @@ _PRIVATE = (
     unit(
         "redaction/vendors-words",
         "test_connect.py::test_a_message_of_the_vendor_decides_nothing_and_is_told_to_nobody",
-        Edit("lambda/bridge/answers.py", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
+        Edit("translated", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
     ),
     unit(
         "redaction/unknown-number",
@@ -411,13 +417,13 @@ _PRIVATE = (
     unit(
         "redaction/words-of-a-defect",
         "test_handlers.py::test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted",
-        Edit(_DELIVERY, '{type(exc).__name__}"),\n                defect', '{exc}"),\n                defect'),
+        Edit("InOrder._deliver", '{type(exc).__name__}"),\n                defect', '{exc}"),\n                defect'),
     ),
     unit(
         "redaction/conversation-logged",
         "test_handlers.py::test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted",
         Edit(
-            "lambda/bridge/reporting.py",
+            "_text",
             "what, about = kind.one, _about(report.entry.text_key)",
             'what, about = kind.one, _about(report.entry.text_key) | {"conversation": report.entry.group}',
         ),
@@ -425,7 +431,7 @@ _PRIVATE = (
     unit(
         "redaction/printed-dataclass",
         "test_notification.py::test_what_a_dataclass_prints_of_a_text_holds_no_body_and_no_number",
-        Edit("lambda/bridge/notification.py", "body: str = field(repr=False)", "body: str"),
+        Edit("InboundSms", "body: str = field(repr=False)", "body: str"),
     ),
 )
 
@@ -433,40 +439,38 @@ _EXPLAINED = (
     unit(
         "reason/not-in-the-ledger",
         "test_promises.py::test_the_ledger_says_of_a_failed_text_why_where_and_when",
-        Edit(_LEDGER, 'self._outcome("failed", reason=str(error), ', 'self._outcome("failed", '),
+        Edit("Ledger.failed", 'self._outcome("failed", reason=str(error), ', 'self._outcome("failed", '),
     ),
     unit(
         "received/not-noted",
         "test_handlers.py::test_intake_notes_a_text_as_soon_as_it_is_queued",
-        Edit(
-            "lambda/bridge/intake.py", '            note(self._notes, sms.text_key, facts, stage="intake", at=at)\n', ""
-        ),
+        Edit("Intake._take", '            note(self._notes, sms.text_key, facts, stage="intake", at=at)\n', ""),
     ),
     unit(
         "received/or-not-taken",
         "test_handlers.py::test_intake_takes_a_text_also_when_it_cannot_be_noted_and_counts_it",
-        Edit("lambda/bridge/noting.py", "except LedgerError as exc:", "except ZeroDivisionError as exc:"),
+        Edit("note", "except LedgerError as exc:", "except ZeroDivisionError as exc:"),
     ),
     unit(
         "received/over-what-is-known",
         "test_promises.py::test_noting_that_a_text_was_queued_touches_nothing_that_is_known_of_it_already",
-        Edit(_LEDGER, "if_not_exists(#{name}, :{name})", ":{name}"),
+        Edit("Ledger.received", "if_not_exists(#{name}, :{name})", ":{name}"),
     ),
     unit(
         "failed-index/never",
         "test_promises.py::test_the_ledger_says_of_a_failed_text_why_where_and_when",
-        Edit(_LEDGER, '"failed_on": {"S"', '"failed_day": {"S"'),
+        Edit("Ledger.failed", '"failed_on": {"S"', '"failed_day": {"S"'),
     ),
     unit(
         "failed-index/for-ever",
         "test_promises.py::"
         "test_a_text_is_in_the_index_of_the_failed_only_while_it_is_failed_and_why_it_was_stays_known",
-        Edit(_LEDGER, '_FAILED = ("failed_on",)', "_FAILED = ()"),
+        Edit("_FAILED", '_FAILED = ("failed_on",)', "_FAILED = ()"),
     ),
     unit(
         "reason/not-on-the-entry",
         "test_promises.py::test_an_entry_of_failed_says_what_went_wrong_where_and_when",
-        Edit(_QUEUES, '            "reason": str(error),\n', ""),
+        Edit("Failed.put", '            "reason": str(error),\n', ""),
     ),
     unit(
         "trace/not-passed",
@@ -517,7 +521,7 @@ _STACK = (
     stack(
         "key-policy/any-service",
         Edit(
-            "infra/key.py",
+            "BridgeKey.admit_to_topic",
             'self._admit(f"{name}ToTopic", role, MESSAGES, _through("sns"))',
             'self._admit(f"{name}ToTopic", role, MESSAGES)',
         ),
@@ -535,14 +539,16 @@ _STACK = (
     stack(
         "least-privilege/one-action-more",
         Edit(
-            "infra/stack.py", 'forward.may("sqs:SendMessage", on', 'forward.may("sqs:SendMessage", "sqs:PurgeQueue", on'
+            "BridgeStack.__init__",
+            'forward.may("sqs:SendMessage", on',
+            'forward.may("sqs:SendMessage", "sqs:PurgeQueue", on',
         ),
         "test_each_role_may_do_exactly_this",
     ),
     stack(
         "least-privilege/any-account",
         Edit(
-            "infra/channel_role.py",
+            "TwoWayChannelRole.__init__",
             '"sms-voice.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}',
             '"sms-voice.amazonaws.com"',
         ),
@@ -550,7 +556,7 @@ _STACK = (
     ),
     stack(
         "tls/topic",
-        Edit("infra/topic.py", ", enforce_ssl=True", ""),
+        Edit("InboundTopic.__init__", ", enforce_ssl=True", ""),
         "test_the_topic_policy_refuses_whoever_comes_without_tls_and_lets_nobody_in",
     ),
     refused(
@@ -559,17 +565,17 @@ _STACK = (
         Edit("infra/queues.py", _UNDELIVERED, _UNDELIVERED.replace("enforce_ssl=True", "enforce_ssl=False")),
     ),
     refused(
-        "visibility/once-the-time-out", "less than 6 times", Edit("infra/stack.py", "VISIBILITY = 6", "VISIBILITY = 1")
+        "visibility/once-the-time-out", "less than 6 times", Edit("VISIBILITY", "VISIBILITY = 6", "VISIBILITY = 1")
     ),
     stack(
         "partial-batches/off",
-        Edit("infra/forward.py", "report_batch_item_failures=True", "report_batch_item_failures=False"),
+        Edit("Forward.take_from", "report_batch_item_failures=True", "report_batch_item_failures=False"),
         "test_forward_gets_batches_of_conversations_and_returns_parts_of_them",
     ),
     stack(
         "dead-letters/of-the-subscription",
         Edit(
-            "infra/intake.py",
+            "Intake.take_from",
             "LambdaSubscription(self.function, dead_letter_queue=undelivered.queue)",
             "LambdaSubscription(self.function)",
         ),
@@ -577,12 +583,12 @@ _STACK = (
     ),
     stack(
         "dead-letters/of-intake",
-        Edit("infra/intake.py", "            on_failure=destinations.SqsDestination(undelivered.queue),\n", ""),
+        Edit("Intake.take_from", "            on_failure=destinations.SqsDestination(undelivered.queue),\n", ""),
         "test_what_intake_crashes_on_goes_to_undelivered",
     ),
     stack(
         "retention/four-days",
-        Edit("infra/queues.py", "LONGEST = Duration.days(14)", "LONGEST = Duration.days(4)"),
+        Edit("LONGEST", "LONGEST = Duration.days(14)", "LONGEST = Duration.days(4)"),
         "test_queues_keep_what_they_hold_as_long_as_sqs_can",
     ),
     stack(
@@ -593,7 +599,7 @@ _STACK = (
     ),
     stack(
         "kept/topic-not-pinned",
-        Edit("infra/topic.py", '        pin(self.topic, "InboundTopic")\n', ""),
+        Edit("InboundTopic.__init__", '        pin(self.topic, "InboundTopic")\n', ""),
         "test_what_is_kept_is_all_that_holds_texts_or_is_pointed_at",
     ),
     stack(
@@ -663,14 +669,14 @@ _TOLD = (
     unit(
         "metrics/another-name",
         "test_measures.py::test_each_function_writes_exactly_the_metrics_that_are_listed_for_it[forward]",
-        Edit("lambda/bridge/measures.py", '"Blocked": count(', '"TextsBlocked": count('),
+        Edit("metrics_of", '"Blocked": count(', '"TextsBlocked": count('),
     ),
     unit(
         "metrics/no-age-of-what-waits",
         "test_measures.py::"
         "test_how_long_a_text_has_waited_is_measured_each_time_it_is_given_back_and_not_of_its_followers",
         Edit(
-            "lambda/bridge/reporting.py",
+            "batch",
             "metrics.add_metric(WAITING, MetricUnit.Seconds, report.waited)",
             "continue",
         ),
@@ -678,21 +684,21 @@ _TOLD = (
     unit(
         "logs/without-the-text-key",
         "test_measures.py::test_every_log_line_says_which_text_it_is_about[intake]",
-        Edit("lambda/bridge/reporting.py", 'return {"correlation_id": text_key}', "return {}"),
+        Edit("_about", 'return {"correlation_id": text_key}', "return {}"),
     ),
     page(
         "dashboard/nothing-of-how-fast",
-        Edit("infra/dashboard.py", "            *(_fast(way) for way in ways),\n", ""),
+        Edit("Dashboard.__init__", "            *(_fast(way) for way in ways),\n", ""),
         "test_nothing_is_on_it_that_nobody_writes_and_everything_that_the_functions_write_is",
     ),
     page(
         "queries/a-field-that-is-not-there",
-        Edit("infra/queries.py", "filter correlation_id =", "filter text_key ="),
+        Edit("QUERIES", "filter correlation_id =", "filter text_key ="),
         "test_they_read_fields_that_log_lines_have",
     ),
     alarm(
         "only-sqs-own-age",
-        Edit("infra/alarms.py", "            self._waiting(way)\n", ""),
+        Edit("Alarms.__init__", "            self._waiting(way)\n", ""),
         "test_the_alarms_of_a_bridge_without_replies_are_these",
     ),
     alarm(
@@ -713,7 +719,7 @@ _TOLD = (
     alarm(
         "asleep-is-well",
         Edit(
-            "infra/alarms.py",
+            "Alarms._holds_anything",
             "at_least=1,\n            missing=cloudwatch.TreatMissingData.IGNORE",
             "at_least=1,\n            missing=cloudwatch.TreatMissingData.NOT_BREACHING",
         ),
@@ -721,13 +727,13 @@ _TOLD = (
     ),
     alarm(
         "no-data-is-well",
-        Edit("infra/alarms.py", "TreatMissingData.BREACHING", "TreatMissingData.NOT_BREACHING"),
+        Edit("Alarms._silence", "TreatMissingData.BREACHING", "TreatMissingData.NOT_BREACHING"),
         "test_with_replies_and_an_expectation_of_texts_the_alarms_are_these",
     ),
     alarm(
         "another-namespace",
         Edit(
-            "infra/function.py",
+            "BridgeFunction.__init__",
             '"POWERTOOLS_METRICS_NAMESPACE": self._namespace',
             '"POWERTOOLS_METRICS_NAMESPACE": "A"',
         ),
@@ -735,17 +741,17 @@ _TOLD = (
     ),
     alarm(
         "nobody-is-told",
-        Edit("infra/alarms.py", "        alarm.add_alarm_action(self._action)\n", ""),
+        Edit("Alarms._alarm", "        alarm.add_alarm_action(self._action)\n", ""),
         "test_every_alarm_tells_the_topic_when_it_begins_and_when_it_is_over",
     ),
     alarm(
         "cloudwatch-shut-out",
-        Edit("infra/alarms.py", 'actions=["sns:Publish"]', 'actions=["sns:Subscribe"]'),
+        Edit("AlarmTopic.__init__", 'actions=["sns:Publish"]', 'actions=["sns:Subscribe"]'),
         "test_cloudwatch_for_the_alarms_of_this_stack_and_nobody_else_is_let_into_the_topic",
     ),
     alarm(
         "any-alarm-of-the-account",
-        Edit("infra/key.py", "alarm:{Aws.STACK_NAME}-*", "alarm:*"),
+        Edit("alarms_of_this_stack", "alarm:{Aws.STACK_NAME}-*", "alarm:*"),
         "test_cloudwatch_for_the_alarms_of_this_stack_and_nobody_else_is_let_into_the_topic",
     ),
 )
@@ -800,6 +806,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     *leaving.MECHANISMS,
     *limits.MECHANISMS,
     *permissions.MECHANISMS,
+    *edges.MECHANISMS,
 )
 
 QUICK = (

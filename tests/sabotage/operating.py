@@ -5,8 +5,6 @@ from __future__ import annotations
 from tests.sabotage.making import IN_ORDER, unit
 from tests.sabotage.workshop import Edit, Mechanism
 
-_REDRIVE = "ops/failed/redriving.py"
-
 MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "configuration/demo-of-the-users",
@@ -33,7 +31,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
         "redrive/deleted-first",
         "test_failed.py::test_an_entry_is_deleted_from_failed_only_once_its_queue_has_it",
         Edit(
-            _REDRIVE,
+            "Redrive._put_back",
             "            taken, refused = send(",
             "            self._delete(wave)\n            taken, refused = send(",
         ),
@@ -41,18 +39,18 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "redrive/over-a-refused-one",
         "test_failed.py::test_where_one_is_refused_none_behind_it_is_sent_and_the_other_conversations_get_on",
-        Edit(_REDRIVE, "if letter.message_id in refused or not lane:", "if not lane:"),
+        Edit("Redrive._put_back", "if letter.message_id in refused or not lane:", "if not lane:"),
     ),
     unit(
         "redrive/sent-twice",
         "test_failed.py::test_what_was_put_back_and_could_not_be_deleted_is_said_and_not_put_back_twice",
-        Edit(_REDRIVE, "            self._sent |= taken.keys()\n", ""),
+        Edit("Redrive._put_back", "            self._sent |= taken.keys()\n", ""),
     ),
     unit(
         "redrive/killed-is-not-waited-for",
         "test_failed.py::"
         "test_a_run_that_is_killed_at_any_call_and_run_again_loses_nothing_and_puts_nothing_back_twice[6-False]",
-        Edit("ops/failed/draining.py", "(self.hidden if waits else 0)", "0"),
+        Edit("Drain.run", "(self.hidden if waits else 0)", "0"),
     ),
     unit(
         "redrive/what-is-left-stays-hidden",
@@ -94,38 +92,38 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "redrive/takes-what-came-later",
         "test_failed.py::test_what_comes_to_failed_after_a_run_was_planned_is_left_and_counted_so_that_the_run_ends",
-        Edit("ops/failed/selection.py", "return self.planned_at is not None and", "return False and"),
+        Edit("Selection.is_later", "return self.planned_at is not None and", "return False and"),
     ),
     unit(
         "redrive/unread-in-order-of-receipt",
         "test_failed.py::"
         "test_what_intake_could_not_read_of_a_conversation_goes_on_it_in_the_order_in_which_it_was_published",
-        Edit(_REDRIVE, "deque(_in_order(lane))", "deque(lane)"),
+        Edit("Redrive._put_back", "deque(_in_order(lane))", "deque(lane)"),
     ),
     unit(
         "redrive/forgotten-on-its-queue",
         "test_operators_ledger.py::test_a_text_that_was_put_back_is_known_for_longer_than_a_queue_keeps_it",
-        Edit("ops/ledger.py", "redriven_at = :now, expires_at = :expires", "redriven_at = :now"),
+        Edit("OperatorsLedger.redriven", "redriven_at = :now, expires_at = :expires", "redriven_at = :now"),
     ),
     unit(
         "redrive/replies-to-conversations",
         "test_failed.py::test_what_sqs_itself_moved_goes_back_to_the_queue_that_it_was_on_and_is_counted_apart",
-        Edit("ops/failed/letters.py", ' == replies.rpartition("/")[2]', ' == "nothing"'),
+        Edit("_is_reply", ' == replies.rpartition("/")[2]', ' == "nothing"'),
     ),
     unit(
         "redrive/noted-over-what-came-since",
         "test_operators_ledger.py::test_a_note_that_comes_late_changes_nothing_but_that_it_was_put_back[failed again]",
-        Edit("ops/ledger.py", "outcome = :failed AND failed_entry = :entry", "outcome = :failed"),
+        Edit("_LAST_FAILURE", "outcome = :failed AND failed_entry = :entry", "outcome = :failed"),
     ),
     unit(
         "undelivered/deleted-though-not-taken",
         "test_failed.py::test_what_its_function_cannot_take_stays_with_what_is_wrong_and_is_seen_by_others_at_once",
-        Edit("ops/failed/handing.py", 'if answer.get("FunctionError"):', "if False:"),
+        Edit("HandOver._hand_over", 'if answer.get("FunctionError"):', "if False:"),
     ),
     unit(
         "undelivered/in-any-order",
         "test_failed.py::test_what_is_handed_over_is_in_the_order_in_which_it_was_published",
-        Edit("ops/failed/handing.py", "key=lambda parcel: parcel.sent_at", "key=lambda _: 0"),
+        Edit("HandOver._pass", "key=lambda parcel: parcel.sent_at", "key=lambda _: 0"),
     ),
     unit(
         "undelivered/all-in-hand-first",
@@ -136,7 +134,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
         "discard/without-a-copy",
         "test_failed.py::test_what_is_discarded_is_in_the_copy_noted_in_the_ledger_and_gone",
         Edit(
-            "ops/failed/discarding.py",
+            "Discard._out_of_failed",
             'self._copy.keep(_copied("failed", letter, letter.group) for letter in batch)',
             "self._copy.keep({} for letter in batch)",
         ),
@@ -144,32 +142,32 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "discard/on-its-way-for-ever",
         "test_failed.py::test_what_sqs_itself_moved_is_discarded_in_the_ledger_too",
-        Edit("ops/failed/discarding.py", "None if letter.moved_by_sqs else letter.failure", "letter.failure"),
+        Edit("Discard._note", "None if letter.moved_by_sqs else letter.failure", "letter.failure"),
     ),
     unit(
         "discard/not-on-the-disk",
         "test_failed.py::test_the_copy_is_on_the_disk_before_anything_is_deleted",
-        Edit("ops/failed/copy.py", "            os.fsync(self._file)\n", ""),
+        Edit("Copy.keep", "            os.fsync(self._file)\n", ""),
     ),
     unit(
         "discard/overwrites",
         "test_failed.py::test_a_file_that_comes_up_meanwhile_or_a_full_disk_stops_the_discarding",
-        Edit("ops/failed/copy.py", "os.O_CREAT | os.O_EXCL", "os.O_CREAT | os.O_TRUNC"),
+        Edit("Copy._make", "os.O_CREAT | os.O_EXCL", "os.O_CREAT | os.O_TRUNC"),
     ),
     unit(
         "discard/for-all-eyes",
         "test_failed.py::test_the_copy_is_for_its_owners_eyes_and_never_overwrites_a_file",
-        Edit("ops/failed/copy.py", "0o600", "0o644"),
+        Edit("Copy._make", "0o600", "0o644"),
     ),
     unit(
         "advice/none",
         "test_failed.py::test_every_error_that_a_text_can_fail_with_has_advice_and_can_be_asked_for",
-        Edit("ops/failed/advice.py", "    errors.QueueError.__name__: ", '    "Other": '),
+        Edit("ADVICE", "    errors.QueueError.__name__: ", '    "Other": '),
     ),
     unit(
         "trace/whole-numbers",
         "test_story.py::test_numbers_are_shown_by_their_ending_and_a_conversation_not_at_all_unless_asked_for",
-        Edit("ops/output.py", "return number if self.show_content else ending(number)", "return number"),
+        Edit("Output.number", "return number if self.show_content else ending(number)", "return number"),
     ),
     unit(
         "doctor/a-deploy-that-fails",

@@ -5,12 +5,8 @@ from __future__ import annotations
 from tests.sabotage.making import refused_with_replies, unit, with_replies
 from tests.sabotage.workshop import Edit, Mechanism
 
-_ANSWERING = "lambda/bridge/answering.py"
-_STREAMED = "lambda/bridge/streamed.py"
-_INTAKE = "lambda/bridge/reply_intake.py"
-_TEXTING = "lambda/bridge/texting.py"
-_SMS = "lambda/bridge/sms.py"
 _STACK = "infra/stack.py"
+_STREAMED = "lambda/bridge/streamed.py"
 _SENT = "tests/unit/test_reply.py::test_a_link_that_cannot_be_had_is_left_out"
 """Passes whatever is taken out that is not needed while all goes well."""
 _FROM_OUR_NUMBER = "test_reply.py::test_a_reply_goes_to_the_customer_from_the_very_number_that_was_texted"
@@ -55,7 +51,7 @@ _FOR_THE_PHONE = (
     _reply(
         "reply-filter/not-the-end-of-a-chat",
         "test_streamed.py::test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through",
-        Edit(_STREAMED, '        {"ContentType": [CHAT_ENDED]},\n', ""),
+        Edit("FILTER_POLICY", '        {"ContentType": [CHAT_ENDED]},\n', ""),
     ),
     refused_with_replies(
         "reply-filter/two-keys-more",
@@ -68,19 +64,19 @@ _FOR_THE_PHONE = (
     ),
     with_replies(
         "reply-filter/none",
-        Edit(_STACK, "undelivered=undelivered, only=FILTER_POLICY)", "undelivered=undelivered)"),
+        Edit("BridgeStack.__init__", "undelivered=undelivered, only=FILTER_POLICY)", "undelivered=undelivered)"),
         "test_only_what_is_for_the_phone_and_the_end_of_a_chat_reach_reply_intake_and_what_cannot_be_handed_over_is_kept",
     ),
     _reply(
         "replies/customers-echo-is-sent",
         "test_streamed.py::test_echoes_receipts_and_what_is_for_other_eyes_are_nothing[of0-ALL]",
-        Edit(_STREAMED, '    if role == _ECHO:\n        return "nothing"\n', ""),
+        Edit("_kind", '    if role == _ECHO:\n        return "nothing"\n', ""),
     ),
     _reply(
         "replies/for-other-eyes-is-sent",
         "test_streamed.py::test_echoes_receipts_and_what_is_for_other_eyes_are_nothing[of1-AGENT]",
         Edit(
-            _STREAMED,
+            "_kind",
             'return "reply" if seen_by is None or seen_by in _FOR_THE_PHONE else "nothing"',
             'return "reply"',
         ),
@@ -92,7 +88,7 @@ _FOR_THE_PHONE = (
             "test_reply.py::test_what_is_not_for_the_phone_and_came_all_the_same_does_nothing[of0]",
         ),
         Edit(
-            _STREAMED,
+            "_kind",
             'if item.get("ContentType") == CHAT_ENDED:',
             'if str(item.get("ContentType")).endswith((".chat.ended", ".participant.left")):',
         ),
@@ -100,7 +96,7 @@ _FOR_THE_PHONE = (
     _reply(
         "replies/end-of-a-chat-not-noted",
         "test_reply.py::test_the_end_of_a_chat_closes_that_very_chat_after_what_was_said_before",
-        Edit(_ANSWERING, "            self._chats.end(contact)\n", ""),
+        Edit("Answers._forward", "            self._chats.end(contact)\n", ""),
     ),
 )
 
@@ -111,19 +107,19 @@ _GROUPS = (
             "test_streamed.py::test_a_reply_after_a_transfer_belongs_to_the_chat_that_was_started",
             "test_promises.py::test_a_chat_is_one_message_group_also_after_a_transfer",
         ),
-        Edit(_STREAMED, 'contact = item.get("InitialContactId")', 'contact = item.get("ContactId")'),
+        Edit("Streamed.from_notification", 'contact = item.get("InitialContactId")', 'contact = item.get("ContactId")'),
     ),
     _reply(
         "reply-group/one-per-message",
         "test_promises.py::test_a_chat_is_one_message_group_also_after_a_transfer",
-        Edit(_INTAKE, "conversation=contact, text_key=", "conversation=streamed.message_id, text_key="),
+        Edit("ReplyIntake._take", "conversation=contact, text_key=", "conversation=streamed.message_id, text_key="),
     ),
     _reply(
         "reply-order/by-the-notification",
         "test_streamed.py::"
         "test_replies_of_a_batch_are_sorted_by_the_time_at_which_they_were_said_whenever_they_were_published",
         Edit(
-            _STREAMED,
+            "Streamed.from_notification",
             'read_time(item.get("AbsoluteTime")) or notification.sent_at',
             "notification.sent_at",
         ),
@@ -131,12 +127,12 @@ _GROUPS = (
     _reply(
         "reply-order/not-in-intake",
         "test_reply.py::test_intake_takes_what_comes_together_in_the_order_in_which_it_was_said",
-        Edit(_INTAKE, "in sorted(notifications, key=_said_at):", "in notifications:"),
+        Edit("reply_intake", "in sorted(notifications, key=_said_at):", "in notifications:"),
     ),
     _reply(
         "reply-order/followers-tried-all-the-same",
         "test_reply.py::test_a_reply_that_keeps_failing_goes_back_with_its_followers_hidden_alike",
-        Edit("lambda/bridge/delivery.py", 'if report.result == "given back":\n', "if False:\n"),
+        Edit("InOrder.deliver_conversation", 'if report.result == "given back":\n', "if False:\n"),
     ),
 )
 
@@ -144,7 +140,7 @@ _ONCE = (
     _reply(
         "reply-ledger/not-read",
         "test_reply.py::test_a_reply_that_came_again_is_not_sent_twice",
-        Edit(_ANSWERING, "known = self._ledger.read(entry.text_key)", "known = None"),
+        Edit("Answers._forward", "known = self._ledger.read(entry.text_key)", "known = None"),
     ),
     _reply(
         "reply-ledger/by-the-notification",
@@ -152,37 +148,37 @@ _ONCE = (
             "test_reply.py::test_a_reply_that_came_again_is_not_sent_twice",
             "test_promises.py::test_a_reply_that_connect_streams_twice_is_queued_once",
         ),
-        Edit(_STREAMED, '_text(item, "Id").strip() or notification.message_id', "notification.message_id"),
+        Edit("_message_id", '_text(item, "Id").strip() or notification.message_id', "notification.message_id"),
     ),
     _reply(
         "reply-ledger/parts-forgotten",
         "test_reply.py::test_a_long_reply_resumes_after_the_part_that_was_last_accepted",
-        Edit(_ANSWERING, "part = known.parts_done if known else 0", "part = 0"),
+        Edit("Answers._forward", "part = known.parts_done if known else 0", "part = 0"),
     ),
     _reply(
         "reply-ledger/not-believed",
         "test_reply.py::test_a_reply_that_another_environment_finished_meanwhile_is_left_to_it",
-        Edit(_ANSWERING, "            part = known.parts_done\n", "            part += 1\n"),
+        Edit("Answers._forward", "            part = known.parts_done\n", "            part += 1\n"),
     ),
     _reply(
         "reply-deduplication/by-content",
         "test_promises.py::test_equal_replies_one_after_the_other_are_both_sent",
-        Edit(_INTAKE, "text_key=streamed.message_id", "text_key=streamed.content"),
+        Edit("ReplyIntake._take", "text_key=streamed.message_id", "text_key=streamed.content"),
     ),
     _reply(
         "reply-deduplication/by-notification",
         "test_promises.py::test_a_reply_that_connect_streams_twice_is_queued_once",
-        Edit(_INTAKE, "text_key=streamed.message_id", "text_key=notification.message_id"),
+        Edit("ReplyIntake._take", "text_key=streamed.message_id", "text_key=notification.message_id"),
     ),
     _reply(
         "reply-redrive/to-conversations",
         "test_promises.py::test_a_reply_that_is_redriven_goes_back_to_the_replies_and_is_in_failed_each_time_it_fails",
-        Edit("ops/failed/letters.py", 'return said["stage"] in _OF_REPLIES', "return False"),
+        Edit("_is_reply", 'return said["stage"] in _OF_REPLIES', "return False"),
     ),
     _reply(
         "one-attempt/the-sdk-texts-again",
         "test_texting.py::test_the_sdk_repeats_no_text_and_waits_for_its_answer_as_long_as_configured",
-        Edit("lambda/bridge/sdk.py", '"total_max_attempts": 1}', '"total_max_attempts": 4}'),
+        Edit("_one_attempt", '"total_max_attempts": 1}', '"total_max_attempts": 4}'),
     ),
 )
 
@@ -190,25 +186,25 @@ _TROUBLE = (
     _reply(
         "not-deliverable/not-told-apart",
         "test_texting.py::test_a_phone_that_gets_no_text_is_permanent_with_that_reason",
-        Edit(_TEXTING, "if reason in NOT_DELIVERABLE:", "if False:"),
+        Edit("_translated", "if reason in NOT_DELIVERABLE:", "if False:"),
     ),
     _reply(
         "not-deliverable/any-reason",
         "test_texting.py::"
         "test_an_answer_is_translated_by_code_reason_and_status"
         "[ConflictException-RESOURCE_NOT_ACTIVE-400-AccessRefusedError]",
-        Edit(_TEXTING, "if reason in NOT_DELIVERABLE:", "if reason:"),
+        Edit("_translated", "if reason in NOT_DELIVERABLE:", "if reason:"),
     ),
     _reply(
         "not-deliverable/held",
         _CANNOT,
         Edit(
-            "lambda/bridge/errors.py",
+            "NotDeliverableError",
             "class NotDeliverableError(PermanentError)",
             "class NotDeliverableError(BridgeError)",
         ),
         Edit(
-            "lambda/bridge/delivery.py",
+            "InOrder._deliver",
             "except (TransientError, BlockedError) as exc:",
             "except BridgeError as exc:",
         ),
@@ -216,32 +212,38 @@ _TROUBLE = (
     _reply(
         "agent-is-told/not",
         _CANNOT,
-        Edit(_ANSWERING, 'if report.result == "failed" and not isinstance(error', "if False and not isinstance(error"),
+        Edit(
+            "Answers._give_up",
+            'if report.result == "failed" and not isinstance(error',
+            "if False and not isinstance(error",
+        ),
     ),
     _reply(
         "agent-is-told/without-the-reason",
         _CANNOT,
-        Edit(_ANSWERING, '_BECAUSE.get(reason) or ("it could', '("it could'),
+        Edit("not_delivered", '_BECAUSE.get(reason) or ("it could', '("it could'),
     ),
     _reply(
         "agent-is-told/as-if-by-the-customer",
         _CANNOT,
-        Edit(_ANSWERING, '"[The text to the customer was not delivered: {because}.]"', '"Not delivered: {because}."'),
+        Edit(
+            "not_delivered", '"[The text to the customer was not delivered: {because}.]"', '"Not delivered: {because}."'
+        ),
     ),
     _reply(
         "agent-is-told/before-it-is-kept",
         "test_reply.py::test_the_agent_is_told_once_failed_and_ledger_have_it",
-        Edit(_ANSWERING, 'if report.result == "failed" and not isinstance(error', "if not isinstance(error"),
+        Edit("Answers._give_up", 'if report.result == "failed" and not isinstance(error', "if not isinstance(error"),
     ),
     _reply(
         "agent-is-told/in-whatever-chat-is-open",
         "test_start_chat.py::test_the_agent_is_told_in_the_open_chat_and_nowhere_else",
-        Edit("lambda/bridge/start_chat.py", " or chat.contact != initial_contact_id:", ":"),
+        Edit("ChatAgents._token", " or chat.contact != initial_contact_id:", ":"),
     ),
     _reply(
         "unknown-chat/fails-at-once",
         "test_reply.py::test_a_chat_that_is_not_noted_yet_is_waited_for_and_one_that_never_is_fails",
-        Edit(_ANSWERING, "KNOWN_WITHIN = 120.0", "KNOWN_WITHIN = 0.0"),
+        Edit("KNOWN_WITHIN", "KNOWN_WITHIN = 120.0", "KNOWN_WITHIN = 0.0"),
     ),
 )
 
@@ -249,18 +251,18 @@ _SENDING = (
     _reply(
         "sms-origin/any-of-our-numbers",
         _FROM_OUR_NUMBER,
-        Edit(_ANSWERING, "origin=party.ours_arn", "origin=next(iter(self._config.routes.values())).arn"),
+        Edit("Answers._text", "origin=party.ours_arn", "origin=next(iter(self._config.routes.values())).arn"),
     ),
     _reply(
         "sms-pace/none-to-a-phone",
         "test_reply.py::test_texts_to_one_phone_are_a_second_apart_parts_of_a_reply_included",
-        Edit(_ANSWERING, "            turn=self._turns.of(party.customer),\n", ""),
+        Edit("Answers._text", "            turn=self._turns.of(party.customer),\n", ""),
     ),
     _reply(
         "sms-pace/by-chat",
         "test_reply.py::test_two_chats_with_one_phone_share_its_pace",
         Edit(
-            _ANSWERING,
+            "Answers._text",
             "turn=self._turns.of(party.customer)",
             "turn=self._turns.of(_streamed(attempt.entry).initial_contact_id)",
         ),
@@ -268,25 +270,25 @@ _SENDING = (
     _reply(
         "sms-pace/one-for-all-phones",
         "test_reply.py::test_other_phones_do_not_wait",
-        Edit(_ANSWERING, "turn=self._turns.of(party.customer)", 'turn=self._turns.of("all")'),
+        Edit("Answers._text", "turn=self._turns.of(party.customer)", 'turn=self._turns.of("all")'),
     ),
     *(
         _reply(
             f"sms-split/{name}",
             f"test_sms.py::test_a_message_holds_exactly_what_aws_says[reply{case}-lengths{case}]",
-            Edit(_SMS, *edit),
+            Edit(*edit),
         )
         for name, case, edit in (
-            ("gsm-limit", 1, ("GSM_LIMIT = 1530", "GSM_LIMIT = 1600")),
-            ("extension-counts-once", 3, ("            length += 2\n", "            length += 1\n")),
-            ("other-limit", 5, ("OTHER_LIMIT = 630", "OTHER_LIMIT = 670")),
+            ("gsm-limit", 1, ("GSM_LIMIT", "GSM_LIMIT = 1530", "GSM_LIMIT = 1600")),
+            ("extension-counts-once", 3, ("gsm_length", "            length += 2\n", "            length += 1\n")),
+            ("other-limit", 5, ("OTHER_LIMIT", "OTHER_LIMIT = 630", "OTHER_LIMIT = 670")),
         )
     ),
     _reply(
         "sms-split/inside-a-grapheme",
         "test_sms.py::test_no_family_is_torn_apart",
         Edit(
-            "lambda/bridge/split.py",
+            "_end_of_part",
             "return after_space or (end if end > start else _hard_end(text, start, limit))",
             "return after_space or _hard_end(text, start, limit)",
         ),
@@ -294,12 +296,12 @@ _SENDING = (
     _reply(
         "sms-split/other-characters-as-gsm",
         "test_sms.py::test_the_alphabet_is_the_one_that_aws_lists",
-        Edit(_SMS, "            return None\n", "            length += 1\n"),
+        Edit("gsm_length", "            return None\n", "            length += 1\n"),
     ),
     _reply(
         "options/not-remembered",
         "test_reply.py::test_an_interactive_message_is_sent_as_words_and_its_options_are_remembered_before",
-        Edit(_ANSWERING, "            self._offer(streamed, party)\n", "            pass\n"),
+        Edit("Answers._forward", "            self._offer(streamed, party)\n", "            pass\n"),
     ),
 )
 
@@ -308,7 +310,7 @@ _PRIVATE = (
         "redaction/words-of-a-defect-in-a-reply",
         "test_reply.py::test_no_words_and_no_number_are_logged_or_counted",
         Edit(
-            "lambda/bridge/delivery.py",
+            "InOrder._deliver",
             '{type(exc).__name__}"),\n                defect',
             '{exc}"),\n                defect',
         ),
@@ -317,7 +319,7 @@ _PRIVATE = (
         "redaction/reply-logged",
         "test_reply.py::test_no_words_and_no_number_are_logged_or_counted",
         Edit(
-            "lambda/bridge/reporting.py",
+            "_text",
             '"attempts": report.attempts,\n                    "contact"',
             '"text": report.entry.body,\n                    "contact"',
         ),
@@ -325,17 +327,17 @@ _PRIVATE = (
     _reply(
         "redaction/words-of-end-user-messaging",
         "test_texting.py::test_a_message_of_the_vendor_decides_nothing_and_is_told_to_nobody",
-        Edit(_TEXTING, "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
+        Edit("_translated", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
     ),
     _reply(
         "redaction/printed-reply",
         "test_streamed.py::test_what_a_dataclass_prints_of_a_reply_holds_no_words",
-        Edit(_STREAMED, 'content: str = field(default="", repr=False)', 'content: str = ""'),
+        Edit("Streamed", 'content: str = field(default="", repr=False)', 'content: str = ""'),
     ),
     _reply(
         "redaction/printed-phone",
         "test_reply.py::test_no_words_and_no_number_are_logged_or_counted",
-        Edit(_ANSWERING, "customer: str = field(repr=False)", "customer: str"),
+        Edit("Party", "customer: str = field(repr=False)", "customer: str"),
     ),
 )
 
@@ -343,7 +345,7 @@ _IN_THE_STACK = (
     *(
         with_replies(
             f"streaming-policy/{name}",
-            Edit("infra/streaming.py", *edit),
+            Edit("StreamingTopic.__init__", *edit),
             "test_connect_may_publish_for_this_very_instance_and_nobody_else_by_policy",
         )
         for name, edit in {
@@ -375,7 +377,7 @@ _IN_THE_STACK = (
     with_replies(
         "streaming/fifo-on-a-standard-topic",
         Edit(
-            _STACK,
+            "BridgeStack.__init__",
             "            reply_intake.take_from(streaming.topic, undelivered=undelivered, only=FILTER_POLICY)\n",
             "            reply_intake.take_from(streaming.topic, undelivered=undelivered, only=FILTER_POLICY)\n"
             "            from aws_cdk import aws_sns as sns\n"
@@ -386,7 +388,7 @@ _IN_THE_STACK = (
     ),
     with_replies(
         "streaming/what-cannot-be-handed-over-is-gone",
-        Edit("infra/intake.py", "dead_letter_queue=undelivered.queue", "dead_letter_queue=None"),
+        Edit("Intake.take_from", "dead_letter_queue=undelivered.queue", "dead_letter_queue=None"),
         "test_only_what_is_for_the_phone_and_the_end_of_a_chat_reach_reply_intake_and_what_cannot_be_handed_over_is_kept",
     ),
     with_replies(
@@ -403,7 +405,7 @@ _IN_THE_STACK = (
     with_replies(
         "least-privilege/texts-from-any-number",
         Edit(
-            _STACK,
+            "BridgeStack.__init__",
             'reply.may("sms-voice:SendTextMessage", on=number.arn)',
             'reply.may("sms-voice:SendTextMessage", on=number.arn.rpartition("/")[0] + "/phone-any")',
         ),
@@ -416,7 +418,7 @@ _IN_THE_STACK = (
     ),
     with_replies(
         "kept/streaming-topic-not-pinned",
-        Edit("infra/streaming.py", "        pin(self.topic, STREAMING_TOPIC)\n", ""),
+        Edit("StreamingTopic.__init__", "        pin(self.topic, STREAMING_TOPIC)\n", ""),
         "test_what_holds_replies_and_chats_is_kept[StreamingTopic]",
     ),
 )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from tests.sabotage.making import BY_EVENTS, unit
 from tests.sabotage.workshop import Edit, Mechanism
 
-_START_CHAT = "lambda/bridge/start_chat.py"
-_CHATS = "lambda/bridge/chats.py"
 _TESTS = "test_start_chat.py::"
 _TABLE = "test_chats.py::"
 _FIRST = f"{_TESTS}test_the_first_text_starts_a_chat_connects_the_customer_and_is_sent_there"
@@ -23,50 +21,54 @@ _CLIENT_TOKENS = (
     unit(
         "client-token/start-without",
         (_once("start"), _FIRST),
-        Edit(_START_CHAT, '            "ClientToken": f"{text.sms.text_key}:{generation}",\n', ""),
+        Edit("StartChat._start", '            "ClientToken": f"{text.sms.text_key}:{generation}",\n', ""),
         control=_OPEN,
     ),
     unit(
         "client-token/start-without-generation",
         f"{_TESTS}test_a_long_text_whose_chats_end_between_its_parts_goes_on_in_new_ones",
-        Edit(_START_CHAT, 'f"{text.sms.text_key}:{generation}"', "text.sms.text_key"),
+        Edit("StartChat._start", 'f"{text.sms.text_key}:{generation}"', "text.sms.text_key"),
         control=_OPEN,
     ),
     unit(
         "client-token/start-without-text-key",
         f"{_TESTS}test_each_conversation_has_a_chat_of_its_own",
-        Edit(_START_CHAT, 'f"{text.sms.text_key}:{generation}"', 'f"{generation}"'),
+        Edit("StartChat._start", 'f"{text.sms.text_key}:{generation}"', 'f"{generation}"'),
         control=_OPEN,
     ),
     unit(
         "client-token/generation-not-raised",
         (_REPLACED, f"{_TESTS}test_a_long_text_whose_chats_end_between_its_parts_goes_on_in_new_ones"),
-        Edit(_START_CHAT, "generation=chat.generation + 1 if chat else 1", "generation=chat.generation if chat else 1"),
+        Edit(
+            "StartChat.send",
+            "generation=chat.generation + 1 if chat else 1",
+            "generation=chat.generation if chat else 1",
+        ),
         control=_OPEN,
     ),
     unit(
         "client-token/message-without",
         _once("send"),
-        Edit(_START_CHAT, "                ClientToken=text.client_token,\n", ""),
+        Edit("StartChat._say", "                ClientToken=text.client_token,\n", ""),
         control=_OPEN,
     ),
     unit(
         "client-token/message-without-part",
         f"{_TESTS}test_equal_parts_of_a_text_are_all_shown",
-        Edit(_START_CHAT, 'f"{sms.text_key}-{number}"', "sms.text_key"),
+        Edit("StartChat.send", 'f"{sms.text_key}-{number}"', "sms.text_key"),
         control=_OPEN,
     ),
     unit(
         "client-token/message-without-text-key",
         f"{_TESTS}test_later_texts_go_to_the_open_chat",
-        Edit(_START_CHAT, 'f"{sms.text_key}-{number}"', 'f"{number}"'),
+        Edit("StartChat.send", 'f"{sms.text_key}-{number}"', 'f"{number}"'),
         control=BY_EVENTS,
     ),
     unit(
         "client-token/start-with-its-text-or-without",
         f"{_TESTS}test_a_text_is_shown_also_when_a_deploy_changed_how_chats_begin_after_a_lost_answer"
         "[start-message-initial-message]",
-        Edit(_START_CHAT, '            request["ClientToken"] += ":initial-message"\n', ""),
+        Edit("StartChat._start", '            request["ClientToken"] += ":initial-message"\n', ""),
     ),
 )
 
@@ -74,23 +76,23 @@ _ENDED = (
     unit(
         "ended-chat/denied-without-a-token",
         f"{_TESTS}test_access_denied_without_a_token_is_somebodys_configuration_and_no_ended_chat",
-        Edit(_START_CHAT, "pace=self._starting, carries_token=False", "pace=self._starting"),
+        Edit("StartChat._start", "pace=self._starting, carries_token=False", "pace=self._starting"),
     ),
     unit(
         "ended-chat/any-error",
         f"{_TESTS}test_no_other_answer_is_taken_for_an_ended_chat",
-        Edit(_START_CHAT, 'if carries_token and why(exc) == "AccessDeniedException":', "if carries_token:"),
+        Edit("StartChat._call", 'if carries_token and why(exc) == "AccessDeniedException":', "if carries_token:"),
     ),
     unit(
         "ended-chat/not-seen",
         _REPLACED,
-        Edit(_START_CHAT, 'if carries_token and why(exc) == "AccessDeniedException":', "if False:"),
+        Edit("StartChat._call", 'if carries_token and why(exc) == "AccessDeniedException":', "if False:"),
     ),
     unit(
         "ended-chat/text-not-sent-to-the-new-one",
         (_REPLACED, _FIRST),
         Edit(
-            _START_CHAT,
+            "StartChat._start",
             "            else:\n                self._say(text, chat)",
             "            else:\n                self._connected(text, chat)",
         ),
@@ -100,7 +102,7 @@ _ENDED = (
         "ended-chat/replaced-again-and-again",
         f"{_TESTS}test_a_new_chat_that_is_over_at_once_is_blocked_and_not_replaced_again_and_again",
         Edit(
-            _START_CHAT,
+            "StartChat._start",
             'raise AccessRefusedError("Connect ended a new chat before the customer could be connected to it")',
             "return self._start(text, generation=generation + 1)\n            raise BridgeError",
         ),
@@ -109,7 +111,7 @@ _ENDED = (
         "ended-chat/not-of-a-chat-that-began-with-its-text",
         f"{_TESTS}test_a_chat_that_began_with_its_text_and_ended_before_the_customer_was_connected_is_replaced",
         Edit(
-            _START_CHAT,
+            "StartChat.send",
             "            try:\n"
             "                if chat.first != text.client_token:\n"
             "                    return self._say(text, chat)\n"
@@ -125,7 +127,7 @@ _ENDED = (
     unit(
         "disconnect-keyword/chat-not-ended",
         f"{_TESTS}test_a_disconnect_ends_the_chat_and_the_next_text_starts_another",
-        Edit(_START_CHAT, "return self._disconnect(text, chat)", "return Accepted(chat and chat.contact, False)"),
+        Edit("StartChat.send", "return self._disconnect(text, chat)", "return Accepted(chat and chat.contact, False)"),
     ),
 )
 
@@ -134,7 +136,7 @@ _CHAT = (
         "connection/not-renewed",
         f"{_TESTS}test_a_chat_that_outlives_its_connection_token_goes_on_with_another_one",
         Edit(
-            _START_CHAT,
+            "StartChat._connected",
             "if chat.connection_token and chat.token_expires_at - self._now() > _REFRESH_SECONDS:",
             "if chat.connection_token:",
         ),
@@ -142,18 +144,18 @@ _CHAT = (
     unit(
         "connection/renewed-too-late",
         f"{_TESTS}test_a_chat_that_outlives_its_connection_token_goes_on_with_another_one[23.5]",
-        Edit(_START_CHAT, "_REFRESH_SECONDS = 3600.0", "_REFRESH_SECONDS = 0.0"),
+        Edit("_REFRESH_SECONDS", "_REFRESH_SECONDS = 3600.0", "_REFRESH_SECONDS = 0.0"),
     ),
     unit(
         "connection/customer-not-connected",
         _FIRST,
-        Edit(_START_CHAT, "ConnectParticipant=True", "ConnectParticipant=False"),
+        Edit("StartChat._connected", "ConnectParticipant=True", "ConnectParticipant=False"),
     ),
     unit(
         "start-chat/not-streamed",
         _FIRST,
         Edit(
-            _START_CHAT,
+            "StartChat._start",
             '            "ChatStreamingConfiguration": {"StreamingEndpointArn": self._topic},\n',
             "",
         ),
@@ -162,7 +164,7 @@ _CHAT = (
         "start-chat/body-in-an-attribute",
         _FIRST,
         Edit(
-            _START_CHAT,
+            "StartChat._start",
             '"Attributes": dict(text.session.attributes),',
             '"Attributes": dict(text.session.attributes) | {"body": text.sms.body},',
         ),
@@ -171,38 +173,38 @@ _CHAT = (
     unit(
         "start-chat/without-its-channel",
         "test_delivery.py::test_a_number_with_start_chat_delivery_is_held_where_the_function_cannot_start_chats",
-        Edit("lambda/bridge/delivery.py", "if route.start_chat and start_chat is None:", "if False:"),
+        Edit("Courier._send", "if route.start_chat and start_chat is None:", "if False:"),
     ),
     unit(
         "start-chat/by-the-other-api",
         "test_delivery.py::test_a_text_goes_the_way_that_its_number_has_and_no_other_way[start-chat]",
         Edit(
-            "lambda/bridge/delivery.py",
+            "Courier._send",
             "self._start_chat if route.start_chat and self._start_chat else (None, None)",
             "(None, None)",
         ),
-        Edit("lambda/bridge/delivery.py", "if route.start_chat and start_chat is None:", "if False:"),
+        Edit("Courier._send", "if route.start_chat and start_chat is None:", "if False:"),
         control=BY_EVENTS,
     ),
     unit(
         "initial-message/sent-again",
         f"{_TESTS}test_the_text_that_starts_a_chat_can_go_with_its_start_and_is_not_sent_again",
-        Edit(_START_CHAT, "if chat.first != text.client_token:", "if True:"),
+        Edit("StartChat.send", "if chat.first != text.client_token:", "if True:"),
     ),
     unit(
         "initial-message/not-noted-as-sent",
         f"{_TESTS}test_the_text_that_starts_a_chat_can_go_with_its_start_and_is_not_sent_again",
-        Edit(_CHATS, '            item["first"] = {"S": chat.first}\n', "            pass\n"),
+        Edit("Chats.started", '            item["first"] = {"S": chat.first}\n', "            pass\n"),
     ),
     unit(
         "options/number-not-mapped-back",
         f"{_TESTS}test_a_number_is_the_option_that_was_offered_and_only_once",
-        Edit(_START_CHAT, "chosen = self._choice(text.part.content, chat)", "chosen = None"),
+        Edit("StartChat._say", "chosen = self._choice(text.part.content, chat)", "chosen = None"),
     ),
     unit(
         "options/offered-for-ever",
         f"{_TESTS}test_a_number_is_the_option_that_was_offered_and_only_once",
-        Edit(_START_CHAT, "            self._chats.remember_options(chat.contact, ())\n", "            pass\n"),
+        Edit("StartChat._say", "            self._chats.remember_options(chat.contact, ())\n", "            pass\n"),
     ),
 )
 
@@ -211,7 +213,7 @@ _PACES = (
         unit(
             f"start-chat-pacing/{name}",
             f"{_TESTS}test_chats_are_started_connected_and_ended_no_faster_than_connect_allows[{name}]",
-            Edit(_START_CHAT, *edit),
+            Edit("StartChat", *edit),
         )
         for name, edit in {
             "starting": ("pace=self._starting, carries_token=False", "carries_token=False"),
@@ -222,7 +224,7 @@ _PACES = (
     unit(
         "start-chat-pacing/not-told-of-429",
         f"{_TESTS}test_a_429_halves_the_pace_of_what_was_called",
-        Edit(_START_CHAT, "                pace.throttled()\n", "                pass\n"),
+        Edit("StartChat._call", "                pace.throttled()\n", "                pass\n"),
     ),
     unit(
         "start-chat-pacing/messages-at-the-other-pace",
@@ -230,7 +232,7 @@ _PACES = (
         "test_texts_for_which_there_is_no_turn_wait_a_little_longer_each_few_times_and_are_never_given_up_for_it"
         "[start-chat]",
         Edit(
-            "lambda/bridge/delivery.py",
+            "Courier._send",
             "return self._until_accepted(attempt, send, until=until, pacer=pacer)",
             "return self._until_accepted(attempt, send, until=until)",
         ),
@@ -238,7 +240,7 @@ _PACES = (
     unit(
         "start-chat-pacing/one-for-all",
         f"{_TESTS}test_each_of_connects_apis_has_a_pace_of_its_own",
-        Edit("lambda/bridge/forward.py", "limits.start_chat_rate", "limits.message_rate"),
+        Edit("_start_chat", "limits.start_chat_rate", "limits.message_rate"),
     ),
 )
 
@@ -247,7 +249,7 @@ _OPEN_CHATS = (
         "open-chats/late-end-closes-the-newer-one",
         f"{_TABLE}test_a_late_word_that_an_old_chat_ended_leaves_the_newer_one_open",
         Edit(
-            _CHATS,
+            "Chats.ended",
             '            "contact = :contact",\n            {":true"',
             '            "attribute_exists(chat_key)",\n            {":true"',
         ),
@@ -256,7 +258,7 @@ _OPEN_CHATS = (
         "open-chats/older-one-takes-its-place",
         f"{_TABLE}test_a_chat_never_takes_the_place_of_a_newer_one",
         Edit(
-            _CHATS,
+            "Chats.started",
             "            item,\n            ConditionExpression=",
             '            item,\n            ConditionExpression="attribute_not_exists(nothing) OR "\n            ',
         ),
@@ -265,7 +267,7 @@ _OPEN_CHATS = (
         "open-chats/another-chats-connection",
         f"{_TABLE}test_a_connection_to_an_old_chat_is_not_kept_for_the_newer_one",
         Edit(
-            _CHATS,
+            "Chats.connected",
             '            "contact = :contact",\n            {\n                ":token"',
             '            "attribute_exists(chat_key)",\n            {\n                ":token"',
         ),
@@ -273,25 +275,29 @@ _OPEN_CHATS = (
     unit(
         "open-chats/read-not-consistent",
         f"{_TABLE}test_a_chat_is_known_as_it_is_now_and_not_as_it_was_a_moment_ago",
-        Edit(_CHATS, ", ConsistentRead=True", ""),
+        Edit("Chats._get", ", ConsistentRead=True", ""),
         control=BY_EVENTS,
     ),
     *(
         unit(
             f"open-chats/{name}",
             f"{_TABLE}test_a_chat_is_forgotten_by_a_number_of_seconds_and_after_its_longest_life",
-            Edit(_CHATS, *edit),
+            Edit(*edit),
         )
         for name, edit in {
-            "expiry-is-text": ('expires = {"N": ', 'expires = {"S": '),
-            "expiry-in-milliseconds": ("int(self._now()) + KEEP_SECONDS", "int(self._now()) * 1000 + KEEP_SECONDS"),
-            "forgotten-too-soon": ("KEEP_SECONDS = 8 *", "KEEP_SECONDS = 6 *"),
+            "expiry-is-text": ("Chats.started", 'expires = {"N": ', 'expires = {"S": '),
+            "expiry-in-milliseconds": (
+                "Chats.started",
+                "int(self._now()) + KEEP_SECONDS",
+                "int(self._now()) * 1000 + KEEP_SECONDS",
+            ),
+            "forgotten-too-soon": ("chats.KEEP_SECONDS", "KEEP_SECONDS = 8 *", "KEEP_SECONDS = 6 *"),
         }.items()
     ),
     unit(
         "redaction/printed-tokens",
         f"{_TESTS}test_what_is_printed_of_a_chat_holds_no_token",
-        Edit(_CHATS, "participant_token: str = field(repr=False)", "participant_token: str"),
+        Edit("Chat", "participant_token: str = field(repr=False)", "participant_token: str"),
     ),
 )
 

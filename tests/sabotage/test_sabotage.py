@@ -12,7 +12,8 @@ from rich.console import Console
 
 from tests.sabotage.__main__ import main, table
 from tests.sabotage.mechanisms import MECHANISMS, QUICK
-from tests.sabotage.workshop import ROOT, Case, Edit, Mechanism, Run, SabotageError, Verdict, Workshop, judged
+from tests.sabotage.places import PLACES
+from tests.sabotage.workshop import ROOT, Case, Edit, Mechanism, Run, SabotageError, Verdict, Workshop, judged, span
 
 PAGE = ROOT / "docs" / "promises.md"
 CHOSEN = [mechanism for mechanism in MECHANISMS if mechanism.name in QUICK]
@@ -98,6 +99,47 @@ def test_only_the_right_test_failing_for_the_right_reason_is_red(
 def test_a_patch_that_no_longer_applies_names_file_and_text(search: str, times: int) -> None:
     with pytest.raises(SabotageError, match=rf"lambda/bridge/split.py: .* is there {times} times:\n{search}"):
         Edit("lambda/bridge/split.py", search, "").apply(ROOT)
+
+
+@pytest.mark.parametrize(
+    ("place", "search", "said"),
+    [
+        ("nobody.knows", "x", "places.py has no nobody.knows"),
+        ("split_by", "nowhere", r"lambda/bridge/split.py::split_by: .* is there 0 times"),
+        ("split_by", "utf16_length", "is there 0 times"),  # it is in the file, elsewhere
+    ],
+)
+def test_a_patch_of_a_place_names_it(monkeypatch: pytest.MonkeyPatch, place: str, search: str, said: str) -> None:
+    monkeypatch.setitem(PLACES, "split_by", "lambda/bridge/split.py::split_by")
+    with pytest.raises(SabotageError, match=said):
+        Edit(place, search, "").apply(ROOT)
+
+
+def test_a_patch_of_a_place_changes_that_one_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = (
+        "def one():\n    return 1\n\n\nclass Two:\n    @property\n    def one(self):\n        return 1\n\n\nONE = 1\n"
+    )
+    for definition, expected in (
+        ("one", source.replace("return 1", "return 2", 1)),
+        ("Two.one", "return 2".join(source.rsplit("return 1", 1))),
+    ):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        (tmp_path / "a" / "b.py").write_text(source)
+        monkeypatch.setitem(PLACES, "here", f"a/b.py::{definition}")
+        Edit("here", "return 1", "return 2").apply(tmp_path)
+        assert (tmp_path / "a" / "b.py").read_text() == expected
+    assert source[slice(*span(source, "Two.one"))].startswith("    @property")
+    assert source[slice(*span(source, "ONE"))] == "ONE = 1\n"
+    assert span(source, "Two.two") == (0, 0)
+
+
+def test_places_are_those_that_the_list_uses_and_each_is_there() -> None:
+    used = {edit.where for one in MECHANISMS for edit in one.edits if "/" not in edit.where}
+    assert used == PLACES.keys()
+    for place in PLACES.values():
+        file, _, definition = place.partition("::")
+        source = (ROOT / file).read_text(encoding="utf-8")
+        assert span(source, definition) != (0, 0), place
 
 
 def test_the_tests_must_be_green_while_nothing_is_taken_out() -> None:

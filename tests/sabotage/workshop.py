@@ -6,6 +6,8 @@ over a name that the patch got wrong; and when a control test still passes, so t
 
 from __future__ import annotations
 
+import ast
+import itertools
 import os
 import re
 import shutil
@@ -24,6 +26,8 @@ from queue import SimpleQueue
 from typing import Literal
 from xml.etree import ElementTree
 
+from tests.sabotage.places import PLACES
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("bridge", "infra", "ops", "sandbox", "tests")
 AT_ONCE = 2
@@ -39,19 +43,66 @@ class SabotageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """In this file, text that occurs exactly once becomes another."""
+    """Text that occurs exactly once in a function, a class or a whole file becomes another.
 
-    file: str
+    `where` is a key of places.PLACES, or the path of a file for what is in no definition. Code that moves to another
+    file changes one line there.
+    """
+
+    where: str
     search: str
     replace: str
 
+    @property
+    def file(self) -> str:
+        """Its path from the root of the tree. Raises SabotageError where no place is called so."""
+        return self._place[0]
+
     def apply(self, root: Path) -> None:
-        """Raises SabotageError, which names file and text."""
-        path = root / self.file
+        """Raises SabotageError, which names place and text."""
+        file, definition = self._place
+        path = root / file
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if (found := text.count(self.search)) != 1:
-            raise SabotageError(f"{self.file}: to be found exactly once, is there {found} times:\n{self.search}")
-        path.write_text(text.replace(self.search, self.replace), encoding="utf-8")
+        start, end = span(text, definition) if definition else (0, len(text))
+        inside = text[start:end]
+        if (found := inside.count(self.search)) != 1:
+            place = f"{file}::{definition}" if definition else file
+            raise SabotageError(f"{place}: to be found exactly once, is there {found} times:\n{self.search}")
+        path.write_text(text[:start] + inside.replace(self.search, self.replace) + text[end:], encoding="utf-8")
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        if "/" in self.where or self.where.endswith(".py"):
+            return self.where, ""
+        if self.where not in PLACES:
+            raise SabotageError(f"places.py has no {self.where}, where this is to be found:\n{self.search}")
+        file, _, definition = PLACES[self.where].partition("::")
+        return file, definition
+
+
+def span(source: str, definition: str) -> tuple[int, int]:
+    """Where a function, class or constant begins, its decorators included, and ends; (0, 0) where there is none.
+
+    `definition` is its qualified name: Class.method, function, or CONSTANT.
+    """
+    try:
+        node: ast.AST | None = ast.parse(source)
+    except SyntaxError:  # an edit before this one; what it left is judged when all are made
+        return 0, len(source)
+    for name in definition.split("."):
+        node = next((one for one in getattr(node, "body", ()) if _defines(one, name)), None)
+    if not isinstance(node, ast.stmt):
+        return 0, 0
+    lines = [0, *itertools.accumulate(len(line) for line in source.splitlines(keepends=True))]
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
+    return lines[first - 1], lines[node.end_lineno or node.lineno]
+
+
+def _defines(statement: ast.stmt, name: str) -> bool:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return statement.name == name
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +338,7 @@ def _cases(report: Path) -> Iterator[tuple[str, Case]]:
 
 
 def copy_tree(target: Path) -> None:
-    """What git knows or would add, as it stands now, but bridge.toml as it is shipped; and what packaging compiles with."""
+    """What git knows or would add, as it stands now, but bridge.toml as it is shipped; and node_modules."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

@@ -38,6 +38,7 @@ class Bridge:
 
     def deploy(self) -> str:
         """The settings that were written; returns what synth said."""
+        self.phones.double.close()
         self.sandbox.deploy(self.config)
         self.phones = Phones(self.sandbox)
         return (self.sandbox.folder / "logs" / "synth.log").read_text(encoding="utf-8")
@@ -61,6 +62,7 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
     try:
         yield bridge
     finally:
+        bridge.phones.double.close()
         bridge.sandbox.down()
 
 

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from tests.unit.account import account as account  # a fixture
 from tests.unit.stages import DELIVERIES, Delivery
 
 os.environ |= {"POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect", "POWERTOOLS_SERVICE_NAME": "unit-tests"}

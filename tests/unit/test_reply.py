@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge import reporting
@@ -612,6 +612,8 @@ def test_whatever_the_notification_says_it_ends_in_one_place(message: str, said:
     content_type=st.sampled_from(["text/plain", "text/markdown", INTERACTIVE]),
     listed=json_values | st.lists(st.dictionaries(st.sampled_from(["AttachmentName", "Status"]), st.text())),
 )
+@example("", "text/plain", [{"AttachmentName": "plan.pdf"}] * 10)  # ten files: as many seconds as a batch has
+@example("Here they are", "text/plain", [{"AttachmentName": "plan.pdf"}] * 10)  # one message more than fits
 def test_whatever_a_reply_holds_it_is_sent_or_there_is_nothing_to_show(
     content: str, content_type: str, listed: object
 ) -> None:

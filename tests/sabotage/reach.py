@@ -1,0 +1,67 @@
+"""A plugin of pytest: which functions of the source each test runs, and how long it takes.
+
+`pytest -p tests.sabotage.reach --reach FILE` writes it as JSON: by test, `seconds` and `functions` (file::definition).
+What a fixture of a whole session runs is counted for every test of the file that first asked for it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+from tests.sabotage.mutants import FOLDERS
+
+ROOT = Path(__file__).parents[2]
+_OURS = tuple(f"{ROOT / folder}/" for folder in FOLDERS)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--reach", default="", help="File for the functions that each test runs.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--reach"):
+        config.pluginmanager.register(_Reach(Path(config.getoption("--reach"))))
+
+
+class _Reach:
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._tests: dict[str, dict[str, Any]] = {}
+        self._codes: set[CodeType] = set()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._codes, began = set(), time.monotonic()
+        threading.setprofile(self._note)
+        sys.setprofile(self._note)
+        try:
+            return (yield)
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
+            self._tests[item.nodeid] = {
+                "seconds": round(time.monotonic() - began, 3),
+                "functions": sorted({_named(code) for code in self._codes}),
+            }
+
+    def pytest_sessionfinish(self) -> None:
+        self._file.write_text(json.dumps(self._tests))
+
+    def _note(self, frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(_OURS):
+            self._codes.add(frame.f_code)
+
+
+def _named(code: CodeType) -> str:
+    """As a mutant names its place: functions in functions belong to the outer one."""
+    file = Path(code.co_filename).relative_to(ROOT).as_posix()
+    return f"{file}::{code.co_qualname.partition('.<locals>')[0]}"
