@@ -1,1 +1,1 @@
-"""Each mechanism taken out, one at a time, on a copy: the test of its promise must turn red. `make sabotage`."""
+"""Each mechanism taken out, one at a time, on a copy: the test of its promise must turn red. `make mutation`."""

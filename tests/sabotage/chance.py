@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import tempfile
 import threading
 import time
@@ -13,17 +15,19 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal
 
-from tests.sabotage.mutants import Mutant, chosen, equivalents, is_written_down
+from tests.sabotage.mutants import FOLDERS, Mutant, chosen, equivalents, is_written_down
 from tests.sabotage.workshop import ROOT, Copy, SabotageError, copy_tree
 
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
-_SUITES = ("tests/unit", "tests/model", "tests/infra")
-"""Where the tests are that need no sandbox."""
-_SLOW = ("tests/infra/test_archive.py", "tests/infra/test_packaging.py", "tests/infra/test_synth.py")
-"""Only for what they are about."""
+_UNIT = ("tests/unit", "tests/model")
+_INFRA = "tests/infra"
+_OTHER = ("test_archive.py", "test_packaging.py", "test_synth.py")
+"""Of the functions' archive, slow, and of the CDK's command line tool, which no copy has."""
 _LONGEST = 600.0
 """Seconds for the tests of one mutant: what hangs is noticed."""
 _MAPPING = 3600.0
+_KEPT = ROOT / "build" / "reach"
+"""Which test runs what is kept for as long as source and tests stay as they are."""
 
 Result = Literal["noticed", "SURVIVES", "equivalent", "not run"]
 
@@ -41,19 +45,28 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """By test, which functions it runs and how long it takes."""
+    """By unit test, which functions it runs and how long it takes; and the files with tests of the template."""
 
     tests: Mapping[str, Mapping[str, Any]]
+    infra: Sequence[str] = ()
 
     @classmethod
     def of(cls, copy: Copy) -> Reach:
-        """Raises SabotageError where a test is red before anything is changed."""
-        file = copy.root / "reach.json"
-        options = ["-q", "-p", "tests.sabotage.reach", "--reach", str(file), "-pno:cacheprovider", "-x"]
-        code, output = copy.python("-m", "pytest", *options, *_SUITES, seconds=_MAPPING)
-        if code != 0:
-            raise SabotageError(f"not green before anything is changed:\n{output[-4000:]}")
-        return cls(json.loads(file.read_text()))
+        """Of the unit tests. Raises SabotageError where one is red before anything is changed."""
+        kept = _KEPT / f"{_fingerprint(copy.root)}.json"
+        if not kept.exists():
+            file = copy.root / "reach.json"
+            options = ["-q", "-p", "tests.sabotage.reach", "--reach", str(file), "-pno:cacheprovider", "-x"]
+            code, output = copy.python("-m", "pytest", *options, *_UNIT, seconds=_MAPPING)
+            if code != 0:
+                raise SabotageError(f"not green before anything is changed:\n{output[-4000:]}")
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, kept)
+        infra = sorted((copy.root / _INFRA).glob("test_*.py"))
+        return cls(
+            tests=json.loads(kept.read_text()),
+            infra=[path.relative_to(copy.root).as_posix() for path in infra if path.name not in _OTHER],
+        )
 
     def for_mutant(self, mutant: Mutant) -> list[str]:
         """Tests that get to it, the quickest first; of what is in no function, those that get to its file."""
@@ -65,13 +78,16 @@ class Reach:
             if place in one["functions"]
             or (whole and any(function.startswith(f"{mutant.file}::") for function in one["functions"]))
         }
-        if mutant.file.startswith("infra/"):  # most of it runs in fixtures of the session
-            found |= {
-                test: one["seconds"]
-                for test, one in self.tests.items()
-                if test.startswith("tests/infra/") and (not test.startswith(_SLOW) or test in found)
-            }
-        return sorted(found, key=lambda test: found[test])
+        of_template = self.infra if mutant.file.startswith("infra/") else ()  # most of it runs in their fixtures
+        return [*sorted(found, key=lambda test: found[test]), *of_template]
+
+
+def _fingerprint(root: Path) -> str:
+    digest = hashlib.sha256()
+    for folder in (*FOLDERS, "tests", "sandbox"):
+        for path in sorted((root / folder).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def run(

@@ -42,7 +42,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "limits/characters-that-json-leaves",
-        "test_aws_limits.py::test_the_largest_notification_that_is_no_text_fits_into_failed[\\uffff]",
+        "test_aws_limits.py::test_the_largest_notification_that_is_no_text_fits_into_failed[both ways of escaping]",
         Edit("lambda/bridge/notification.py", "entry = _REFUSED.sub(", "entry = re.compile('$^').sub("),
     ),
     stack(
@@ -93,7 +93,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "first-deploy/one-spelling",
-        "test_first_deploy.py::test_how_a_sender_is_spelled_is_found_by_its_conversation",
+        "test_first_deploy.py::test_a_phone_is_looked_for_in_each_spelling",
         Edit("ops/doctor/first_deploy.py", 'return [f"+{digits}", digits, *national]', 'return [f"{digits}?"]'),
     ),
 )

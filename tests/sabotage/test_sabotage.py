@@ -134,7 +134,7 @@ def test_a_patch_of_a_place_changes_that_one_only(tmp_path: Path, monkeypatch: p
 
 
 def test_places_are_those_that_the_list_uses_and_each_is_there() -> None:
-    used = {edit.where for one in MECHANISMS for edit in one.edits if "/" not in edit.where}
+    used = {edit.where for one in MECHANISMS for edit in one.edits if "/" not in edit.where and not edit.where.endswith(".py")}
     assert used == PLACES.keys()
     for place in PLACES.values():
         file, _, definition = place.partition("::")

@@ -253,6 +253,19 @@ def test_a_streamed_message_that_never_reached_reply_intake_is_handed_to_it(phon
     assert [sent["body"] for sent in phones.double.phone(text.customer)] == ["first", "second"]
 
 
+def test_a_streamed_message_that_cannot_be_read_is_in_failed_with_that_reason(phones: Phones, bridge: Bridge) -> None:
+    attributes = {"Type": "MESSAGE", "MessageVisibility": "ALL", "ParticipantRole": "AGENT"}
+    phones.sandbox.client("sns").publish(
+        TopicArn=phones.outputs["StreamingTopicArn"],
+        Message="no chat event at all",
+        MessageAttributes={name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()},
+    )
+    (entry,) = until(phones.failed, seconds=60, what="in failed")
+    assert entry["MessageAttributes"]["stage"]["StringValue"] == "reply-intake"
+    (row,) = rows(bridge("list", "--json"))
+    assert row["error"] == "MalformedNotificationError"
+
+
 def test_a_failed_reply_is_found_by_its_phone_put_back_and_discarded(
     phones: Phones, bridge: Bridge, tmp_path: Path
 ) -> None:

@@ -294,7 +294,10 @@ def test_the_largest_text_of_sns_fits_into_its_queue_and_into_failed(character: 
     assert bridge.redrive() == 1
 
 
-@pytest.mark.parametrize("character", ["x", "é", "\x7f", "\uffff", "\n"])
+@pytest.mark.parametrize(
+    "character",
+    ["x", "é", "\x7f", "\uffff", "\n", pytest.param("\x7f" * 7 + "\uffff", id="both ways of escaping")],
+)
 def test_the_largest_notification_that_is_no_text_fits_into_failed(character: str) -> None:
     bridge, message = Bridge(), largest(str, character)
     bridge.take(record(message))

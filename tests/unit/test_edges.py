@@ -13,6 +13,7 @@ from bridge.errors import RejectedError, UnavailableError
 from bridge.known import Facts
 from bridge.ledger import Ledger
 from bridge.pacing import Pacer
+from bridge.split import utf16_length
 from tests.model.table import Table
 from tests.unit.account import OURS_TOO, QUEUES, Account, refusal, settings
 from tests.unit.fakes import OURS, FakeClock, entry, payload, record, sqs_record, with_limits
@@ -339,3 +340,8 @@ def test_every_scenario_is_one_that_the_functions_can_meet(account: Account) -> 
             table.items.clear()
         run(account)
         assert ("where" in account.log.getvalue()) == (name == "forward: a defect"), name
+
+
+@pytest.mark.parametrize(("character", "units"), [("\u007f", 1), ("\uffff", 1), ("\U00010000", 2), ("\U0010ffff", 2)])
+def test_a_character_beyond_the_first_plane_is_two_code_units(character: str, units: int) -> None:
+    assert utf16_length(character) == units == len(character.encode("utf-16-le")) // 2
