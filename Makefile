@@ -49,7 +49,10 @@ demo: setup  ## the whole product in a sandbox on this machine: deploy, replay e
 	@$(BIN)/bridge demo
 
 test: setup  ## all tests, those of the sandbox beside the others
-	@$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	@mkdir -p build
+	@$(BIN)/pytest tests/sandbox > build/sandbox-tests.log 2>&1 & sandbox=$$!; \
+	$(BIN)/pytest tests/unit tests/sabotage tests/infra tests/permissions tests/faults; others=$$?; \
+	wait $$sandbox; sandbox=$$?; cat build/sandbox-tests.log; exit $$((others || sandbox))
 
 unit: setup  ## fast tests, no sockets
 	@$(BIN)/pytest tests/unit

@@ -1,7 +1,8 @@
 """Far more texts than Connect takes, through the bridge's own delivery and pace, on the model of its queue.
 
 On a clock that runs as fast as this machine can, so that twenty minutes take seconds and the same seed gives the same
-run. Real are Courier, Pacer and all that they call; played are Connect's token bucket, the queue, the ledger's times.
+run. Real: the batch processor, its rate limiters and what they call. Simulated: Connect's token bucket, the queue, and
+the time that the ledger takes.
 """
 
 from __future__ import annotations
@@ -16,17 +17,25 @@ from statistics import median
 from typing import Any
 
 from bench.virtual import World
-from bridge import entry
-from bridge.compose import Accepted, NewSession, Part
+from bridge import logging
 from bridge.config import Config
-from bridge.delivery import Clock, Courier, Report
-from bridge.entry import Entry
 from bridge.errors import ThrottledError
-from bridge.pacing import Pacer
+from bridge.metrics import TEXT
+from bridge.processing.batch import FifoBatchProcessor
+from bridge.processing.clock import Clock
+from bridge.processing.message import QueueMessage, message_groups
+from bridge.processing.rate_limiter import RateLimiter
+from bridge.processing.result import Result, Retry
+from bridge.texts import sms_event
+from bridge.texts.delivery import Accepted, PartRequest, TextDelivery
+from bridge.texts.sms_event import InboundSms
 from infra import config as configuration
-from tests.model.fifo import Fifo, Message
-from tests.model.sqs import lambda_record
-from tests.unit import fakes
+from testing.builders import payload, sqs_record
+from testing.clock import NOON, FakeClock
+from testing.fakes import FakeDeadLetters, FakeQueue
+from testing.ledger import TableLedger
+from testing.models.fifo import Fifo, Message
+from testing.models.sqs import lambda_record
 
 QUOTA, BURST = 17.0, 26.0
 """Of SendChatIntegrationEvent for an account and Region: "Amazon Connect service quotas", administrator guide."""
@@ -83,8 +92,8 @@ class _Connect:
         self.refused = 0
         self.shown: dict[str, float] = {}
 
-    def send(self, part: Part, *, source: str, destination: str, session: NewSession) -> Accepted:
-        del destination, session
+    def send(self, request: PartRequest) -> Accepted:
+        part = request.part
         self._world.sleep(ANSWER / 2)
         now = self._world.time
         self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._quota)
@@ -97,19 +106,26 @@ class _Connect:
         if not accepted:
             self.refused += 1
             raise ThrottledError("Connect answered TooManyRequests (429)")
-        return Accepted(source, False)
+        return Accepted(request.sms.origination_number)
 
 
-class _Ledger(fakes.FakeLedger):
+class _Transport:
+    """One function's way to Connect, with a rate limiter of its own."""
+
+    def __init__(self, connect: _Connect, rate_limiter: RateLimiter) -> None:
+        self.send, self.rate_limiter = connect.send, rate_limiter
+
+
+class _Ledger(TableLedger):
     """As slow as DynamoDB where a text needs it."""
 
     def __init__(self, world: World) -> None:
-        super().__init__()
+        super().__init__(clock=FakeClock())
         self._world = world
 
-    def _maybe(self, method: str) -> None:
+    def _fail(self, method: str) -> None:
         self._world.sleep(STORE)
-        super()._maybe(method)
+        super()._fail(method)
 
 
 def settings(**changes: Any) -> Config:
@@ -119,15 +135,18 @@ def settings(**changes: Any) -> Config:
     return replace(config, limits=replace(config.limits, **changes))
 
 
-def play(flood: Flood, config: Config | None = None, *, pacer: Callable[..., Pacer] = Pacer) -> Drained:
+def play(
+    flood: Flood, config: Config | None = None, *, rate_limiter: Callable[..., RateLimiter] = RateLimiter
+) -> Drained:
     config = config or settings()
     route = next(iter(config.routes))
     rng = random.Random(flood.seed)
-    world = World(fakes.NOON.timestamp())
+    world = World(NOON.timestamp())
     began = world.time
+    clock = Clock(now=world.now, monotonic=world.now, sleep=world.sleep)
     queue = Fifo(now=world.now, visibility=180)
     connect = _Connect(world, quota=flood.quota, burst=flood.burst, rng=rng)
-    dead = fakes.FakeFailed()
+    dead = FakeDeadLetters()
     ahead: dict[str, int] = {}
     sent: dict[str, float] = {}
     receives: list[int] = []
@@ -136,8 +155,8 @@ def play(flood: Flood, config: Config | None = None, *, pacer: Callable[..., Pac
 
     def text(body: str, customer: str) -> None:
         sent[body] = world.time
-        message = fakes.payload(body, originationNumber=customer, destinationNumber=route)
-        record = fakes.sqs_record(message, sent_at=_iso(world.time))
+        message = payload(body, originationNumber=customer, destinationNumber=route)
+        record = sqs_record(message, sent_at=_iso(world.time))
         queue.send(record["body"], group=customer, deduplication_id=body)
 
     def crowd() -> None:
@@ -153,40 +172,39 @@ def play(flood: Flood, config: Config | None = None, *, pacer: Callable[..., Pac
             text(body, "ordinary")
             world.sleep(flood.every)
 
-    clock = Clock(now=world.now, monotonic=world.now, sleep=world.sleep)
-    pacers = [
-        pacer(
-            rate=config.limits.connect_rate,
-            environments=config.limits.max_concurrency,
-            monotonic=world.now,
-            sleep=world.sleep,
-        )
+    limiters = [
+        rate_limiter(rate=config.limits.connect_rate, environments=config.limits.max_concurrency, clock=clock)
         for _ in range(flood.workers)
     ]
     ledger = _Ledger(world)
 
     def worker(number: int) -> None:
         nonlocal given_back
-        courier = Courier(
-            config=config,
-            connect=connect,
+        transport = _Transport(connect, limiters[number])
+        processor = FifoBatchProcessor(
+            handler=TextDelivery(
+                config=config, ledger=ledger, transports={"integration-event": transport}, clock=clock
+            ),
+            parse=sms_event.parse,
+            limits=config.limits,
+            queue=FakeQueue(),
+            dead_letters=dead,
             ledger=ledger,
-            failed=dead,
-            pacer=pacers[number],
+            reporter=logging.Reporter(TEXT),
             clock=clock,
-            spread=lambda: rng.uniform(-1, 1),
+            jitter=lambda: rng.uniform(-1, 1),
         )
         world.sleep(BETWEEN * number / flood.workers)
         while True:
             batch = queue.receive(10)
             if batch:
-                given_back += _handle(batch, courier, world, queue, config)
+                given_back += _handle(batch, processor, world, queue, config)
                 receives.extend(message.receives for message in batch)
             world.sleep(BETWEEN if batch else 0.1)
 
     def watch() -> None:
         while True:
-            rates.append((world.time - began, [one.rate for one in pacers]))
+            rates.append((world.time - began, [one.rate for one in limiters]))
             world.sleep(1)
 
     for work in (crowd, ordinary, watch):
@@ -194,14 +212,14 @@ def play(flood: Flood, config: Config | None = None, *, pacer: Callable[..., Pac
     for number in range(flood.workers):
         world.spawn(partial(worker, number))
     total = round(flood.times * flood.quota * flood.seconds) + flood.texts
-    world.run(until=lambda: len(connect.shown) + len(dead.entries) == total and len(queue) == 0)
+    world.run(until=lambda: len(connect.shown) + len(dead.messages) == total and len(queue) == 0)
     shown = sorted(at - began for at in connect.shown.values())
     return Drained(
         texts=total,
         seconds=shown[-1],
         share=(len(shown) - flood.burst) / shown[-1] / flood.quota,
         refused=connect.refused,
-        failed=len(dead.entries),
+        failed=len(dead.messages),
         given_back=given_back,
         waits=[(connect.shown[body] - sent[body], places / flood.quota) for body, places in ahead.items()],
         most_receives=max(receives),
@@ -210,23 +228,26 @@ def play(flood: Flood, config: Config | None = None, *, pacer: Callable[..., Pac
     )
 
 
-def _handle(batch: list[Message], courier: Courier, world: World, queue: Fifo, config: Config) -> int:
+def _handle(
+    batch: list[Message], processor: FifoBatchProcessor[InboundSms], world: World, queue: Fifo, config: Config
+) -> int:
     """What forward does with a batch, and SQS with its answer."""
     receipts = {message.message_id: message.receipt or "" for message in batch}
-    conversations, _ = entry.conversations({"Records": [lambda_record(message) for message in batch]})
-    until = world.time + config.limits.batch_deadline
+    groups, _ = message_groups({"Records": [lambda_record(message) for message in batch]}, sms_event.parse)
+    deadline = world.time + config.limits.batch_deadline
 
-    def deliver(texts: list[Entry]) -> list[Report]:
-        return courier.deliver_conversation(texts, until=until)
+    def process(messages: list[QueueMessage[InboundSms]]) -> list[Result]:
+        return processor.process_group(messages, deadline=deadline)
 
     given_back = 0
-    for reports in world.all_of([partial(deliver, texts) for texts in conversations]):
-        for report in reports:
-            if report.result == "given back":
+    for reports in world.all_of([partial(process, messages) for messages in groups]):
+        for result in reports:
+            receipt = receipts[result.message.message_id]
+            if isinstance(result, Retry):
                 given_back += 1
-                queue.change_visibility(receipts[report.entry.entry_id], report.wait)
+                queue.change_visibility(receipt, result.delay)
             else:
-                queue.delete(receipts[report.entry.entry_id])
+                queue.delete(receipt)
     return given_back
 
 

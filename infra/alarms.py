@@ -17,7 +17,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from bridge.measures import MILLISECONDS, TEXT, WAITING
+from bridge.metrics import END_TO_END_MILLISECONDS, SECONDS_WAITING, TEXT
 from infra.config import BridgeConfig
 from infra.function import BridgeFunction
 from infra.key import BridgeKey, alarms_of_this_stack
@@ -139,7 +139,7 @@ class Alarms(Construct):
         pace, old = max(self._limits.retry_longest, self._limits.blocked_retry), self._old
         self._alarm(
             f"{way.prefix}Waiting",
-            way.forward.measured(WAITING, statistic="Maximum", period=two_tries(pace)),
+            way.forward.measured(SECONDS_WAITING, statistic="Maximum", period=two_tries(pace)),
             at_least=old,
             missing=cloudwatch.TreatMissingData.NOT_BREACHING,
             says=f"One of the {way.what} has been tried for {_words(old)} in vain, and goes to failed after "
@@ -200,7 +200,7 @@ class Alarms(Construct):
         it is the slowest of them: a bridge with twenty texts an hour must notice too."""
         self._alarm(
             "Slow",
-            way.forward.measured(MILLISECONDS, statistic="p99", period=_FIVE_MINUTES),
+            way.forward.measured(END_TO_END_MILLISECONDS, statistic="p99", period=_FIVE_MINUTES),
             at_least=SLOW.to_milliseconds(),
             periods=3,
             missing=cloudwatch.TreatMissingData.NOT_BREACHING,

@@ -25,8 +25,8 @@ from aws_cdk import (
 from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
-from bridge.backoff import receives_possible
 from bridge.config import CONNECT_TIMEOUT, STORE_TIMEOUT
+from bridge.processing.retry import max_receives
 from infra import filter_policies
 from infra.config import Limits
 
@@ -68,7 +68,7 @@ def _of_mapping(resources: Mapping[str, Any], queue_id: str, function_id: str, l
     queue = resources[queue_id]["Properties"]
     timeout = resources[function_id]["Properties"]["Timeout"]
     receives = queue["RedrivePolicy"]["maxReceiveCount"]
-    possible = receives_possible(
+    possible = max_receives(
         retry_first=limits.retry_first,
         retry_longest=limits.retry_longest,
         blocked_retry=limits.blocked_retry,

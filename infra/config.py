@@ -20,8 +20,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from bridge.backoff import receives_possible
 from bridge.config import CONNECT_TIMEOUT, STORE_TIMEOUT
+from bridge.processing.retry import max_receives
 from infra.places import Loc, line_numbers, place, syntax_mistake
 from infra.values import (
     EXAMPLE_ARN,
@@ -437,7 +437,7 @@ def _limits_mistakes(raw: Mapping[str, Any], faulty: set[Loc]) -> Iterator[_Foun
             "waits grow from retry_first up to retry_longest",
         )
     elif loc := between("max_receive_count", *waits):
-        needed = 2 * receives_possible(**{name: getattr(limits, name) for name in waits}) + 1
+        needed = 2 * max_receives(**{name: getattr(limits, name) for name in waits}) + 1
         if limits.max_receive_count < needed:
             yield (
                 loc,

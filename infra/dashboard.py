@@ -9,7 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from bridge.measures import BY_FUNCTION, MILLISECONDS, NOTES_MISSED, WAITING
+from bridge.metrics import END_TO_END_MILLISECONDS, METRICS_BY_FUNCTION, RECEIPTS_MISSED, SECONDS_WAITING
 from infra.alarms import Alarms
 from infra.function import BridgeFunction
 from infra.way import Way
@@ -72,11 +72,13 @@ def _working(way: Way) -> list[cloudwatch.IWidget]:
 
 
 def _fast(way: Way) -> list[cloudwatch.IWidget]:
-    slow = [way.forward.measured(MILLISECONDS, statistic=of, period=PERIOD) for of in ("p50", "p90", "p99")]
+    slow = [way.forward.measured(END_TO_END_MILLISECONDS, statistic=of, period=PERIOD) for of in ("p50", "p90", "p99")]
     age = way.queue.metric_approximate_age_of_oldest_message(
         statistic="Maximum", period=PERIOD, label="on the queue, not tried"
     )
-    waiting = way.forward.measured(WAITING, statistic="Maximum", period=PERIOD).with_(label="tried and given back")
+    waiting = way.forward.measured(SECONDS_WAITING, statistic="Maximum", period=PERIOD).with_(
+        label="tried and given back"
+    )
     return [
         _graph(f"{way.prefix}: milliseconds end to end", slow),
         _graph(f"{way.prefix}: seconds that the oldest has waited", [age, waiting]),
@@ -85,7 +87,7 @@ def _fast(way: Way) -> list[cloudwatch.IWidget]:
 
 def _failed(way: Way) -> list[cloudwatch.IWidget]:
     def errors(function: BridgeFunction) -> list[str]:
-        return [name for name in BY_FUNCTION[function.name] if name.startswith("Failed")]
+        return [name for name in METRICS_BY_FUNCTION[function.name] if name.startswith("Failed")]
 
     functions = (way.intake, way.forward)
     return [
@@ -98,7 +100,7 @@ def _failed(way: Way) -> list[cloudwatch.IWidget]:
         _graph(
             f"{way.prefix}: in vain, again, out of order",
             _counts(way.forward, "Blocked", "Retries", "GaveUp", "DuplicatesSuppressed", "ArrivedOutOfOrder")
-            + _counts(way.intake, NOTES_MISSED),
+            + _counts(way.intake, RECEIPTS_MISSED),
             width=WIDTH // 3,
         ),
         _graph(
@@ -139,7 +141,7 @@ def _counts(function: BridgeFunction, *names: str) -> list[cloudwatch.IMetric]:
 
 def _written(function: BridgeFunction, *names: str) -> list[str]:
     """Those of the names that this function writes."""
-    return [name for name in names if name in BY_FUNCTION[function.name]]
+    return [name for name in names if name in METRICS_BY_FUNCTION[function.name]]
 
 
 def _graph(

@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from bridge.measures import BY_FUNCTION
+from bridge.metrics import METRICS_BY_FUNCTION
 from infra import checks
 from infra.config import BridgeConfig
 from infra.key import BridgeKey
@@ -96,8 +96,8 @@ class BridgeFunction(Construct):
         return self.name.title().replace("_", "")
 
     def measured(self, name: str, *, statistic: str, period: Duration) -> cloudwatch.Metric:
-        """A metric that the function writes itself, by one of its names in bridge.measures."""
-        if name not in BY_FUNCTION[self.name]:
+        """A metric that the function writes itself, by one of its names in bridge.metrics."""
+        if name not in METRICS_BY_FUNCTION[self.name]:
             raise ValueError(f"{self.name} writes no metric {name}")
         return cloudwatch.Metric(
             namespace=self._namespace,

@@ -13,8 +13,8 @@ from aws_cdk import CfnOutput, Duration, Environment, Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from bridge.measures import REPLY, TEXT
-from bridge.streamed import FILTER_POLICY
+from bridge.metrics import REPLY, TEXT
+from bridge.replies.chat_events import FILTER_POLICY
 from infra.alarms import Alarms, AlarmTopic
 from infra.channel_role import TwoWayChannelRole
 from infra.config import BridgeConfig

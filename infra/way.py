@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
-from bridge.measures import TEXT, Kind
+from bridge.metrics import TEXT, Direction
 from infra.forward import Forward
 from infra.intake import Intake
 
@@ -16,7 +16,7 @@ from infra.intake import Intake
 class Way:
     """From the topic and the function that takes in, over the queue that keeps the order, to the one that delivers."""
 
-    kind: Kind
+    kind: Direction
     topic: sns.Topic
     intake: Intake
     queue: sqs.Queue

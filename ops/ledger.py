@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from bridge.ledger import KEEP_SECONDS
-from bridge.notification import fit_key
+from bridge.aws.ledger import KEEP_SECONDS
+from bridge.processing.notification import valid_key
 from ops.target import Target
 
 KEPT_DAYS = KEEP_SECONDS // 86400
@@ -134,8 +134,8 @@ class OperatorsLedger:
 
     def find(self, an_id: str) -> Item | None:
         """By text key, inboundMessageId, the Id of an agent's message, or the MessageId that SNS gave it."""
-        keys = [fit_key(an_id), fit_key(f"reply-{an_id}")]
-        keys += self._keys("BySnsMessage", "sns_message_id = :id", {":id": {"S": fit_key(an_id)}})
+        keys = [valid_key(an_id), valid_key(f"reply-{an_id}")]
+        keys += self._keys("BySnsMessage", "sns_message_id = :id", {":id": {"S": valid_key(an_id)}})
         return next(self._in_order(keys), None)
 
     def of_conversation(self, conversation: str, *, since: datetime) -> list[Item]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.errors import ending
+from bridge.errors import last_digits
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 ShowContentOption = Annotated[bool, typer.Option("--show-content", help="Show numbers whole.")]
@@ -45,7 +45,7 @@ class Output:
         """A phone number as it may be shown."""
         if not number:
             return ""
-        return number if self.show_content else ending(number)
+        return number if self.show_content else last_digits(number)
 
     def rows(self, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> None:
         """Rows as they come with --json, all their keys; else the columns of them as a table."""

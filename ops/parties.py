@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from bridge.answering import Party
-from bridge.chats import Chats
+from bridge.aws.chat_sessions import ChatSessions
 from bridge.errors import LedgerError
+from bridge.replies.participants import Participants
 from ops.target import Target, TargetError
 
 
@@ -16,15 +16,15 @@ class Parties:
     def __init__(self, target: Target) -> None:
         table = target.outputs.get("ChatsTableName")
         self._where = target.where
-        self._chats = Chats(client=target.client("dynamodb"), table=table) if table else None
+        self._chats = ChatSessions(client=target.client("dynamodb"), table=table) if table else None
         self.of = cache(self._of)
 
-    def _of(self, contact: str) -> Party | None:
+    def _of(self, contact: str) -> Participants | None:
         """Whom this chat is with: known for a week after it began."""
         if self._chats is None:
             return None
         try:
-            return self._chats.contact(contact)
+            return self._chats.participants(contact)
         except LedgerError as exc:
             raise TargetError(f"{self._where}: {exc}") from exc
 

@@ -72,7 +72,7 @@ class _Replay:
 
     def run(self, files: Sequence[SampleFile], timeout: float) -> list[Result]:
         samples = [sample for file in files for sample in file.samples]
-        self._before = self._ledger({sample.as_notification(sample.message_id).text_key for sample in samples})
+        self._before = self._ledger({sample.parsed(sample.message_id).key for sample in samples})
         sent: list[Sent] = []
         last_of: dict[str, Sent] = {}
         for file in files:
@@ -184,7 +184,7 @@ def _sent(sample: Sample, message_id: str, at: float) -> Sent:
     return Sent(
         file=sample.file,
         inbound_message_id=sample.inbound_message_id,
-        text_key=sample.as_notification(message_id).text_key,
+        text_key=sample.parsed(message_id).key,
         message_id=message_id,
         at=at,
     )

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from bridge.errors import MalformedNotificationError
-from bridge.notification import Notification
+from bridge.processing.message import Parsed
+from bridge.processing.notification import SnsNotification
+from bridge.texts import sms_event
+from bridge.texts.sms_event import InboundSms
 
 UNDELIVERED = "undelivered"
 """A folder of this name is left out of a walk: it holds no events, but what wraps them."""
@@ -35,16 +38,16 @@ class Sample:
     subject: str | None = None
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def as_notification(self, message_id: str) -> Notification:
-        return Notification.from_record({"Sns": {"MessageId": message_id, "Message": self.message}})
+    def parsed(self, message_id: str) -> Parsed[InboundSms]:
+        """As intake parses it under that MessageId."""
+        record = {"Sns": {"MessageId": message_id, "Message": self.message}}
+        return sms_event.parse(SnsNotification.from_record(record))
 
     @cached_property
     def conversation(self) -> str | None:
-        """Whose turn it is; None where it is no inbound SMS."""
-        try:
-            return self.as_notification(self.message_id).inbound_sms().conversation
-        except MalformedNotificationError:
-            return None
+        """Its message group; None where it is no inbound SMS."""
+        sms = self.parsed(self.message_id).content
+        return sms.conversation_id if sms else None
 
     @cached_property
     def inbound_message_id(self) -> str | None:
@@ -144,7 +147,7 @@ def event_in(content: Any) -> Mapping[str, Any]:
 
 def _sample(path: Path, number: int, record: Any) -> Sample:
     try:
-        notification = Notification.from_record(record)
+        notification = SnsNotification.from_record(record)
         sns = record["Sns"]
         attributes = sns.get("MessageAttributes") or {}
         publish_attributes(attributes)

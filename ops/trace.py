@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.notification import conversation
+from bridge.texts.sms_event import conversation_id
 from ops.deployed import deployed_config
 from ops.ledger import KEPT_DAYS, Item, OperatorsLedger
 from ops.output import Column, JsonOption, Output, ShowContentOption, complain
@@ -106,7 +106,7 @@ def _of_customer(
     items: list[Item] = []
     contacts: set[str] = set()
     for number in ours:
-        key = conversation(customer.strip(), number)
+        key = conversation_id(customer.strip(), number)
         texts = ledger.of_conversation(key, since=since)
         contacts |= {contact for contact in (parties.latest(key), *(text.contact for text in texts)) if contact}
         items += texts

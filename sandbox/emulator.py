@@ -40,7 +40,7 @@ _credentials = lambda_runtime.execution_credentials
 
 
 def _credentials_of_its_own(config: dict[str, Any]) -> dict[str, str]:
-    return {**_credentials(config), "AWS_SESSION_FUNCTION": f"{FUNCTION}{config['FunctionName']}"}
+    return {**_credentials(config), "AWS_SESSION_TOKEN": f"{FUNCTION}{config['FunctionName']}"}
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
-"""What bridge.toml says, as the functions need it.
+"""What bridge.toml and the function's environment say. Read once, passed down.
 
-Deploying compiles bridge.toml into `config.json` beside this module: checked there, read once here, passed down.
+A deployment compiles bridge.toml, checked, into `config.json` beside this module.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+Delivery = Literal["integration-event", "start-chat"]
+"""Which of Connect's APIs a number's texts go through."""
 CONNECT_TIMEOUT = 1.0
 """Seconds to reach Connect; its answer may then take `call_timeout`."""
 STORE_TIMEOUT = 1.5
@@ -29,13 +31,17 @@ class StartChatRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What the configuration says of one of our numbers. Without `start_chat`, texts are chat integration events."""
+    """The settings of one business number. `start_chat` is None where its texts are chat integration events."""
 
     arn: str
     display_name: str
     attributes: Mapping[str, str]
     streaming_topic_arn: str | None
     start_chat: StartChatRoute | None = None
+
+    @property
+    def delivery(self) -> Delivery:
+        return "start-chat" if self.start_chat else "integration-event"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +79,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole of it; `routes` is keyed by our number as a notification spells it (E.164)."""
+    """The whole of bridge.toml; `routes` is keyed by the business number as a notification writes it (E.164)."""
 
     chat: Chat
     limits: Limits
@@ -103,3 +109,64 @@ class Config:
 def _route(raw: dict[str, Any]) -> Route:
     start_chat = raw["start_chat"]
     return Route(**raw | {"start_chat": StartChatRoute(**start_chat) if start_chat else None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Each field is read from the variable of its name in capitals; KeyError names the one that is missing.
+
+        One with a default may be missing: the stack sets it only where bridge.toml needs it.
+        """
+        names = {field.name: field.name.upper() for field in fields(cls)}
+        optional = {field.name for field in fields(cls) if field.default is not MISSING}
+        return cls(
+            **{
+                field: environment[name]
+                for field, name in names.items()
+                if name in environment or field not in optional
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeSettings(_Settings):
+    """Intake puts texts on the conversations queue, and what is no text into failed and ledger."""
+
+    conversations_queue_url: str
+    failed_queue_url: str
+    ledger_table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyIntakeSettings(_Settings):
+    """Reply-intake puts replies on the replies queue, and what it cannot read into failed and ledger."""
+
+    replies_queue_url: str
+    failed_queue_url: str
+    ledger_table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplySettings(_Settings):
+    """Reply hides replies on their queue, gives them up to failed, notes all in the ledger, and knows chats' phones."""
+
+    replies_queue_url: str
+    failed_queue_url: str
+    ledger_table: str
+    chats_table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardSettings(_Settings):
+    """Forward hides texts on the conversations queue, gives them up to failed, and notes all in the ledger.
+
+    The last two where a number has start-chat delivery.
+    """
+
+    conversations_queue_url: str
+    failed_queue_url: str
+    ledger_table: str
+    chats_table: str | None = None
+    streaming_topic_arn: str | None = None

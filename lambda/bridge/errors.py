@@ -111,10 +111,10 @@ class ChatLimitError(BlockedError):
     """The Connect instance has as many active chats as its quota allows."""
 
 
-def ending(number: str) -> str:
-    """How a phone number may be spoken of: by its last four characters, fewer where it is short.
+def last_digits(number: str) -> str:
+    """How a phone number may be written in a log: by its last four characters, fewer where it is short.
 
-    A "number" can hold anything that JSON can spell. What no queue, table or log takes becomes a question mark.
+    A "number" can hold anything that JSON can spell. What no queue, table or log accepts becomes a question mark.
     """
     last = number[-4:] if len(number) > 6 else number[-2:]
     return "…" + "".join(character if " " < character <= "~" else "?" for character in last)

@@ -1,84 +1,86 @@
-"""The forward function: a batch of conversations in, chat integration events out."""
+"""The forward function: delivers each conversation's texts in order as chat messages."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from bridge import entry, reporting, sdk
-from bridge.config import Config
-from bridge.connect import ChatIntegration
-from bridge.delivery import Courier, StartChats
-from bridge.hiding import hide
-from bridge.ledger import Ledger
-from bridge.pacing import Pacer
-from bridge.queues import Conversations, Failed
-from bridge.settings import ForwardSettings
+from bridge import logging
+from bridge.aws import clients
+from bridge.aws.integration_events import IntegrationEvents
+from bridge.aws.ledger import Ledger
+from bridge.aws.queues import DeadLetterQueue, FifoQueue
+from bridge.config import Config, Delivery, ForwardSettings
+from bridge.metrics import TEXT
+from bridge.processing.batch import FifoBatchProcessor
+from bridge.processing.clock import Clock
+from bridge.processing.rate_limiter import RateLimiter
+from bridge.texts import sms_event
+from bridge.texts.delivery import ChatTransport, TextDelivery
+from bridge.texts.sms_event import InboundSms
 
 if TYPE_CHECKING:
     from mypy_boto3_connect import ConnectClient
     from mypy_boto3_dynamodb import DynamoDBClient
 
-
-def forward(event: Mapping[str, Any], *, courier: Courier, queue: Conversations) -> dict[str, Any]:
-    """Returns the texts that SQS is to hand out again, in Lambda's partial batch response."""
-    conversations, out_of_order = entry.conversations(event)
-    reports = courier.deliver(conversations)
-    given_back = [report for report in reports if report.result == "given back"]
-    hide(given_back, queue=queue)
-    reporting.batch(reports, out_of_order=out_of_order)
-    return {"batchItemFailures": [{"itemIdentifier": report.entry.entry_id} for report in given_back]}
+STAGE = "forward"
 
 
 @cache
-def _collaborators() -> tuple[Courier, Conversations]:
+def _processor() -> FifoBatchProcessor[InboundSms]:
     settings = ForwardSettings.from_environment(os.environ)
     config = Config.load()
-    sqs, dynamodb = sdk.later(sdk.sqs), sdk.dynamodb()
-    connect = sdk.connect(answer_within=config.limits.call_timeout)
-    courier = Courier(
-        config=config,
-        connect=ChatIntegration(client=connect),
-        ledger=Ledger(client=dynamodb, table=settings.ledger_table),
-        failed=Failed(client=sqs, url=settings.failed_queue_url, stage="forward"),
-        pacer=_pacer(config, config.limits.connect_rate),
-        start_chat=_start_chat(settings, config, connect, dynamodb),
+    sqs, dynamodb = clients.lazy_client(clients.sqs), clients.dynamodb()
+    connect = clients.connect(read_timeout=config.limits.call_timeout)
+    ledger = Ledger(client=dynamodb, table=settings.ledger_table, stage=STAGE)
+    transports: dict[Delivery, ChatTransport] = {
+        "integration-event": IntegrationEvents(
+            client=connect, rate_limiter=_rate_limiter(config, config.limits.connect_rate)
+        )
+    }
+    if settings.chats_table and settings.streaming_topic_arn:
+        transports["start-chat"] = _start_chat(
+            config, connect, dynamodb, table=settings.chats_table, topic=settings.streaming_topic_arn
+        )
+    return FifoBatchProcessor(
+        handler=TextDelivery(config=config, ledger=ledger, transports=transports, clock=Clock()),
+        parse=sms_event.parse,
+        limits=config.limits,
+        queue=FifoQueue(client=sqs, url=settings.conversations_queue_url),
+        dead_letters=DeadLetterQueue(client=sqs, url=settings.failed_queue_url, stage=STAGE),
+        ledger=ledger,
+        reporter=logging.Reporter(TEXT),
     )
-    return courier, Conversations(client=sqs, url=settings.conversations_queue_url)
 
 
 def _start_chat(
-    settings: ForwardSettings, config: Config, connect: ConnectClient, dynamodb: DynamoDBClient
-) -> tuple[StartChats, Pacer] | None:
-    if settings.chats_table is None or settings.streaming_topic_arn is None:
-        return None
-    from bridge.chats import Chats
-    from bridge.start_chat import StartChat
+    config: Config, connect: ConnectClient, dynamodb: DynamoDBClient, *, table: str, topic: str
+) -> ChatTransport:
+    from bridge.aws.chat_sessions import ChatSessions
+    from bridge.aws.start_chat import StartChat
 
     limits = config.limits
-    channel = StartChat(
+    return StartChat(
         connect=connect,
-        participant=sdk.connectparticipant(answer_within=limits.call_timeout),
-        chats=Chats(client=dynamodb, table=settings.chats_table),
-        starting=_pacer(config, limits.start_chat_rate),
-        connecting=_pacer(config, limits.connection_rate),
-        ending=_pacer(config, limits.disconnect_rate),
-        streaming_topic_arn=settings.streaming_topic_arn,
+        participant=clients.connectparticipant(read_timeout=limits.call_timeout),
+        chats=ChatSessions(client=dynamodb, table=table),
+        message_limiter=_rate_limiter(config, limits.message_rate),
+        start_limiter=_rate_limiter(config, limits.start_chat_rate),
+        connection_limiter=_rate_limiter(config, limits.connection_rate),
+        disconnect_limiter=_rate_limiter(config, limits.disconnect_rate),
+        streaming_topic_arn=topic,
     )
-    return channel, _pacer(config, limits.message_rate)
 
 
-def _pacer(config: Config, rate: float) -> Pacer:
-    return Pacer(rate=rate, environments=config.limits.max_concurrency)
+def _rate_limiter(config: Config, rate: float) -> RateLimiter:
+    return RateLimiter(rate=rate, environments=config.limits.max_concurrency)
 
 
-@reporting.metrics.log_metrics(raise_on_empty_metrics=False)
+@logging.metrics.log_metrics(raise_on_empty_metrics=False)
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    courier, queue = _collaborators()
-    return forward(event, courier=courier, queue=queue)
+    return _processor().handle(event)
 
 
-if "LAMBDA_TASK_ROOT" in os.environ:  # in Lambda: a cold start has a whole processor before the first event
-    _collaborators()
+if "LAMBDA_TASK_ROOT" in os.environ:  # during the cold start, which has a whole processor
+    _processor()

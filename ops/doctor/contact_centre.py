@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from bridge.chats import KEEP_SECONDS
+from bridge.aws.chat_sessions import KEEP_SECONDS
 from infra.config import Number
 from ops.doctor.findings import Check, Finding, cannot_tell, fail, ok, warn
 from ops.doctor.preflight import DeniedError, Imported, Preflight
@@ -180,7 +180,8 @@ def open_chats(preflight: Preflight) -> Iterator[Finding]:
     answer = preflight.find("sns", "get_topic_attributes", TopicArn=topic) if topic and table else None
     if answer is None:
         return
-    deployed = {arn for sources in _admitted(answer["Attributes"]) for arn in sources or ()}
+    sources = {arn for of_one in _admitted(answer["Attributes"]) for arn in of_one or ()}
+    deployed = {arn for arn in sources if not set("*?") & set(arn)}  # a pattern is no instance: `streaming topic` tells
     gone = sorted(deployed.difference(config.instances()))
     if gone or not any(map(config.starts_chats, config.numbers)):
         count, all_of_them = _count_open(preflight, str(table))
@@ -199,7 +200,8 @@ def of_open_chats(count: int, *, all_of_them: bool, gone: Sequence[str], path_st
     tell = warn if path_stays else fail
     return tell(
         f"{said}, and bridge.toml no longer names instance {names}: deployed so, replies from there reach no phone",
-        f'before you deploy, name it again until they are over, in [start_chat]: instance_arn = "{gone[0]}"',
+        f'until they are over, name it in [start_chat] (instance_arn = "{gone[0]}"), and with each number that starts '
+        "chats its own instance_arn and contact_flow_id",
     )
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from bridge.measures import REPLY, TEXT
-from bridge.notification import conversation
+from bridge.metrics import REPLY, TEXT
+from bridge.texts.sms_event import conversation_id
 from ops.doctor.contact_centre import allowed_to_oneself, send_probe
 from ops.doctor.findings import Check, Finding, cannot_tell, ok, warn
 from ops.doctor.numbers import described_as
@@ -49,6 +49,10 @@ def api(preflight: Preflight) -> Iterator[Finding]:
         yield of_api(answer, allowed=True)
 
 
+_DECIDES = ("AccessDeniedException", "InvalidRequestException", "ResourceNotFoundException")
+"""What the API says of the account or of the chat. Any other code is about this call: throttled, failed, expired."""
+
+
 def of_api(answer: str | Mapping[str, Any], *, allowed: bool | None) -> Finding:
     """`answer` is the error's code, or what came; `allowed` whether IAM lets the caller, None where unknown."""
     if answer == "AccessDeniedException" and not allowed:
@@ -56,6 +60,8 @@ def of_api(answer: str | Mapping[str, Any], *, allowed: bool | None) -> Finding:
             "AccessDeniedException, by Connect to the account or by IAM to you",
             "needs the permissions connect:SendChatIntegrationEvent and iam:SimulatePrincipalPolicy",
         )
+    if isinstance(answer, str) and answer not in _DECIDES:
+        return cannot_tell(f"the answer was {answer}, which says nothing of the API", "run it again")
     if isinstance(answer, str):
         return ok(f"a DISCONNECT without a chat is answered with {answer}")
     contact = "a contact" if answer.get("InitialContactId") else "no contact"
@@ -165,7 +171,7 @@ def roles(preflight: Preflight) -> Iterator[Finding]:
 def of_role(about: str, role: str | None, *, options: str) -> Finding:
     if role is None:
         return cannot_tell("publishes in no role", "set it", f"bridge numbers connect {about}{options}", about=about)
-    return ok(f"publishes in {role.rpartition('/')[2]}, also now that it is imported or was changed", about=about)
+    return ok(f"publishes in {role.rpartition('/')[2]}", about=about)
 
 
 def filters(preflight: Preflight) -> Iterator[Finding]:
@@ -235,7 +241,7 @@ def _knows(preflight: Preflight, sender: str, ours: str) -> bool:
         IndexName="ByConversation",
         KeyConditionExpression="conversation = :conversation AND first_seen_at >= :since",
         ExpressionAttributeValues={
-            ":conversation": {"S": conversation(sender, ours)},
+            ":conversation": {"S": conversation_id(sender, ours)},
             ":since": {"N": str(int(since.timestamp() * 1000))},
         },
         Limit=1,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bridge.delivery import Clock
+from bridge.processing.clock import Clock
 from ops.failed.copy import Copy
 from ops.failed.draining import Drain
 from ops.failed.handing import HIDDEN as UNDELIVERED_HIDDEN

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.delivery import Clock
+from bridge.processing.clock import Clock
 from ops.failed.hiding import LONGEST
 from ops.failed.letters import ATTRIBUTES, SYSTEM_ATTRIBUTES, Letter
 from ops.failed.queues import Counts

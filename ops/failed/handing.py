@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.delivery import Clock
+from bridge.processing.clock import Clock
 from ops.failed.parcels import Parcel
 from ops.failed.queues import delete
 from ops.failed.receiving import Receiver

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bridge.delivery import Clock
+from bridge.processing.clock import Clock
 from ops.failed.queues import hide
 
 LONGEST = 600

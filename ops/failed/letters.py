@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.entry import Entry
-from bridge.errors import MalformedNotificationError
-from bridge.notification import read_time
-from bridge.streamed import StreamedEntry
+from bridge.processing.message import QueueMessage
+from bridge.processing.notification import parse_time
+from bridge.replies import chat_events
+from bridge.texts import sms_event
+from bridge.texts.sms_event import InboundSms
 
 MOVED_BY_SQS = "MovedBySqs"
 """What stands for an error where SQS itself moved an entry: the function never said why."""
@@ -84,26 +85,27 @@ class Letter:
             for name, attribute in message.get("MessageAttributes", {}).items()
             if name in ATTRIBUTES and "StringValue" in attribute
         }
-        entry = _entry(message, of_replies=_is_reply(said, attributes, replies))
+        is_reply = _is_reply(said, attributes, replies)
+        parsed_as = _message(message, is_reply=is_reply)
+        parsed, content = parsed_as.parsed, parsed_as.parsed.content
         came_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
-        customer, ours = _numbers(entry)
         return cls(
             message_id=message["MessageId"],
             receipt=message["ReceiptHandle"],
             body=message["Body"],
             group=attributes["MessageGroupId"],
-            lane=_lane(entry),
-            home="RepliesQueueUrl" if isinstance(entry, StreamedEntry) else "ConversationsQueueUrl",
+            lane=content.group_id if content else attributes["MessageGroupId"],
+            home="RepliesQueueUrl" if is_reply else "ConversationsQueueUrl",
             said=said,
-            text_key=said.get("text_key") or entry.text_key,
-            sns_message_id=entry.notification.message_id if entry.notification else None,
+            text_key=said.get("text_key") or parsed.key,
+            sns_message_id=parsed.sns_message_id,
             error=said.get("error") or MOVED_BY_SQS,
-            failed_at=read_time(said.get("failed_at")) or came_at,
-            sent_at=entry.sent_at or came_at,
+            failed_at=parse_time(said.get("failed_at")) or came_at,
+            sent_at=parsed.sent_at or came_at,
             came_at=came_at,
-            receives=entry.receive_count,
-            customer=customer,
-            ours=ours,
+            receives=parsed_as.receive_count,
+            customer=content.origination_number if isinstance(content, InboundSms) else None,
+            ours=content.destination_number if isinstance(content, InboundSms) else None,
         )
 
 
@@ -115,30 +117,12 @@ def _is_reply(said: Mapping[str, str], attributes: Mapping[str, str], replies: s
     return replies is not None and source == replies.rpartition("/")[2]
 
 
-def _entry(message: Mapping[str, Any], *, of_replies: bool) -> Entry:
-    """As the function of its home would read it."""
+def _message(message: Mapping[str, Any], *, is_reply: bool) -> QueueMessage[Any]:
+    """As the function that it came from would parse it."""
     record = {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
         "body": message["Body"],
         "attributes": {"SequenceNumber": "0", "ApproximateReceiveCount": "0", **message["Attributes"]},
     }
-    return (StreamedEntry if of_replies else Entry).from_record(record)
-
-
-def _lane(entry: Entry) -> str:
-    """Its own group; of what intake could not read, the one that it would have now that it can be read."""
-    try:
-        if isinstance(entry, StreamedEntry):
-            return entry.streamed().initial_contact_id or entry.group
-        return entry.inbound_sms().conversation
-    except MalformedNotificationError:
-        return entry.group
-
-
-def _numbers(entry: Entry) -> tuple[str | None, str | None]:
-    try:
-        sms = entry.inbound_sms()
-    except MalformedNotificationError:
-        return None, None
-    return sms.origination_number, sms.destination_number
+    return QueueMessage.from_record(record, chat_events.parse if is_reply else sms_event.parse)

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.errors import MalformedNotificationError
-from bridge.notification import Notification
-from bridge.streamed import Streamed
+from bridge.processing.notification import SnsNotification
+from bridge.replies import chat_events
+from bridge.texts import sms_event
 from ops.samples import event_in
 
 NOT_HANDED_OVER = "NotHandedOver"
@@ -75,14 +76,14 @@ class Parcel:
         )
 
 
-def _read(record: object) -> Notification | None:
+def _read(record: object) -> SnsNotification | None:
     try:
-        return Notification.from_record(record)
+        return SnsNotification.from_record(record)
     except MalformedNotificationError:
         return None
 
 
-def _is_of_chats(notifications: list[Notification], content: object, outputs: Mapping[str, str]) -> bool:
+def _is_of_chats(notifications: list[SnsNotification], content: object, outputs: Mapping[str, str]) -> bool:
     """By the topic that it was published to, or the function that failed."""
     topic, function = outputs.get("StreamingTopicArn"), outputs.get("ReplyIntakeFunctionName")
     if topic and any(one.record["Sns"].get("TopicArn") == topic for one in notifications):
@@ -92,28 +93,18 @@ def _is_of_chats(notifications: list[Notification], content: object, outputs: Ma
     return bool(function) and isinstance(arn, str) and f":{function}:" in f"{arn}:"
 
 
-def _ids(notification: Notification, *, replies: bool) -> Collection[str]:
+def _ids(notification: SnsNotification, *, replies: bool) -> Collection[str]:
     if not replies:
-        return {notification.message_id, notification.text_key}
-    streamed = _streamed(notification)
-    return {notification.message_id, *([streamed.text_key] if streamed else [])}
+        return {notification.message_id, sms_event.parse(notification).key}
+    parsed = chat_events.parse(notification)
+    return {notification.message_id, *([parsed.key] if not parsed.error else [])}
 
 
-def _contact(notification: Notification) -> str | None:
-    streamed = _streamed(notification)
-    return streamed.initial_contact_id if streamed else None
+def _contact(notification: SnsNotification) -> str | None:
+    event = chat_events.parse(notification).content
+    return event.initial_contact_id if event else None
 
 
-def _streamed(notification: Notification) -> Streamed | None:
-    try:
-        return Streamed.from_notification(notification)
-    except MalformedNotificationError:
-        return None
-
-
-def _numbers(notification: Notification) -> Collection[str]:
-    try:
-        sms = notification.inbound_sms()
-    except MalformedNotificationError:
-        return ()
-    return (sms.origination_number, sms.destination_number)
+def _numbers(notification: SnsNotification) -> Collection[str]:
+    sms = sms_event.parse(notification).content
+    return (sms.origination_number, sms.destination_number) if sms else ()

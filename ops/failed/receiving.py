@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.delivery import Clock
+from bridge.processing.clock import Clock
 from ops.failed.hiding import LONGEST, Hidden
 from ops.failed.queues import BATCH
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bridge.delivery import Clock
+from bridge.processing.clock import Clock
 from ops.failed.draining import HIDDEN, Drain
 from ops.failed.letters import Letter
 from ops.failed.queues import BATCH, delete, fitting, send

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from bridge.answering import Party
 from bridge.errors import BridgeError
-from bridge.notification import conversation
+from bridge.replies.participants import Participants
+from bridge.texts.sms_event import conversation_id
 from infra.values import seconds
 from ops.failed.letters import MOVED_BY_SQS, Letter
 from ops.failed.parcels import NOT_HANDED_OVER, NOT_TAKEN, Parcel
@@ -35,7 +35,7 @@ IdsArgument = Annotated[
 ]
 _CLOCKS = timedelta(seconds=2)
 """By so much the clocks of SQS may differ, and the one that says when it was asked leaves out parts of seconds."""
-PartyOf = Callable[[str], Party | None]
+PartyOf = Callable[[str], Participants | None]
 """Whom a chat is with, by its contact."""
 
 
@@ -134,12 +134,12 @@ class Selection:
         """The numbers that a text is known to be of, as far as this can be told for the one that is asked for."""
         if item.direction == "out":
             return self._of_chat(item.conversation)
-        customer = self.number if item.conversation == conversation(self.number or "", item.ours or "") else None
+        customer = self.number if item.conversation == conversation_id(self.number or "", item.ours or "") else None
         return (item.ours, customer)
 
     def _of_chat(self, contact: str | None) -> Collection[str | None]:
         party = self.party_of(contact) if contact else None
-        return (party.customer, party.ours) if party else ()
+        return (party.customer_number, party.business_number) if party else ()
 
 
 def reasons() -> list[str]:

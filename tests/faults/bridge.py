@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge.streamed import FILTER_POLICY
+from bridge.replies.chat_events import FILTER_POLICY
 from infra import config as configuration
 from infra import packaging
 from infra.config import BridgeConfig
+from testing.models import fifo
+from testing.models.fifo import Fifo
 from tests.faults.accounting import CONVERSATIONS, FAILED, REPLIES_QUEUE
 from tests.faults.agents import Agents
 from tests.faults.ledger import LedgerProxy
@@ -28,8 +30,6 @@ from tests.faults.streaming import TOPIC_ARN, Streaming
 from tests.faults.texts import Text, load, opted_out
 from tests.faults.timeline import broken_archive
 from tests.faults.trouble import Trouble
-from tests.model import fifo
-from tests.model.fifo import Fifo
 
 QUOTA: dict[str, Any] = {
     "rate": 20 * 17,

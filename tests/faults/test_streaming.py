@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from bridge.streamed import CHAT_ENDED, FILTER_POLICY
+from bridge.replies.chat_events import CHAT_ENDED, FILTER_POLICY
 from tests.faults.record import Record
 from tests.faults.runtime import Invocation
 from tests.faults.sns import Topic, identity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.measures import BY_FUNCTION
+from bridge.metrics import METRICS_BY_FUNCTION
 from tests.infra.conftest import Synthesised
 
 _AWS = {
@@ -20,7 +20,7 @@ _AWS = {
 def written(stack: Synthesised, *, namespace: str, name: str, dimension: str, value: str) -> str:
     """Function, queue or topic, and metric: `forward Blocked`. `value` is the dimension's, or the logical id it means.
 
-    What the functions write is known by bridge.measures, which a test compares with their logs.
+    What the functions write is known by bridge.metrics, which a test compares with their logs.
     """
     match namespace, dimension:
         case "AWS/SQS", "QueueName":
@@ -28,7 +28,7 @@ def written(stack: Synthesised, *, namespace: str, name: str, dimension: str, va
             return f"{value} {name}"
         case "AWS/Lambda", "FunctionName":
             assert name in _AWS[namespace]
-            (function,) = (one for one in BY_FUNCTION if stack.has_function(one, value))
+            (function,) = (one for one in METRICS_BY_FUNCTION if stack.has_function(one, value))
             return f"{function} {name}"
         case "AWS/SNS", "TopicName":
             assert name in _AWS[namespace] and value in stack.all("SNS::Topic")
@@ -37,6 +37,6 @@ def written(stack: Synthesised, *, namespace: str, name: str, dimension: str, va
             environment = stack.get(stack.function(value))["Environment"]["Variables"]
             assert environment["POWERTOOLS_METRICS_NAMESPACE"] == namespace
             assert environment["POWERTOOLS_SERVICE_NAME"] == value
-            assert name in BY_FUNCTION[value], f"{value} never writes {name}"
+            assert name in METRICS_BY_FUNCTION[value], f"{value} never writes {name}"
             return f"{value} {name}"
     raise AssertionError(f"nobody writes {namespace} {name} by {dimension}")

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backoff import JITTER
+from bridge.processing.retry import JITTER
 from infra.alarms import old, silence, two_tries
 from tests import commands
 from tests.infra.conftest import ROOT, Synthesised, refers_to, text

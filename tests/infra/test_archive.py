@@ -15,12 +15,12 @@ import boto3
 import pytest
 
 from infra.models import OPERATIONS
-from tests.unit.fakes import record, sqs_record
+from testing.builders import record, sqs_record
 
 CALLS = """
-from bridge import sdk
-sqs, dynamodb, connect = sdk.later(sdk.sqs), sdk.dynamodb(), sdk.connect(answer_within=5)
-participant, texting = sdk.connectparticipant(answer_within=5), sdk.texting(answer_within=5)
+from bridge.aws import clients
+sqs, dynamodb, connect = clients.lazy_client(clients.sqs), clients.dynamodb(), clients.connect(read_timeout=5)
+participant, texting = clients.connectparticipant(read_timeout=5), clients.sms(read_timeout=5)
 sqs.send_message(QueueUrl="https://sqs.us-east-1.amazonaws.com/111122223333/q", MessageBody="Hello")
 sqs.change_message_visibility_batch(QueueUrl="https://sqs.us-east-1.amazonaws.com/111122223333/q", Entries=[])
 dynamodb.get_item(TableName="t", Key={"text_key": {"S": "k"}})
@@ -52,12 +52,12 @@ ANSWER = json.dumps({"Attributes": {"outcome": {"S": "forwarded"}, "parts_done":
 TRACE = "Root=1-65263746-320c824c58b9e15b51a84f99;Parent=7dcee31f3d8a37a0;Sampled=0;Lineage=1:bd4cecd5:0"
 TRACED = """
 import json, os
-from bridge import sdk
-from bridge.queues import Conversations
-client, sent = sdk.sqs(), []
+from bridge.aws import clients
+from bridge.aws.queues import FifoQueue
+client, sent = clients.sqs(), []
 client.meta.events.register("before-send.sqs.SendMessage", lambda request, **_: sent.append(json.loads(request.body)))
 url = "https://sqs.us-east-1.amazonaws.com/111122223333/q.fifo"
-Conversations(client=client, url=url).put("Hello", conversation="c", text_key="t")
+FifoQueue(client=client, url=url).send("Hello", group_id="c", deduplication_id="t")
 header = {"DataType": "String", "StringValue": os.environ["_X_AMZN_TRACE_ID"]}
 assert sent[0]["MessageSystemAttributes"] == {"AWSTraceHeader": header}, sent
 """
@@ -80,7 +80,7 @@ def found(service, region, special):
 print(json.dumps([found(*each) for each in json.loads(sys.argv[2])]))
 """
 CUT = """
-from bridge.split import split
+from bridge.processing.splitting import split
 family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 assert split(family * 9, 64) == (family * 8, family)
 """
@@ -92,9 +92,9 @@ def note(frame, event, what):
         reads.append(what)
 threading.setprofile(note)
 sys.setprofile(note)
-from bridge import sdk
+from bridge.aws import clients
 from botocore.exceptions import SSLError
-table, other = sdk.dynamodb(), sdk.sqs()
+table, other = clients.dynamodb(), clients.sqs()
 assert len(reads) == 1, reads
 def call():
     try:
@@ -237,17 +237,35 @@ FUNCTION = {
 START_CHAT = {"CHATS_TABLE": "Chats", "STREAMING_TOPIC_ARN": "arn:aws:sns:us-east-1:111122223333:replies"}
 
 _MANY = {"boto3", "s3transfer", "wcwidth", "pydantic", "aws_xray_sdk", "multiprocessing"}
-_ONLY_START_CHAT = {"bridge.start_chat", "bridge.chats", "bridge.answering", "bridge.interactive", "bridge.streamed"}
+_ONLY_START_CHAT = {
+    "bridge.aws.start_chat",
+    "bridge.aws.chat_sessions",
+    "bridge.replies.delivery",
+    "bridge.replies.interactive",
+    "bridge.replies.chat_events",
+}
 
 
 @pytest.mark.parametrize(
     ("handler", "variables", "most_modules", "services", "never"),
     [
-        ("intake", {}, 182, {"dynamodb", "sqs"}, {"bridge.delivery", "bridge.pacing", *_ONLY_START_CHAT}),
-        ("forward", {}, 188, {"connect", "dynamodb"}, _ONLY_START_CHAT),
-        ("forward", START_CHAT, 194, {"connect", "connectparticipant", "dynamodb"}, {"bridge.texting"}),
-        ("reply_intake", {}, 184, {"dynamodb", "sqs"}, {"bridge.delivery", "bridge.pacing", "bridge.start_chat"}),
-        ("reply", START_CHAT, 194, {"dynamodb", "pinpoint-sms-voice-v2"}, {"bridge.connect"}),
+        (
+            "intake",
+            {},
+            184,
+            {"dynamodb", "sqs"},
+            {"bridge.texts.delivery", "bridge.processing.rate_limiter", *_ONLY_START_CHAT},
+        ),
+        ("forward", {}, 190, {"connect", "dynamodb"}, _ONLY_START_CHAT),
+        ("forward", START_CHAT, 196, {"connect", "connectparticipant", "dynamodb"}, {"bridge.aws.sms"}),
+        (
+            "reply_intake",
+            {},
+            186,
+            {"dynamodb", "sqs"},
+            {"bridge.texts.delivery", "bridge.processing.rate_limiter", "bridge.aws.start_chat"},
+        ),
+        ("reply", START_CHAT, 198, {"dynamodb", "pinpoint-sms-voice-v2"}, {"bridge.aws.integration_events"}),
     ],
 )
 def test_a_start_reads_no_more_than_its_path_needs(

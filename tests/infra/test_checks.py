@@ -13,7 +13,7 @@ from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
 import infra.stack
-from bridge.streamed import FILTER_POLICY
+from bridge.replies.chat_events import FILTER_POLICY
 from infra import checks
 from infra.checks import findings
 from infra.config import BridgeConfig, Limits

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from typing import Any
 
-from bridge.measures import BY_FUNCTION
+from bridge.metrics import METRICS_BY_FUNCTION
 from tests.fields import OF_A_TEXT, OF_POWERTOOLS
 from tests.infra.conftest import Synthesised, refers_to, text
 from tests.infra.metrics import written
@@ -45,15 +45,15 @@ def test_nothing_is_on_it_that_nobody_writes_and_everything_that_the_functions_w
     stack: Synthesised, everything: Synthesised
 ) -> None:
     def counted(*functions: str) -> set[str]:
-        return {f"{function} {name}" for function in functions for name in BY_FUNCTION[function]}
+        return {f"{function} {name}" for function in functions for name in METRICS_BY_FUNCTION[function]}
 
     assert read(stack) >= counted("intake", "forward") and not any("repl" in one.lower() for one in read(stack))
-    assert read(everything) >= counted(*BY_FUNCTION)
+    assert read(everything) >= counted(*METRICS_BY_FUNCTION)
 
 
 def test_all_four_queues_and_all_functions_are_on_it(everything: Synthesised) -> None:
     expected = {f"{queue} ApproximateNumberOfMessagesVisible" for queue in everything.all("SQS::Queue")}
-    expected |= {f"{function} {of}" for function in BY_FUNCTION for of in ("Errors", "Throttles")}
+    expected |= {f"{function} {of}" for function in METRICS_BY_FUNCTION for of in ("Errors", "Throttles")}
     assert expected <= read(everything)
 
 

@@ -46,7 +46,9 @@ def not_compiled(self, data, path, **_):
 
 SourceLoader.source_to_code = not_compiled
 sys.path.insert(0, "/var/task")
-for name in "bridge.split", "bridge.compose", "bridge.streamed", "bridge.pacing", "jmespath", "wcwidth":
+for name in "processing.splitting", "texts.chat_messages", "replies.chat_events", "processing.rate_limiter":
+    __import__(f"bridge.{name}")
+for name in "jmespath", "wcwidth":
     __import__(name)
 json.dumps([sys.version, len(compiled)])
 """

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bridge.settings import ForwardSettings, ReplyIntakeSettings, ReplySettings
-from bridge.streamed import FILTER_POLICY
+from bridge.config import ForwardSettings, ReplyIntakeSettings, ReplySettings
+from bridge.replies.chat_events import FILTER_POLICY
 from tests.infra.conftest import FLOW, INSTANCE, Built, Synthesised, refers_to, text
 
 NUMBER = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef"

@@ -120,7 +120,7 @@ def _instances(stack: Synthesised) -> Any:
         if one.get("Sid") == "ConnectStreams"
     )
     key = {one["Sid"]: one for one in stack.get("BridgeKey")["KeyPolicy"]["Statement"]}["ConnectToStreaming"]
-    assert key["Condition"]["ArnEquals"] == statement["Condition"]["ArnEquals"]
+    assert "kms:EncryptionContext:aws:sns:topicArn" in key["Condition"]["ArnLike"]
     return statement["Condition"]["ArnEquals"]["aws:SourceArn"]
 
 
@@ -130,7 +130,7 @@ NUMBER = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-"
 PLACES: Mapping[str, list[tuple[Callable[[Synthesised], Any], Any]]] = {
     "stack": [(_variables("POWERTOOLS_METRICS_NAMESPACE"), {"Another"})],
     "runtime": [(_of_functions("Runtime"), {'"python3.12"'})],
-    "numbers.delivery": [(_allowed("sms-voice:SendTextMessage", "reply"), {f"{NUMBER}2", f"{NUMBER}3"})],
+    "numbers.delivery": [(_allowed("sms-voice:SendTextMessage", "reply"), {f"{NUMBER}{which}" for which in (1, 2, 3)})],
     "start_chat.instance_arn": [(_instances, TWO)],
     "start_chat.contact_flow_id": [(_allowed("connect:StartChatContact", "forward"), {*TWO, *FLOWS})],
     "limits.max_concurrency": [

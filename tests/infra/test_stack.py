@@ -12,8 +12,7 @@ import pytest
 from constructs import Construct
 
 import infra.stack
-from bridge.config import CONNECT_TIMEOUT
-from bridge.settings import ForwardSettings, IntakeSettings
+from bridge.config import CONNECT_TIMEOUT, ForwardSettings, IntakeSettings
 from infra.config import BridgeConfig
 from tests.infra.conftest import (
     CONFIGURATIONS,

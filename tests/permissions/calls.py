@@ -98,6 +98,8 @@ COMMANDS: Mapping[str, tuple[Call, ...]] = {
         *_STACK,
         *_calls("cloudformation", NOTHING, "GetTemplate", "ListStackResources"),
         *_calls("cloudwatch", NOTHING, "GetMetricStatistics"),
+        *_calls("dynamodb", "Chats", "Scan"),
+        *_calls("dynamodb", INDEXES, "Query"),
         *_calls("connect", NOTHING, "DescribeContactFlow", "DescribeInstance", "DescribePhoneNumber"),
         *_calls("connect", NOTHING, "GetFlowAssociation", "ListPhoneNumbersV2", "SendChatIntegrationEvent"),
         *_calls("iam", NOTHING, "GetRole", "GetRolePolicy", "SimulatePrincipalPolicy"),
@@ -196,8 +198,7 @@ def _resources(deployment: Deployment, call: Call, *, everything: bool = False) 
             for flow in flows:
                 yield flow, {"connect:InstanceId": instance.rpartition("/")[2]}
     elif call.on == NUMBER:
-        sends = call.operation == "SendTextMessage"
-        yield from ((number.arn, {}) for number in config.numbers if config.starts_chats(number) or not sends)
+        yield from ((number.arn, {}) for number in config.numbers)
     elif call.on == ROLE:
         yield deployment.arn("TwoWayChannelRole"), {"iam:PassedToService": "sms-voice.amazonaws.com"}
     elif call.on == STACK:

@@ -147,7 +147,7 @@ def _alarms(deployment: Deployment) -> Iterator[Case]:
 def _connect(deployment: Deployment) -> Iterator[Case]:
     """Of KMS, Connect is known to pass what SNS binds a data key to, and nothing else. Sources: Connect, "Enable
     real-time chat message streaming", step 2; KMS, "Encryption context" of SNS."""
-    for instance in deployment.config.contact_flows():
+    for instance in deployment.config.instances():
         topic = deployment.arn("StreamingTopic")
         connect = Caller.service("connect.amazonaws.com")
         source = {"aws:SourceArn": instance, "aws:SourceAccount": ACCOUNT}

@@ -19,7 +19,7 @@ from tests.sabotage.mutants import FOLDERS, Mutant, chosen, equivalents, is_writ
 from tests.sabotage.workshop import ROOT, Copy, SabotageError, copy_tree
 
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
-_UNIT = ("tests/unit", "tests/model")
+_UNIT = ("tests/unit",)
 _INFRA = "tests/infra"
 _OTHER = ("test_archive.py", "test_packaging.py", "test_synth.py")
 """Of the functions' archive, slow, and of the CDK's command line tool, which no copy has."""

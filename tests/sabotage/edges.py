@@ -33,8 +33,8 @@ MECHANISMS: tuple[Mechanism, ...] = (
         f"{_REQUESTS}[start-chat: initial message]",
         Edit(
             "StartChat._start",
-            '{"ContentType": "text/plain", "Content": text.part.content}',
-            '{"Content": text.part.content}',
+            '{"ContentType": "text/plain", "Content": request.part.content}',
+            '{"Content": request.part.content}',
         ),
     ),
     unit(
@@ -45,7 +45,11 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "keyword/shown-and-ignored",
         "test_edges.py::test_a_keyword_that_was_shown_is_forwarded_though_no_chat_was_there_to_end",
-        Edit("Courier._forward", "None if accepted or len(parts) > 1 else _NO_CHAT", "None if accepted else _NO_CHAT"),
+        Edit(
+            "TextDelivery.deliver",
+            "None if shown or len(parts) > 1 else _NO_CHAT_ENDED",
+            "None if shown else _NO_CHAT_ENDED",
+        ),
     ),
     _setting(
         "operation.log_level",
@@ -95,8 +99,8 @@ MECHANISMS: tuple[Mechanism, ...] = (
         "test_settings.py::test_a_rate_divided_by_the_concurrency_limits_its_operation[connection_rate-100-calls1]",
         Edit(
             "_start_chat",
-            "connecting=_pacer(config, limits.connection_rate)",
-            "connecting=_pacer(config, limits.message_rate)",
+            "connection_limiter=_rate_limiter(config, limits.connection_rate)",
+            "connection_limiter=_rate_limiter(config, limits.message_rate)",
         ),
     ),
     unit(
@@ -125,23 +129,27 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "half-character/in-the-attribute",
         "test_edges.py::test_half_a_character_is_a_replacement_character_wherever_the_text_goes",
-        Edit("new_session", "valid(sms.body).encode()[: max(0, room)]", "sms.body.encode()[: max(0, room)]"),
+        Edit(
+            "new_session",
+            "replace_lone_surrogates(sms.body).encode()[: max(0, room)]",
+            "sms.body.encode()[: max(0, room)]",
+        ),
     ),
     unit(
         "failed-refuses/not-caught",
         "test_edges.py::test_a_malformed_message_that_failed_refuses_waits_and_takes_no_other_along",
-        Edit("InOrder._give_up", "except (QueueError, LedgerError) as exc:", "except LedgerError as exc:"),
+        Edit("FifoBatchProcessor._fail", "except (QueueError, LedgerError) as exc:", "except LedgerError as exc:"),
     ),
     unit(
         "blank-reply/forwarded",
         "test_edges.py::test_a_blank_reply_is_ignored_in_the_ledger_with_a_reason_and_done_at_once",
-        Edit("Answers._forward", "nothing_shown=None if messages else _BLANK", "nothing_shown=None"),
+        Edit("ReplyDelivery.deliver", "nothing_shown=None if texts else _BLANK", "nothing_shown=None"),
     ),
     unit(
         "first-seen/last-seen",
         tuple(
-            f"test_edges.py::test_when_a_text_was_first_seen_never_changes[{then}-received]"
-            for then in ("begun", "part_done", "given_back", "failed", "duplicate", "ignored")
+            f"test_edges.py::test_when_a_text_was_first_seen_never_changes[{then}-receipt]"
+            for then in ("split", "part", "retry", "failure", "duplicate", "ignored")
         ),
         Edit("Ledger._update", "first_seen_at = if_not_exists(first_seen_at, :now)", "first_seen_at = :now"),
     ),
@@ -157,12 +165,16 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "pace/grows-by-the-call",
         "test_edges.py::test_the_rate_grows_by_a_thirtieth_of_the_whole_for_each_second_of_calls",
-        Edit("Pacer.accepted", "self._most / _WHOLE_AFTER / self._rate", "self._most / _WHOLE_AFTER"),
+        Edit(
+            "RateLimiter.succeeded",
+            "self._highest / _SECONDS_TO_FULL_RATE / self._rate",
+            "self._highest / _SECONDS_TO_FULL_RATE",
+        ),
     ),
     unit(
         "pace/burst-after-a-refusal",
         "test_edges.py::test_after_a_refusal_the_next_call_waits_for_a_whole_turn_at_the_halved_rate",
-        Edit("Pacer.throttled", "self._tokens = min(self._tokens, 0.0)", "self._tokens = self._tokens"),
+        Edit("RateLimiter.throttled", "self._tokens = min(self._tokens, 0.0)", "self._tokens = self._tokens"),
     ),
     unit(
         "trace/a-day-whatever-is-asked",

@@ -14,15 +14,19 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "order/first-of-the-queue-first",
         f"test_promises.py::{_BETWEEN}",
-        Edit("lambda/bridge/hiding.py", "last = _first_in_queue_and_not_in_order(given_back)", "last = list[Report]()"),
+        Edit(
+            "FifoBatchProcessor._return_to_queue",
+            "last = _first_in_queue_and_not_in_order(retries)",
+            "last = list[Retry]()",
+        ),
     ),
     unit(
         "order/hidden-by-one-call",
         f"test_promises.py::{_BETWEEN}[integration-event-True]",
         Edit(
-            "lambda/bridge/hiding.py",
-            "report.wait) for report in others])",
-            "report.wait + (_LATER if report in last else 0)) for report in given_back])",
+            "FifoBatchProcessor._return_to_queue",
+            "retry.delay) for retry in others])",
+            "retry.delay + (_ONE_SECOND if retry in last else 0)) for retry in retries])",
         ),
     ),
     unit(
@@ -33,17 +37,17 @@ MECHANISMS: tuple[Mechanism, ...] = (
             '"".join(character if " " < character <= "~" else "?" for character in last)',
             "last",
         ),
-        Edit("lambda/bridge/queues.py", '_REFUSED.sub("?", value)', "value"),
+        Edit("lambda/bridge/aws/queues.py", '_REFUSED.sub("?", value)', "value"),
     ),
     unit(
         "limits/six-bytes-for-one",
         "test_aws_limits.py::test_the_largest_text_of_sns_fits_into_its_queue_and_into_failed[\\x7f]",
-        Edit("lambda/bridge/notification.py", "_LARGEST_ENTRY = 1_000_000", "_LARGEST_ENTRY = 10_000_000"),
+        Edit("lambda/bridge/processing/notification.py", "_LARGEST_BODY = 1_000_000", "_LARGEST_BODY = 10_000_000"),
     ),
     unit(
         "limits/characters-that-json-leaves",
         "test_aws_limits.py::test_the_largest_notification_that_is_no_text_fits_into_failed[both ways of escaping]",
-        Edit("lambda/bridge/notification.py", "entry = _REFUSED.sub(", "entry = re.compile('$^').sub("),
+        Edit("lambda/bridge/processing/notification.py", "body = _REFUSED.sub(", "body = re.compile('$^').sub("),
     ),
     stack(
         "limits/size-by-default",
@@ -78,13 +82,13 @@ MECHANISMS: tuple[Mechanism, ...] = (
         name="fifo-model/a-group-waits-as-a-whole",
         edits=(
             Edit(
-                "tests/model/fifo.py",
+                "testing/models/fifo.py",
                 "                for message in list(waiting):\n",
                 "                for message in [] if any(m.visible_at > now for m in waiting) else list(waiting):\n",
             ),
         ),
-        tests=("tests/model/test_fifo.py::test_what_is_before_a_hidden_message_of_its_group_is_handed_out",),
-        control="tests/model/test_fifo.py::test_what_is_behind_a_hidden_message_of_its_group_waits",
+        tests=("tests/unit/test_fifo_model.py::test_what_is_before_a_hidden_message_of_its_group_is_handed_out",),
+        control="tests/unit/test_fifo_model.py::test_what_is_behind_a_hidden_message_of_its_group_waits",
     ),
     unit(
         "first-deploy/evidence-unseen",

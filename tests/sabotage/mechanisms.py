@@ -17,7 +17,7 @@ from tests.sabotage.making import (
 )
 from tests.sabotage.workshop import Edit, Mechanism
 
-_QUEUES = "lambda/bridge/queues.py"
+_QUEUES = "lambda/bridge/aws/queues.py"
 
 _UNDELIVERED = '            enforce_ssl=True,\n        )\n        pin(self.queue, "UndeliveredQueue")'
 
@@ -25,45 +25,41 @@ _GROUPS = (
     unit(
         "group-lock/one-for-all",
         "test_notification.py::test_a_conversation_is_one_customer_and_one_of_our_numbers",
-        Edit("conversation", "json.dumps([customer, ours])", '"one"'),
+        Edit("conversation_id", "json.dumps([customer_number, business_number])", '"one"'),
     ),
     unit(
         "group-lock/one-per-text",
         "test_promises.py::test_while_one_environment_has_a_conversations_text_no_other_gets_its_next_one",
         Edit(
-            "InboundSms.conversation",
-            "conversation(self.origination_number, self.destination_number)",
-            "conversation(self.origination_number, self.destination_number + self.text_key)",
+            "InboundSms.conversation_id",
+            "conversation_id(self.origination_number, self.destination_number)",
+            "conversation_id(self.origination_number, self.destination_number + self.text_key)",
         ),
         control=BY_EVENTS,  # the open chats go by the conversation too
     ),
     unit(
         "group-lock/not-the-queues",
         "test_promises.py::test_a_conversation_is_one_message_group_and_another_one_another",
-        Edit(
-            "Conversations.put",
-            "MessageGroupId=conversation,\n                MessageDeduplicationId=text_key,",
-            "MessageGroupId=text_key,\n                MessageDeduplicationId=text_key,",
-        ),
+        Edit("FifoQueue.send", "MessageGroupId=group_id", "MessageGroupId=deduplication_id"),
     ),
     unit(
         "group-lock/not-in-forward",
         "test_entry.py::test_a_batch_is_read_into_conversations_in_the_order_of_the_queue",
-        Edit("Entry.from_record", 'group=attributes["MessageGroupId"]', 'group=record["messageId"]'),
+        Edit("QueueMessage.from_record", 'group_id=attributes["MessageGroupId"]', 'group_id=record["messageId"]'),
     ),
     unit(
         "order/no-sort-by-timestamp",
         "test_entry.py::test_texts_of_a_batch_are_sorted_by_the_time_at_which_they_were_sent_and_the_overtaken_are_counted",
         Edit(
-            "by_conversation",
-            "sorted(entries, key=lambda entry: (-entry.receive_count, entry.order)) for",
-            "list(entries) for",
+            "message_groups",
+            "sorted(messages, key=lambda message: (-message.receive_count, message.order)) for",
+            "list(messages) for",
         ),
     ),
     unit(
         "order/before-what-was-tried",
         "test_entry.py::test_nothing_is_sorted_ahead_of_a_text_that_was_received_before",
-        Edit("by_conversation", "(-entry.receive_count, entry.order)", "entry.order"),
+        Edit("message_groups", "(-message.receive_count, message.order)", "message.order"),
     ),
 )
 
@@ -71,7 +67,7 @@ _LEDGER_AND_ONCE = (
     unit(
         "ledger-read/none",
         "test_delivery.py::test_a_text_that_came_again_after_success_is_not_shown_twice",
-        Edit("Courier._forward", "known = self._ledger.read(sms.text_key)", "known: Known | None = None"),
+        Edit("FifoBatchProcessor._deliver", "state = self._ledger.read(message.key)", "state = None"),
     ),
     unit(
         "ledger-read/not-consistent",
@@ -81,37 +77,37 @@ _LEDGER_AND_ONCE = (
     unit(
         "ledger-read/parts-forgotten",
         "test_delivery.py::test_a_failed_text_that_is_redriven_goes_on_where_it_stopped",
-        Edit("Courier._forward", "part = known.parts_done if known else 0", "part = 0"),
+        Edit("TextDelivery.deliver", "part = state.parts_done if state else 0", "part = 0"),
     ),
     unit(
         "ledger-write/before-the-answer",
         "test_delivery.py::test_a_long_text_resumes_after_the_part_that_connect_last_accepted",
         Edit(
-            "Courier._forward",
-            "            accepted = self._send(attempt, parts, part",
-            "            self._ledger.part_done(\n"
-            "                sms.text_key, entry.facts, plan=plan, part=part, parts=len(parts), attempts=0,\n"
-            "                contact=None, new_chat=False, entry_id=entry.entry_id,\n"
+            "TextDelivery.deliver",
+            "            answer = self._send(request, attempt)\n",
+            "            self._ledger.record_part(\n"
+            "                sms.text_key, message.metadata, split=split, part=part, parts=len(parts), attempts=0,\n"
+            "                message_id=message.message_id,\n"
             "            )\n"
-            "            accepted = self._send(attempt, parts, part",
+            "            answer = self._send(request, attempt)\n",
         ),
     ),
     unit(
         "ledger-write/unconditional",
         "test_promises.py::"
         "test_a_worker_that_comes_too_late_does_not_set_the_ledger_back_and_learns_how_far_the_other_one_got",
-        Edit("Ledger.part_done", '"parts_done = :before")', '"attribute_exists(parts_done)")'),
+        Edit("Ledger.record_part", '"parts_done = :before")', '"attribute_exists(parts_done)")'),
     ),
     unit(
         "ledger-write/not-believed",
         "test_delivery.py::test_a_text_that_another_environment_finished_meanwhile_is_left_to_it",
-        Edit("Courier._forward", "part = known.parts_done\n", "part += 1\n"),
+        Edit("TextDelivery.deliver", "part = state.parts_done\n", "part += 1\n"),
     ),
     unit(
         "ledger-write/shown-can-fail",
         "test_promises.py::test_a_text_that_was_shown_never_becomes_a_failed_one",
         Edit(
-            "Ledger.failed",
+            "Ledger.record_failure",
             'add={":one": ("failures", 1)},\n            condition="NOT outcome IN (:forwarded, :ignored)",\n',
             'add={":one": ("failures", 1)},\n',
         ),
@@ -119,7 +115,7 @@ _LEDGER_AND_ONCE = (
     unit(
         "ledger-write/failed-can-wait",
         "test_promises.py::test_a_function_that_lost_its_batch_does_not_make_a_text_wait_that_has_failed_meanwhile",
-        Edit("Ledger.given_back", '(:forwarded, :ignored) AND NOT failed_entry = :entry"', '(:forwarded, :ignored)"'),
+        Edit("Ledger.record_retry", '(:forwarded, :ignored) AND NOT failed_entry = :entry"', '(:forwarded, :ignored)"'),
     ),
     unit(
         "ledger-keeps/ten-days",
@@ -130,48 +126,50 @@ _LEDGER_AND_ONCE = (
         "ledger-write/failed-half-shown-can-wait",
         "test_promises.py::"
         "test_a_function_that_lost_its_batch_does_not_hide_that_its_text_failed_until_it_has_shown_all_of_it",
-        Edit("Ledger.part_done", 'else " AND NOT failed_entry = :entry"', 'else ""'),
+        Edit("Ledger.record_part", 'else " AND NOT failed_entry = :entry"', 'else ""'),
     ),
     unit(
         "plan/own-cut",
         "test_delivery.py::test_a_text_that_another_environment_began_with_another_cut_is_shown_whole_in_that_one",
-        Edit("Courier._forward", "            if known.plan and known.plan != plan:", "            if False:"),
+        Edit("TextDelivery.deliver", "            if state.split and state.split != split:", "            if False:"),
     ),
     unit(
         "plan/not-kept",
         "test_promises.py::test_how_a_text_was_begun_comes_back_from_the_ledger",
-        Edit("Ledger.part_done", '            "plan": {"M": _serialised(plan)},\n', ""),
+        Edit("Ledger.record_part", '            "plan": {"M": _serialised(split)},\n', ""),
     ),
     unit(
         "plan/not-used",
         "test_delivery.py::test_a_text_is_cut_as_it_was_begun_also_when_a_deploy_changed_the_limit_between_two_tries",
         Edit(
-            "Courier._forward",
-            "plan = known.plan if known and known.plan else self._plan(sms, entry)",
-            "plan = self._plan(sms, entry)",
+            "TextDelivery.deliver",
+            "split = state.split if state and state.split else self._split(sms, attempt)",
+            "split = self._split(sms, attempt)",
         ),
-        Edit("Courier._plan", "            return self._ledger.begun(", "            self._ledger.begun("),
+        Edit(
+            "TextDelivery._split", "            return self._ledger.save_split(", "            self._ledger.save_split("
+        ),
     ),
     unit(
         "plan/kept-with-the-first-part",
         "test_delivery.py::test_how_a_text_is_cut_is_kept_before_its_first_part_is_sent",
         Edit(
-            "Courier._plan",
-            "            return self._ledger.begun(sms.text_key, entry.facts, plan=plan)",
+            "TextDelivery._split",
+            "            return self._ledger.save_split(sms.text_key, message.metadata, split=plan)",
             "            pass",
         ),
     ),
     unit(
         "deduplication/into-conversations",
         "test_promises.py::test_a_text_that_sns_hands_over_twice_is_queued_once",
-        Edit("Conversations.put", "MessageDeduplicationId=text_key", "MessageDeduplicationId=str(time.time_ns())"),
+        Edit("FifoQueue.send", "MessageDeduplicationId=deduplication_id", "MessageDeduplicationId=str(time.time_ns())"),
     ),
     unit(
         "deduplication/by-content",
         "test_promises.py::test_equal_texts_sent_one_after_the_other_are_both_queued",
         Edit(
-            "Conversations.put",
-            "MessageDeduplicationId=text_key",
+            "FifoQueue.send",
+            "MessageDeduplicationId=deduplication_id",
             'MessageDeduplicationId=json.loads(json.loads(body)["Sns"]["Message"])["messageBody"]',
         ),
         Edit(_QUEUES, "import time\n", "import json\nimport time\n"),
@@ -179,12 +177,12 @@ _LEDGER_AND_ONCE = (
     unit(
         "deduplication/into-failed",
         "test_delivery.py::test_a_text_that_fails_again_after_a_redrive_has_another_deduplication_id",
-        Edit("InOrder._give_up", "deduplication_id=entry.entry_id", "deduplication_id=entry.text_key"),
+        Edit("FifoBatchProcessor._fail", "deduplication_id=message.message_id", "deduplication_id=message.key"),
     ),
     unit(
         "deduplication/failed-queue",
         "test_promises.py::test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time",
-        Edit("Failed.put", "MessageDeduplicationId=deduplication_id", "MessageDeduplicationId=text_key"),
+        Edit("DeadLetterQueue.send", "MessageDeduplicationId=deduplication_id", "MessageDeduplicationId=key"),
     ),
     unit(
         "deduplication/redrive",
@@ -194,7 +192,7 @@ _LEDGER_AND_ONCE = (
     unit(
         "one-attempt/the-sdk-repeats",
         "test_promises.py::test_the_sdk_repeats_no_call_to_connect_and_waits_for_its_answer_as_long_as_configured",
-        Edit("_one_attempt", '"total_max_attempts": 1}', '"total_max_attempts": 4}'),
+        Edit("_single_attempt", '"total_max_attempts": 1}', '"total_max_attempts": 4}'),
     ),
 )
 
@@ -204,66 +202,72 @@ _TROUBLE = (
         "test_delivery.py::"
         "test_a_text_that_keeps_failing_goes_back_at_the_deadline_with_all_its_followers_hidden_alike",
         Edit(
-            "InOrder.deliver_conversation",
-            'Report(entry=follower, result="given back", wait=report.wait)',
-            'Report(entry=follower, result="given back")',
+            "FifoBatchProcessor.process_group",
+            "Retry(message=follower, delay=result.delay)",
+            "Retry(message=follower, delay=0)",
         ),
     ),
     unit(
         "followers/not-returned",
         "test_handlers.py::"
         "test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time",
-        Edit("InOrder.deliver_conversation", "followers = entries[number + 1 :]", "followers = entries[:0]"),
+        Edit("FifoBatchProcessor.process_group", "followers = messages[number + 1 :]", "followers = messages[:0]"),
     ),
     unit(
         "followers/tried-all-the-same",
         "test_delivery.py::test_texts_before_the_one_that_fails_stay_delivered",
-        Edit("InOrder.deliver_conversation", 'if report.result == "given back":\n', "if False:\n"),
+        Edit("FifoBatchProcessor.process_group", "if isinstance(result, Retry):\n", "if False:\n"),
     ),
     unit(
         "followers/nobody-hides-them",
         "test_handlers.py::"
         "test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time",
-        Edit("forward", "    hide(given_back, queue=queue)\n", ""),
+        Edit("FifoBatchProcessor.handle", "        self._return_to_queue(retries)\n", ""),
     ),
     unit(
         "back-off/by-receive-count",
         "test_delivery.py::test_the_wait_doubles_with_each_return_of_the_text_itself_up_to_the_longest",
-        Edit("Courier._forward", "        attempt.noted_returns = known.retries if known else 0\n", ""),
+        Edit(
+            "FifoBatchProcessor._deliver",
+            "            attempt.recorded_retries = state.retries if state else 0\n",
+            "",
+        ),
     ),
     unit(
         "give-up/never",
         "test_delivery.py::test_a_text_is_given_up_by_the_age_of_its_queue_entry_with_its_last_reason",
-        Edit("InOrder._give_back", "if tried and age >= limits.give_up_after:", "if False:"),
+        Edit("FifoBatchProcessor._retry_or_give_up", "if tried and age >= self._limits.give_up_after:", "if False:"),
     ),
     unit(
         "give-up/by-age-of-the-sms",
         "test_delivery.py::"
         "test_giving_up_counts_from_the_queue_and_not_from_the_sms_so_that_a_redriven_text_has_its_time",
         Edit(
-            "InOrder._give_back", "age = self._clock.now() - entry.queued_at", "age = self._clock.now() - entry.order"
+            "FifoBatchProcessor._retry_or_give_up",
+            "age = self._clock.now() - attempt.message.queued_at",
+            "age = self._clock.now() - attempt.message.order",
         ),
     ),
     unit(
         "give-up/failed-not-written",
         "test_delivery.py::test_a_failed_text_stays_in_the_queue_until_both_failed_queue_and_ledger_have_it",
         Edit(
-            "InOrder._give_up",
-            '            return self._hidden(attempt, exc)\n        return Report(entry=entry, result="failed"',
-            '            pass\n        return Report(entry=entry, result="failed"',
+            "FifoBatchProcessor._fail",
+            "            return self._retry(attempt, exc)\n",
+            "            pass\n",
         ),
     ),
     unit(
         "conversations/one-after-another",
         "test_delivery.py::test_conversations_of_a_batch_are_delivered_at_the_same_time",
-        Edit("InOrder.deliver", "reports = pool.map(lambda", "reports = map(lambda"),
+        Edit("FifoBatchProcessor.process", "results = pool.map(lambda", "results = map(lambda"),
     ),
     unit(
         "deadline/none",
         "test_delivery.py::test_a_slow_conversation_stops_at_the_deadline_and_what_is_left_comes_back_at_once",
         Edit(
-            "InOrder.deliver",
-            "self._clock.monotonic() + self._config.limits.batch_deadline",
+            "FifoBatchProcessor.process",
+            "self._clock.monotonic() + self._limits.batch_deadline",
             "self._clock.monotonic() + 3600",
         ),
     ),
@@ -271,7 +275,7 @@ _TROUBLE = (
         "deadline/not-between-tries",
         "test_delivery.py::"
         "test_a_text_that_keeps_failing_goes_back_at_the_deadline_with_all_its_followers_hidden_alike",
-        Edit("InOrder._until_accepted", "if self._clock.monotonic() + wait >= until:", "if False:"),
+        Edit("Attempt.call", "if self.clock.monotonic() + wait >= self.deadline:", "if False:"),
     ),
     unit(
         "blocked/as-permanent",
@@ -282,13 +286,17 @@ _TROUBLE = (
         "blocked/as-transient",
         "test_delivery.py::test_a_blocked_text_is_given_back_at_once_at_the_slow_pace",
         Edit("BlockedError", "class BlockedError(BridgeError)", "class BlockedError(TransientError)"),
-        Edit("InOrder._hidden", "if isinstance(error, BlockedError):\n            wait", "if False:\n            wait"),
+        Edit(
+            "FifoBatchProcessor._retry",
+            "if isinstance(error, BlockedError):\n            delay",
+            "if False:\n            delay",
+        ),
     ),
     unit(
         "blocked/unknown-is-permanent",
         "test_connect.py::test_an_answer_is_translated_by_code_and_status[SomethingNew-400-AccessRefusedError]",
         Edit(
-            "translated",
+            "connect_error",
             "UnavailableError if status >= 500 else AccessRefusedError",
             "UnavailableError if status >= 500 else RejectedError",
         ),
@@ -298,20 +306,29 @@ _TROUBLE = (
         "test_delivery.py::test_a_transient_error_is_tried_again_within_the_batch",
         Edit("TransientError", "class TransientError(BridgeError)", "class TransientError(PermanentError)"),
         Edit(
-            "InOrder._until_accepted",
+            "Attempt.call",
             "except TransientError as exc:\n                last = exc",
             "except QueueError as exc:\n                last = exc",
         ),
     ),
     unit(
+        "transient/refused-as-untried",
+        "test_delivery.py::test_a_limiter_inside_a_transport_does_not_hide_a_refused_call",
+        Edit("Attempt.call", "            except OutOfTimeError as exc:", "            except QueueError as exc:"),
+    ),
+    unit(
         "intake/keeps-trouble-quiet",
         "test_handlers.py::test_intake_says_when_failed_or_the_ledger_could_not_take_a_malformed_one",
-        Edit("intake", "    if trouble:\n        raise trouble[0]\n", ""),
+        Edit("NotificationIntake.handle", "        if errors:\n            raise errors[0]\n", ""),
     ),
     unit(
         "intake/stops-at-trouble",
         "test_handlers.py::test_intake_takes_the_other_records_before_it_says_that_one_could_not_be_taken",
-        Edit("intake", "            trouble.append(exc)\n", "            raise exc\n"),
+        Edit(
+            "NotificationIntake.handle",
+            "not_taken(message.key, exc)\n                errors.append(exc)\n",
+            "not_taken(message.key, exc)\n                raise\n",
+        ),
     ),
 )
 
@@ -319,35 +336,43 @@ _POLITE = (
     unit(
         "pacing/no-halving",
         "test_pacing_and_backoff.py::test_a_429_halves_the_rate_and_calls_in_flight_with_it_count_once",
-        Edit("Pacer.throttled", "self._rate = max(self._least, self._rate / 2)", "self._rate = self._rate"),
+        Edit("RateLimiter.throttled", "self._rate = max(self._lowest, self._rate / 2)", "self._rate = self._rate"),
     ),
     unit(
         "pacing/not-told-of-429",
         "test_delivery.py::test_throttling_halves_the_pace",
-        Edit("InOrder._until_accepted", "pacer.throttled()", "pass"),
+        Edit("Attempt.call", "rate_limiter.throttled()", "pass"),
     ),
     unit(
         "pacing/no-bucket",
         "test_delivery.py::"
         "test_texts_for_which_there_is_no_turn_wait_a_little_longer_each_few_times_and_are_never_given_up_for_it",
-        Edit("InOrder._until_accepted", "if not pacer.take(until=until):", "if self._clock.monotonic() >= until:"),
+        Edit(
+            "Attempt.call",
+            "if not rate_limiter.acquire(deadline=self.deadline):",
+            "if self.clock.monotonic() >= self.deadline:",
+        ),
     ),
     unit(
         "pacing/no-waiting",
         "test_promises.py::test_a_call_waits_for_its_turn",
-        Edit("Pacer.take", "        if wait:\n            self._sleep(wait)\n", ""),
+        Edit("RateLimiter.acquire", "        if wait:\n            self._clock.sleep(wait)\n", ""),
     ),
     unit(
         "pacing/no-share",
         "test_pacing_and_backoff.py::test_it_starts_at_its_share_of_the_rate",
-        Edit("Pacer.__init__", "max(rate / environments, self._least)", "max(rate, self._least)"),
+        Edit("RateLimiter.__init__", "max(rate / environments, self._lowest)", "max(rate, self._lowest)"),
     ),
     unit(
         "pacing/never-raises",
         "test_pacing_and_backoff.py::"
         "test_the_rate_raises_by_a_thirtieth_of_the_whole_a_second_while_calls_succeed_and_never_above_it",
-        Edit("InOrder._until_accepted", "                pacer.accepted()\n", ""),
-        Edit("Pacer.accepted", "self._rate + self._most / _WHOLE_AFTER / self._rate", "self._rate"),
+        Edit("Attempt.call", "                rate_limiter.succeeded()\n", ""),
+        Edit(
+            "RateLimiter.succeeded",
+            "self._rate + self._highest / _SECONDS_TO_FULL_RATE / self._rate",
+            "self._rate",
+        ),
     ),
 )
 
@@ -378,24 +403,31 @@ _SHOWN = (
     unit(
         "disconnect-keyword/unknown",
         "test_delivery.py::test_a_disconnect_keyword_is_shown_and_then_ends_the_chat",
-        Edit("plan", "ends_chat = _is_disconnect(sms.body, chat)", "ends_chat = False"),
+        Edit("split_plan", "ends_chat = _is_disconnect(sms.body, chat)", "ends_chat = False"),
     ),
     unit(
         "disconnect-keyword/no-chat-fails",
-        "test_delivery.py::test_ending_a_chat_that_is_not_open_is_nothing_to_do[answer1]",
+        "test_connect.py::test_an_error_of_a_disconnect_is_a_chat_that_is_not_open",
         Edit(
-            "Courier._send.send", '                if part.type == "DISCONNECT":\n                    return None\n', ""
+            "IntegrationEvents.send",
+            '            if part.type == "DISCONNECT":\n                return NoOpenChat()\n',
+            "",
         ),
+    ),
+    unit(
+        "disconnect-keyword/no-chat-is-forwarded",
+        "test_delivery.py::test_ending_a_chat_that_is_not_open_is_nothing_to_do",
+        Edit("TextDelivery.deliver", "None if shown or len(parts) > 1 else _NO_CHAT_ENDED", "None"),
     ),
     unit(
         "empty-body/no-line",
         "test_compose.py::test_an_empty_text_is_shown_as_the_configured_line",
-        Edit("parts", "sms.body if sms.body.strip() else chat.empty_message", "sms.body"),
+        Edit("chat_parts", "sms.body if sms.body.strip() else chat.empty_message", "sms.body"),
     ),
     unit(
         "late-line/none",
         "test_delivery.py::test_a_text_that_waited_longer_than_mark_late_after_says_when_it_was_sent",
-        Edit("plan", 'prefix=_late_line(sent_at, chat) if late and sent_at else ""', 'prefix=""'),
+        Edit("split_plan", 'prefix=_late_line(sent_at, chat) if late and sent_at else ""', 'prefix=""'),
     ),
 )
 
@@ -403,7 +435,7 @@ _PRIVATE = (
     unit(
         "redaction/vendors-words",
         "test_connect.py::test_a_message_of_the_vendor_decides_nothing_and_is_told_to_nobody",
-        Edit("translated", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
+        Edit("connect_error", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
     ),
     unit(
         "redaction/unknown-number",
@@ -417,15 +449,19 @@ _PRIVATE = (
     unit(
         "redaction/words-of-a-defect",
         "test_handlers.py::test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted",
-        Edit("InOrder._deliver", '{type(exc).__name__}"),\n                defect', '{exc}"),\n                defect'),
+        Edit(
+            "FifoBatchProcessor._process_message",
+            '{type(exc).__name__}"),\n                traceback',
+            '{exc}"),\n                traceback',
+        ),
     ),
     unit(
         "redaction/conversation-logged",
         "test_handlers.py::test_no_body_no_number_and_no_hash_of_one_is_logged_or_counted",
         Edit(
-            "_text",
-            "what, about = kind.one, _about(report.entry.text_key)",
-            'what, about = kind.one, _about(report.entry.text_key) | {"conversation": report.entry.group}',
+            "Reporter._result",
+            "_message(result.message.key)\n",
+            '_message(result.message.key) | {"conversation": result.message.group_id}\n',
         ),
     ),
     unit(
@@ -439,38 +475,42 @@ _EXPLAINED = (
     unit(
         "reason/not-in-the-ledger",
         "test_promises.py::test_the_ledger_says_of_a_failed_text_why_where_and_when",
-        Edit("Ledger.failed", 'self._outcome("failed", reason=str(error), ', 'self._outcome("failed", '),
+        Edit("Ledger.record_failure", 'self._outcome("failed", reason=str(error), ', 'self._outcome("failed", '),
     ),
     unit(
         "received/not-noted",
         "test_handlers.py::test_intake_notes_a_text_as_soon_as_it_is_queued",
-        Edit("Intake._take", '            note(self._notes, sms.text_key, facts, stage="intake", at=at)\n', ""),
+        Edit(
+            "NotificationIntake._take",
+            "                self._record_receipt(message, conversation=content.group_id, at=at)\n",
+            "                pass\n",
+        ),
     ),
     unit(
         "received/or-not-taken",
         "test_handlers.py::test_intake_takes_a_text_also_when_it_cannot_be_noted_and_counts_it",
-        Edit("note", "except LedgerError as exc:", "except ZeroDivisionError as exc:"),
+        Edit("NotificationIntake._record_receipt", "except LedgerError as exc:", "except ZeroDivisionError as exc:"),
     ),
     unit(
         "received/over-what-is-known",
         "test_promises.py::test_noting_that_a_text_was_queued_touches_nothing_that_is_known_of_it_already",
-        Edit("Ledger.received", "if_not_exists(#{name}, :{name})", ":{name}"),
+        Edit("Ledger.record_receipt", "if_not_exists(#{name}, :{name})", ":{name}"),
     ),
     unit(
         "failed-index/never",
         "test_promises.py::test_the_ledger_says_of_a_failed_text_why_where_and_when",
-        Edit("Ledger.failed", '"failed_on": {"S"', '"failed_day": {"S"'),
+        Edit("Ledger.record_failure", '"failed_on": {"S"', '"failed_day": {"S"'),
     ),
     unit(
         "failed-index/for-ever",
         "test_promises.py::"
         "test_a_text_is_in_the_index_of_the_failed_only_while_it_is_failed_and_why_it_was_stays_known",
-        Edit("_FAILED", '_FAILED = ("failed_on",)', "_FAILED = ()"),
+        Edit("_FAILED_INDEX", '_FAILED_INDEX = ("failed_on",)', "_FAILED_INDEX: tuple[str, ...] = ()"),
     ),
     unit(
         "reason/not-on-the-entry",
         "test_promises.py::test_an_entry_of_failed_says_what_went_wrong_where_and_when",
-        Edit("Failed.put", '            "reason": str(error),\n', ""),
+        Edit("DeadLetterQueue.send", '            "reason": str(error),\n', ""),
     ),
     unit(
         "trace/not-passed",
@@ -669,22 +709,22 @@ _TOLD = (
     unit(
         "metrics/another-name",
         "test_measures.py::test_each_function_writes_exactly_the_metrics_that_are_listed_for_it[forward]",
-        Edit("metrics_of", '"Blocked": count(', '"TextsBlocked": count('),
+        Edit("counts_of", '"Blocked": sum(', '"TextsBlocked": sum('),
     ),
     unit(
         "metrics/no-age-of-what-waits",
         "test_measures.py::"
         "test_how_long_a_text_has_waited_is_measured_each_time_it_is_given_back_and_not_of_its_followers",
         Edit(
-            "batch",
-            "metrics.add_metric(WAITING, MetricUnit.Seconds, report.waited)",
+            "Reporter.batch",
+            "metrics.add_metric(SECONDS_WAITING, MetricUnit.Seconds, result.waited)",
             "continue",
         ),
     ),
     unit(
         "logs/without-the-text-key",
         "test_measures.py::test_every_log_line_says_which_text_it_is_about[intake]",
-        Edit("_about", 'return {"correlation_id": text_key}', "return {}"),
+        Edit("logging._message", 'return {"correlation_id": key}', "return {}"),
     ),
     page(
         "dashboard/nothing-of-how-fast",

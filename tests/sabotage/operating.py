@@ -167,7 +167,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "trace/whole-numbers",
         "test_story.py::test_numbers_are_shown_by_their_ending_and_a_conversation_not_at_all_unless_asked_for",
-        Edit("Output.number", "return number if self.show_content else ending(number)", "return number"),
+        Edit("Output.number", "return number if self.show_content else last_digits(number)", "return number"),
     ),
     unit(
         "doctor/a-deploy-that-fails",

@@ -21,19 +21,19 @@ _CLIENT_TOKENS = (
     unit(
         "client-token/start-without",
         (_once("start"), _FIRST),
-        Edit("StartChat._start", '            "ClientToken": f"{text.sms.text_key}:{generation}",\n', ""),
+        Edit("StartChat._start", '            "ClientToken": f"{sms.text_key}:{generation}",\n', ""),
         control=_OPEN,
     ),
     unit(
         "client-token/start-without-generation",
         f"{_TESTS}test_a_long_text_whose_chats_end_between_its_parts_goes_on_in_new_ones",
-        Edit("StartChat._start", 'f"{text.sms.text_key}:{generation}"', "text.sms.text_key"),
+        Edit("StartChat._start", 'f"{sms.text_key}:{generation}"', "sms.text_key"),
         control=_OPEN,
     ),
     unit(
         "client-token/start-without-text-key",
         f"{_TESTS}test_each_conversation_has_a_chat_of_its_own",
-        Edit("StartChat._start", 'f"{text.sms.text_key}:{generation}"', 'f"{generation}"'),
+        Edit("StartChat._start", 'f"{sms.text_key}:{generation}"', 'f"{generation}"'),
         control=_OPEN,
     ),
     unit(
@@ -49,26 +49,26 @@ _CLIENT_TOKENS = (
     unit(
         "client-token/message-without",
         _once("send"),
-        Edit("StartChat._say", "                ClientToken=text.client_token,\n", ""),
+        Edit("StartChat._send_message", "                ClientToken=request.client_token,\n", ""),
         control=_OPEN,
     ),
     unit(
         "client-token/message-without-part",
         f"{_TESTS}test_equal_parts_of_a_text_are_all_shown",
-        Edit("StartChat.send", 'f"{sms.text_key}-{number}"', "sms.text_key"),
+        Edit("PartRequest.client_token", 'f"{self.sms.text_key}-{self.number}"', "self.sms.text_key"),
         control=_OPEN,
     ),
     unit(
         "client-token/message-without-text-key",
         f"{_TESTS}test_later_texts_go_to_the_open_chat",
-        Edit("StartChat.send", 'f"{sms.text_key}-{number}"', 'f"{number}"'),
+        Edit("PartRequest.client_token", 'f"{self.sms.text_key}-{self.number}"', 'f"{self.number}"'),
         control=BY_EVENTS,
     ),
     unit(
         "client-token/start-with-its-text-or-without",
         f"{_TESTS}test_a_text_is_shown_also_when_a_deploy_changed_how_chats_begin_after_a_lost_answer"
         "[start-message-initial-message]",
-        Edit("StartChat._start", '            request["ClientToken"] += ":initial-message"\n', ""),
+        Edit("StartChat._start", '            arguments["ClientToken"] += ":initial-message"\n', ""),
     ),
 )
 
@@ -76,25 +76,27 @@ _ENDED = (
     unit(
         "ended-chat/denied-without-a-token",
         f"{_TESTS}test_access_denied_without_a_token_is_somebodys_configuration_and_no_ended_chat",
-        Edit("StartChat._start", "pace=self._starting, carries_token=False", "pace=self._starting"),
+        Edit("StartChat._start", "            carries_token=False,\n", ""),
     ),
     unit(
         "ended-chat/any-error",
         f"{_TESTS}test_no_other_answer_is_taken_for_an_ended_chat",
-        Edit("StartChat._call", 'if carries_token and why(exc) == "AccessDeniedException":', "if carries_token:"),
+        Edit(
+            "StartChat._call", 'if carries_token and error_code(exc) == "AccessDeniedException":', "if carries_token:"
+        ),
     ),
     unit(
         "ended-chat/not-seen",
         _REPLACED,
-        Edit("StartChat._call", 'if carries_token and why(exc) == "AccessDeniedException":', "if False:"),
+        Edit("StartChat._call", 'if carries_token and error_code(exc) == "AccessDeniedException":', "if False:"),
     ),
     unit(
         "ended-chat/text-not-sent-to-the-new-one",
         (_REPLACED, _FIRST),
         Edit(
             "StartChat._start",
-            "            else:\n                self._say(text, chat)",
-            "            else:\n                self._connected(text, chat)",
+            "            else:\n                self._send_message(request, chat)",
+            "            else:\n                self._connected(request, chat)",
         ),
         control=BY_EVENTS,
     ),
@@ -104,7 +106,7 @@ _ENDED = (
         Edit(
             "StartChat._start",
             'raise AccessRefusedError("Connect ended a new chat before the customer could be connected to it")',
-            "return self._start(text, generation=generation + 1)\n            raise BridgeError",
+            "return self._start(request, generation=generation + 1)\n            raise BridgeError",
         ),
     ),
     unit(
@@ -113,21 +115,35 @@ _ENDED = (
         Edit(
             "StartChat.send",
             "            try:\n"
-            "                if chat.first != text.client_token:\n"
-            "                    return self._say(text, chat)\n"
-            "                self._connected(text, chat)  # its chat began with it; perhaps that was all\n"
-            "                return Accepted(chat.contact, True)\n",
-            "            if chat.first == text.client_token:\n"
-            "                self._connected(text, chat)\n"
-            "                return Accepted(chat.contact, True)\n"
+            "                if chat.first_client_token != request.client_token:\n"
+            "                    return self._send_message(request, chat)\n"
+            "                self._connected(request, chat)"
+            "  # the chat was started with this part; the customer may not be connected\n"
+            "                return Accepted(chat.contact, new_chat=True)\n",
+            "            if chat.first_client_token == request.client_token:\n"
+            "                self._connected(request, chat)\n"
+            "                return Accepted(chat.contact, new_chat=True)\n"
             "            try:\n"
-            "                return self._say(text, chat)\n",
+            "                return self._send_message(request, chat)\n",
         ),
     ),
     unit(
         "disconnect-keyword/chat-not-ended",
         f"{_TESTS}test_a_disconnect_ends_the_chat_and_the_next_text_starts_another",
-        Edit("StartChat.send", "return self._disconnect(text, chat)", "return Accepted(chat and chat.contact, False)"),
+        Edit(
+            "StartChat.send",
+            "return self._disconnect(request, chat)",
+            "return Accepted(chat.contact if chat else None)",
+        ),
+    ),
+    unit(
+        "disconnect-keyword/refused-by-a-chat-that-is-over",
+        f"{_TESTS}test_a_refused_disconnect_is_a_chat_that_is_not_open",
+        Edit(
+            "StartChat.send",
+            "            except (RejectedError, NotFoundError):\n                return NoOpenChat()\n",
+            "            except (RejectedError, NotFoundError):\n                raise\n",
+        ),
     ),
 )
 
@@ -137,14 +153,14 @@ _CHAT = (
         f"{_TESTS}test_a_chat_that_outlives_its_connection_token_goes_on_with_another_one",
         Edit(
             "StartChat._connected",
-            "if chat.connection_token and chat.token_expires_at - self._now() > _REFRESH_SECONDS:",
+            "if chat.connection_token and chat.token_expires_at - self._now() > _RENEW_SECONDS:",
             "if chat.connection_token:",
         ),
     ),
     unit(
         "connection/renewed-too-late",
         f"{_TESTS}test_a_chat_that_outlives_its_connection_token_goes_on_with_another_one[23.5]",
-        Edit("_REFRESH_SECONDS", "_REFRESH_SECONDS = 3600.0", "_REFRESH_SECONDS = 0.0"),
+        Edit("_RENEW_SECONDS", "_RENEW_SECONDS = 3600.0", "_RENEW_SECONDS = 0.0"),
     ),
     unit(
         "connection/customer-not-connected",
@@ -165,46 +181,51 @@ _CHAT = (
         _FIRST,
         Edit(
             "StartChat._start",
-            '"Attributes": dict(text.session.attributes),',
-            '"Attributes": dict(text.session.attributes) | {"body": text.sms.body},',
+            '"Attributes": dict(request.session.attributes),',
+            '"Attributes": dict(request.session.attributes) | {"body": request.sms.body},',
         ),
         control=_OPEN,
     ),
     unit(
         "start-chat/without-its-channel",
         "test_delivery.py::test_a_number_with_start_chat_delivery_is_held_where_the_function_cannot_start_chats",
-        Edit("Courier._send", "if route.start_chat and start_chat is None:", "if False:"),
+        Edit(
+            "TextDelivery._send",
+            "self._transports.get(request.route.delivery)",
+            'self._transports.get(request.route.delivery, self._transports["integration-event"])',
+        ),
     ),
     unit(
         "start-chat/by-the-other-api",
         "test_delivery.py::test_a_text_goes_the_way_that_its_number_has_and_no_other_way[start-chat]",
-        Edit(
-            "Courier._send",
-            "self._start_chat if route.start_chat and self._start_chat else (None, None)",
-            "(None, None)",
-        ),
-        Edit("Courier._send", "if route.start_chat and start_chat is None:", "if False:"),
+        Edit("TextDelivery._send", "get(request.route.delivery)", 'get("integration-event")'),
         control=BY_EVENTS,
     ),
     unit(
         "initial-message/sent-again",
         f"{_TESTS}test_the_text_that_starts_a_chat_can_go_with_its_start_and_is_not_sent_again",
-        Edit("StartChat.send", "if chat.first != text.client_token:", "if True:"),
+        Edit("StartChat.send", "if chat.first_client_token != request.client_token:", "if True:"),
     ),
     unit(
         "initial-message/not-noted-as-sent",
         f"{_TESTS}test_the_text_that_starts_a_chat_can_go_with_its_start_and_is_not_sent_again",
-        Edit("Chats.started", '            item["first"] = {"S": chat.first}\n', "            pass\n"),
+        Edit(
+            "ChatSessions.record_start",
+            '            item["first"] = {"S": chat.first_client_token}\n',
+            "            pass\n",
+        ),
     ),
     unit(
         "options/number-not-mapped-back",
         f"{_TESTS}test_a_number_is_the_option_that_was_offered_and_only_once",
-        Edit("StartChat._say", "chosen = self._choice(text.part.content, chat)", "chosen = None"),
+        Edit("StartChat._send_message", "chosen = self._chosen_option(request.part.content, chat)", "chosen = None"),
     ),
     unit(
         "options/offered-for-ever",
         f"{_TESTS}test_a_number_is_the_option_that_was_offered_and_only_once",
-        Edit("StartChat._say", "            self._chats.remember_options(chat.contact, ())\n", "            pass\n"),
+        Edit(
+            "StartChat._send_message", "            self._chats.save_options(chat.contact, ())\n", "            pass\n"
+        ),
     ),
 )
 
@@ -216,15 +237,15 @@ _PACES = (
             Edit("StartChat", *edit),
         )
         for name, edit in {
-            "starting": ("pace=self._starting, carries_token=False", "carries_token=False"),
-            "connecting": ("            pace=self._connecting,\n", ""),
-            "ending": ("                pace=self._ending,\n", ""),
+            "start": ("            limiter=self._start_limiter,\n", ""),
+            "connection": ("            limiter=self._connection_limiter,\n", ""),
+            "disconnect": ("                limiter=self._disconnect_limiter,\n", ""),
         }.items()
     ),
     unit(
         "start-chat-pacing/not-told-of-429",
         f"{_TESTS}test_a_429_halves_the_pace_of_what_was_called",
-        Edit("StartChat._call", "                pace.throttled()\n", "                pass\n"),
+        Edit("StartChat._call", "                limiter.throttled()\n", "                pass\n"),
     ),
     unit(
         "start-chat-pacing/messages-at-the-other-pace",
@@ -232,9 +253,9 @@ _PACES = (
         "test_texts_for_which_there_is_no_turn_wait_a_little_longer_each_few_times_and_are_never_given_up_for_it"
         "[start-chat]",
         Edit(
-            "Courier._send",
-            "return self._until_accepted(attempt, send, until=until, pacer=pacer)",
-            "return self._until_accepted(attempt, send, until=until)",
+            "TextDelivery._send",
+            "rate_limiter=transport.rate_limiter",
+            'rate_limiter=self._transports["integration-event"].rate_limiter',
         ),
     ),
     unit(
@@ -249,7 +270,7 @@ _OPEN_CHATS = (
         "open-chats/late-end-closes-the-newer-one",
         f"{_TABLE}test_a_late_word_that_an_old_chat_ended_leaves_the_newer_one_open",
         Edit(
-            "Chats.ended",
+            "ChatSessions.record_end",
             '            "contact = :contact",\n            {":true"',
             '            "attribute_exists(chat_key)",\n            {":true"',
         ),
@@ -258,7 +279,7 @@ _OPEN_CHATS = (
         "open-chats/older-one-takes-its-place",
         f"{_TABLE}test_a_chat_never_takes_the_place_of_a_newer_one",
         Edit(
-            "Chats.started",
+            "ChatSessions.record_start",
             "            item,\n            ConditionExpression=",
             '            item,\n            ConditionExpression="attribute_not_exists(nothing) OR "\n            ',
         ),
@@ -267,7 +288,7 @@ _OPEN_CHATS = (
         "open-chats/another-chats-connection",
         f"{_TABLE}test_a_connection_to_an_old_chat_is_not_kept_for_the_newer_one",
         Edit(
-            "Chats.connected",
+            "ChatSessions.record_connection",
             '            "contact = :contact",\n            {\n                ":token"',
             '            "attribute_exists(chat_key)",\n            {\n                ":token"',
         ),
@@ -275,7 +296,7 @@ _OPEN_CHATS = (
     unit(
         "open-chats/read-not-consistent",
         f"{_TABLE}test_a_chat_is_known_as_it_is_now_and_not_as_it_was_a_moment_ago",
-        Edit("Chats._get", ", ConsistentRead=True", ""),
+        Edit("ChatSessions._get", ", ConsistentRead=True", ""),
         control=BY_EVENTS,
     ),
     *(
@@ -285,19 +306,19 @@ _OPEN_CHATS = (
             Edit(*edit),
         )
         for name, edit in {
-            "expiry-is-text": ("Chats.started", 'expires = {"N": ', 'expires = {"S": '),
+            "expiry-is-text": ("ChatSessions.record_start", 'expires = {"N": ', 'expires = {"S": '),
             "expiry-in-milliseconds": (
-                "Chats.started",
+                "ChatSessions.record_start",
                 "int(self._now()) + KEEP_SECONDS",
                 "int(self._now()) * 1000 + KEEP_SECONDS",
             ),
-            "forgotten-too-soon": ("chats.KEEP_SECONDS", "KEEP_SECONDS = 8 *", "KEEP_SECONDS = 6 *"),
+            "forgotten-too-soon": ("chat_sessions.KEEP_SECONDS", "KEEP_SECONDS = 8 *", "KEEP_SECONDS = 6 *"),
         }.items()
     ),
     unit(
         "redaction/printed-tokens",
         f"{_TESTS}test_what_is_printed_of_a_chat_holds_no_token",
-        Edit("Chat", "participant_token: str = field(repr=False)", "participant_token: str"),
+        Edit("ChatSession", "participant_token: str = field(repr=False)", "participant_token: str"),
     ),
 )
 

@@ -23,7 +23,7 @@ OTHER = "tests/unit/test_split.py::test_the_cut_is_after_the_last_white_space_th
 
 def example(name: str, line: str, *, says: str = "") -> Mechanism:
     """Puts `line` in the place of the line that lets a text that fits be one part."""
-    edit = Edit("lambda/bridge/split.py", "        return (text,)\n", f"        {line}\n")
+    edit = Edit("lambda/bridge/processing/splitting.py", "        return (text,)\n", f"        {line}\n")
     return Mechanism(name=f"example/{name}", edits=(edit,), tests=(SPLIT,), control=OTHER, says=says)
 
 
@@ -33,7 +33,7 @@ EXAMPLES = {
     example("an-unknown-name", "return (nobody,)"): "NO PATCH",
     Mechanism(
         name="example/no-module",
-        edits=(Edit("lambda/bridge/split.py", "_NO_BREAK = ", '_NO_BREAK = int("x") or '),),
+        edits=(Edit("lambda/bridge/processing/splitting.py", "_NO_BREAK = ", '_NO_BREAK = int("x") or '),),
         tests=(SPLIT,),
         control=None,
     ): "NOT RUN",
@@ -97,20 +97,22 @@ def test_only_the_right_test_failing_for_the_right_reason_is_red(
 
 @pytest.mark.parametrize(("search", "times"), [("nowhere to be found", 0), ("parts", 3)])
 def test_a_patch_that_no_longer_applies_names_file_and_text(search: str, times: int) -> None:
-    with pytest.raises(SabotageError, match=rf"lambda/bridge/split.py: .* is there {times} times:\n{search}"):
-        Edit("lambda/bridge/split.py", search, "").apply(ROOT)
+    with pytest.raises(
+        SabotageError, match=rf"lambda/bridge/processing/splitting.py: .* is there {times} times:\n{search}"
+    ):
+        Edit("lambda/bridge/processing/splitting.py", search, "").apply(ROOT)
 
 
 @pytest.mark.parametrize(
     ("place", "search", "said"),
     [
         ("nobody.knows", "x", "places.py has no nobody.knows"),
-        ("split_by", "nowhere", r"lambda/bridge/split.py::split_by: .* is there 0 times"),
+        ("split_by", "nowhere", r"lambda/bridge/processing/splitting.py::split_by: .* is there 0 times"),
         ("split_by", "utf16_length", "is there 0 times"),  # it is in the file, elsewhere
     ],
 )
 def test_a_patch_of_a_place_names_it(monkeypatch: pytest.MonkeyPatch, place: str, search: str, said: str) -> None:
-    monkeypatch.setitem(PLACES, "split_by", "lambda/bridge/split.py::split_by")
+    monkeypatch.setitem(PLACES, "split_by", "lambda/bridge/processing/splitting.py::split_by")
     with pytest.raises(SabotageError, match=said):
         Edit(place, search, "").apply(ROOT)
 
@@ -134,7 +136,12 @@ def test_a_patch_of_a_place_changes_that_one_only(tmp_path: Path, monkeypatch: p
 
 
 def test_places_are_those_that_the_list_uses_and_each_is_there() -> None:
-    used = {edit.where for one in MECHANISMS for edit in one.edits if "/" not in edit.where and not edit.where.endswith(".py")}
+    used = {
+        edit.where
+        for one in MECHANISMS
+        for edit in one.edits
+        if "/" not in edit.where and not edit.where.endswith(".py")
+    }
     assert used == PLACES.keys()
     for place in PLACES.values():
         file, _, definition = place.partition("::")

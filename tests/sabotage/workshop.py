@@ -29,7 +29,7 @@ from xml.etree import ElementTree
 from tests.sabotage.places import PLACES
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("bridge", "infra", "ops", "sandbox", "tests")
+PACKAGES = ("bridge", "infra", "ops", "sandbox", "testing", "tests")
 AT_ONCE = 2
 _LONGEST = 180.0
 """Seconds for the tests of one mechanism: what hangs is not red."""

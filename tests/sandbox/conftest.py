@@ -29,8 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """On free ports and with a name of its own, so that tests run beside anybody's sandbox.
 
-    Its runtime is this Python, on which MiniStack runs functions whatever their runtime: so the byte-code in the archive
-    is of use, and a function starts as fast as it would in AWS.
+    Its runtime is this Python, on which MiniStack runs functions whatever their runtime: so the archive's byte-code is
+    of use, and a function starts as fast as it would in AWS.
     """
     _end_what_a_killed_run_left()
     config = tmp_path_factory.mktemp("sandbox") / "bridge.toml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from bridge.measures import BY_FUNCTION
+from bridge.metrics import METRICS_BY_FUNCTION
 from tests.sandbox.alarms import Watch
 from tests.sandbox.logs import measured
 from tests.sandbox.test_promises import forwarded
@@ -92,7 +92,7 @@ def test_every_metric_in_the_logs_is_one_that_is_known_under_the_stacks_name(pho
     def written() -> set[tuple[str, str]]:
         for metric in measured(phones.sandbox):
             assert metric.namespace == phones.sandbox.stack and metric.dimensions.keys() == {"service"}
-            assert metric.name in BY_FUNCTION[metric.dimensions["service"]]
+            assert metric.name in METRICS_BY_FUNCTION[metric.dimensions["service"]]
         return {(m.dimensions["service"], m.name) for m in measured(phones.sandbox, since=began)}
 
     expected = {("intake", "TextsReceived"), ("forward", "TextsForwarded"), ("forward", "EndToEndMilliseconds")}

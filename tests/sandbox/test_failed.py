@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from bridge.notification import conversation
+from bridge.texts.sms_event import conversation_id
 from ops.cli import run
 from ops.failed.queues import batched
 from ops.ledger import OperatorsLedger
@@ -371,7 +371,7 @@ def failed_entry(text: Text) -> dict[str, Any]:
     return {
         "Id": text.key,
         "MessageBody": json.dumps(record),
-        "MessageGroupId": conversation(text.customer, OURS),
+        "MessageGroupId": conversation_id(text.customer, OURS),
         "MessageDeduplicationId": text.key,
         "MessageAttributes": {name: {"DataType": "String", "StringValue": value} for name, value in said.items()},
     }

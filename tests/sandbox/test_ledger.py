@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 
-from bridge.compose import Plan
+from bridge.aws.ledger import KEEP_SECONDS, Ledger
 from bridge.errors import AccessRefusedError, LedgerError, RejectedError
-from bridge.known import Facts, Known
-from bridge.ledger import KEEP_SECONDS, Ledger
+from bridge.processing.state import DeliveryState, MessageMetadata, SplitPlan
 from sandbox.local import Sandbox
 
-FACTS = Facts(
+METADATA = MessageMetadata(
     conversation="group", sns_message_id="sns", sent_at="2026-11-22T12:00:00.000+00:00", queued_at=1, sequence="7"
 )
-PLAN = Plan(limit=1024, prefix="", shown=True, ends_chat=False)
+SPLIT = SplitPlan(limit=1024)
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def table(sandbox: Sandbox) -> dict[str, Any]:
 
 @pytest.fixture
 def ledger(table: dict[str, Any]) -> Ledger:
-    return Ledger(**table)
+    return Ledger(**table, stage="forward")
 
 
 @pytest.fixture
@@ -35,9 +34,9 @@ def key() -> str:
     return str(uuid.uuid4())
 
 
-def done(ledger: Ledger, key: str, part: int, parts: int, **changes: Any) -> Known:
-    arguments: dict[str, Any] = {"plan": PLAN, "attempts": 1, "contact": "contact", "new_chat": part == 0}
-    return ledger.part_done(key, FACTS, part=part, parts=parts, **{"entry_id": "entry"} | arguments | changes)
+def done(ledger: Ledger, key: str, part: int, parts: int, **changes: Any) -> DeliveryState:
+    arguments: dict[str, Any] = {"split": SPLIT, "attempts": 1, "contact": "contact", "new_chat": part == 0}
+    return ledger.record_part(key, METADATA, part=part, parts=parts, **{"message_id": "entry"} | arguments | changes)
 
 
 def item(table: dict[str, Any], key: str) -> dict[str, Any]:
@@ -56,8 +55,8 @@ def test_the_last_part_makes_a_text_forwarded_with_all_that_is_known_of_it(
     assert done(ledger, key, 0, 2).outcome == "pending"
     known = done(ledger, key, 1, 2, new_chat=False)
     assert known == ledger.read(key)
-    assert (known.outcome, known.parts_done, known.contact, known.new_chat, known.plan) == (
-        "forwarded", 2, "contact", True, PLAN,
+    assert (known.outcome, known.parts_done, known.contact, known.new_chat, known.split) == (
+        "forwarded", 2, "contact", True, SPLIT,
     )  # fmt: skip
     written = item(table, key)
     assert written["attempts"] == "2" and written["parts"] == "2"
@@ -82,9 +81,9 @@ def test_giving_back_counts_returns_and_keeps_the_reason_until_the_text_gets_on(
     ledger: Ledger, key: str, table: dict[str, Any]
 ) -> None:
     for _ in range(2):
-        ledger.given_back(key, FACTS, AccessRefusedError("refused"), attempts=3, entry_id="entry")
+        ledger.record_retry(key, METADATA, AccessRefusedError("refused"), attempts=3, message_id="entry")
     known = ledger.read(key)
-    assert known and (known.outcome, known.retries, known.parts_done, known.plan) == ("pending", 2, 0, None)
+    assert known and (known.outcome, known.retries, known.parts_done, known.split) == ("pending", 2, 0, None)
     written = item(table, key)
     assert (written["attempts"], written["error"], written["reason"]) == ("6", "AccessRefusedError", "refused")
     done(ledger, key, 0, 1)
@@ -94,23 +93,23 @@ def test_giving_back_counts_returns_and_keeps_the_reason_until_the_text_gets_on(
 def test_a_failed_text_can_still_be_forwarded_and_a_forwarded_one_never_fails(
     ledger: Ledger, key: str, table: dict[str, Any]
 ) -> None:
-    ledger.failed(key, FACTS, RejectedError("no"), stage="forward", attempts=1)
+    ledger.record_failure(key, METADATA, RejectedError("no"), attempts=1)
     assert item(table, key)["outcome"] == "failed"
     assert done(ledger, key, 0, 1).outcome == "forwarded"
-    ledger.failed(key, FACTS, RejectedError("no"), stage="intake")
-    ledger.given_back(key, FACTS, RejectedError("no"), attempts=1, entry_id="entry")
+    ledger.record_failure(key, METADATA, RejectedError("no"))
+    ledger.record_retry(key, METADATA, RejectedError("no"), attempts=1, message_id="entry")
     assert item(table, key)["outcome"] == "forwarded"
 
 
 def test_a_late_worker_does_not_make_wait_what_has_failed_meanwhile(
     ledger: Ledger, key: str, table: dict[str, Any]
 ) -> None:
-    ledger.failed(key, FACTS, RejectedError("no"), stage="forward", entry_id="entry")
-    ledger.given_back(key, FACTS, AccessRefusedError("refused"), attempts=1, entry_id="entry")
+    ledger.record_failure(key, METADATA, RejectedError("no"), message_id="entry")
+    ledger.record_retry(key, METADATA, AccessRefusedError("refused"), attempts=1, message_id="entry")
     assert (item(table, key)["outcome"], item(table, key)["reason"]) == ("failed", "no")
     assert done(ledger, key, 0, 2).parts_done == 1
     assert (item(table, key)["outcome"], item(table, key)["reason"]) == ("failed", "no")
-    ledger.given_back(key, FACTS, AccessRefusedError("refused"), attempts=1, entry_id="put back")
+    ledger.record_retry(key, METADATA, AccessRefusedError("refused"), attempts=1, message_id="put back")
     assert (item(table, key)["outcome"], item(table, key)["reason"]) == ("pending", "refused")
 
 
@@ -121,15 +120,15 @@ def test_nothing_to_show_is_noted_with_its_reason(ledger: Ledger, key: str, tabl
 
 def test_duplicates_are_counted_and_change_nothing_else(ledger: Ledger, key: str, table: dict[str, Any]) -> None:
     known = done(ledger, key, 0, 1)
-    ledger.duplicate(key)
-    ledger.duplicate(key)
+    ledger.record_duplicate(key)
+    ledger.record_duplicate(key)
     assert item(table, key)["duplicates"] == "2"
     assert ledger.read(key) == known
 
 
 def test_a_table_that_does_not_answer_is_a_ledger_error_without_the_vendors_words(table: dict[str, Any]) -> None:
-    nowhere = Ledger(client=table["client"], table="no-such-table")
+    nowhere = Ledger(client=table["client"], table="no-such-table", stage="forward")
     with pytest.raises(LedgerError, match=r"ResourceNotFoundException\)$"):
         nowhere.read("key")
     with pytest.raises(LedgerError, match=r"ResourceNotFoundException\)$"):
-        nowhere.duplicate("key")
+        nowhere.record_duplicate("key")

@@ -113,14 +113,14 @@ def test_mending_the_role_of_a_connected_number_keeps_what_stood_before_it(ours:
     assert ours.now() == (False, None, None)
 
 
-def test_a_number_that_was_switched_off_and_connected_again_forgets_what_stood_before_that(ours: Ours) -> None:
+def test_a_number_pointed_elsewhere_and_connected_again_forgets_its_old_role(ours: Ours) -> None:
     ours.have(two_way=True, channel=OLD_TOPIC, role=OLD_ROLE)
     ours.bridge("connect", NUMBER)
-    off = {"two_way": False, "channel": None, "role": None}
-    ours.double.know([*ours.before, {"number": NUMBER, "arn": ARN, **off}])
+    elsewhere = {"two_way": True, "channel": f"{OLD_TOPIC}-2", "role": None}
+    ours.double.know([*ours.before, {"number": NUMBER, "arn": ARN, **elsewhere}])
     ours.bridge("connect", NUMBER)
     ours.bridge("disconnect", NUMBER)
-    assert (ours.now(), ours.tags()) == ((False, None, None), {})
+    assert (ours.now(), ours.tags()) == ((True, f"{OLD_TOPIC}-2", None), {})
 
 
 def test_a_number_that_somebody_pointed_elsewhere_is_left_as_it_is(ours: Ours) -> None:

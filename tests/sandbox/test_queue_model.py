@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from sandbox.local import Sandbox
-from tests.model.fifo import Fifo, Message, ReceiptError
+from testing.models.fifo import Fifo, Message, ReceiptError
 
 LONG = 300
 """Seconds that no test takes: what is hidden for them stays so until the test says otherwise."""

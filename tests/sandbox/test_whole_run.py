@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from bridge.measures import BY_FUNCTION
+from bridge.metrics import METRICS_BY_FUNCTION
 from tests.fields import OF_A_TEXT, OF_POWERTOOLS
 from tests.sandbox.logs import Line, lines
 from tests.sandbox.test_promises import forwarded
@@ -66,7 +66,7 @@ def play(phones: Phones) -> None:
 
 def test_no_log_line_of_a_function_holds_a_body_a_number_or_a_hash_of_one(phones: Phones) -> None:
     play(phones)
-    needed = {(service, kind) for service in BY_FUNCTION for kind in ("line", "metric")} | {
+    needed = {(service, kind) for service in METRICS_BY_FUNCTION for kind in ("line", "metric")} | {
         ("intake", "text failed"),
         ("forward", "text forwarded"),
         ("forward", "text given back"),
@@ -83,7 +83,7 @@ def test_no_log_line_of_a_function_holds_a_body_a_number_or_a_hash_of_one(phones
 
     said = {spelling for body in bodies() for spelling in spellings(body)}
     for line in until(written, seconds=30, what="everything is logged"):
-        metrics = set(BY_FUNCTION.get(line.fields.get("service", ""), ()))
+        metrics = set(METRICS_BY_FUNCTION.get(line.fields.get("service", ""), ()))
         assert line.fields.keys() <= (
             {"_aws", "service"} | metrics if "_aws" in line.fields else OF_A_TEXT | OF_POWERTOOLS
         ), line

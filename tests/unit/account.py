@@ -31,10 +31,10 @@ from botocore.exceptions import ClientError, ParamValidationError
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
-from tests.model.fifo import Fifo
-from tests.model.sqs import SqsClient
-from tests.model.table import Table
-from tests.unit.fakes import ARN, OURS
+from testing.builders import ARN, OURS
+from testing.models.fifo import Fifo
+from testing.models.sqs import SqsClient
+from testing.models.table import Table
 
 REGION, NUMBER = "us-east-1", "111122223333"
 QUEUES = {

@@ -7,8 +7,9 @@ import socket
 
 import pytest
 
+from bridge.config import Delivery
+from testing.builders import DELIVERIES
 from tests.unit.account import account as account  # a fixture
-from tests.unit.stages import DELIVERIES, Delivery
 
 os.environ |= {"POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect", "POWERTOOLS_SERVICE_NAME": "unit-tests"}
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
+from testing.builders import payload, record, sqs_record
+from testing.chat_events import CHAT, ended, event, item, streamed
 from tests.unit.account import OURS_TOO, Account, refusal, settings
-from tests.unit.fakes import payload, record, sqs_record
-from tests.unit.streams import CHAT, ended, event, item, streamed
 
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
 CHOICE = json.dumps({"data": {"content": {"title": "Which?", "elements": [{"title": "Apple"}, {"title": "Orange"}]}}})

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import AccessRefusedError, MalformedNotificationError, QueueError
-from bridge.forward import forward
-from bridge.intake import Intake, intake
-from bridge.notification import Notification
-from bridge.queues import Conversations, Failed
-from bridge.reply_intake import ReplyIntake, reply_intake
-from bridge.streamed import Streamed
-from ops.failed.redriving import Redrive
-from ops.failed.selection import Selection
+from bridge.aws.queues import DeadLetterQueue
+from bridge.errors import AccessRefusedError, QueueError
+from bridge.processing.notification import SnsNotification
+from bridge.replies import chat_events
+from bridge.texts import sms_event
 from sandbox import aws_limits
 from sandbox.aws_limits import LARGEST_MESSAGE, LARGEST_NOTIFICATION, RefusedError
-from tests.model.fifo import Fifo
-from tests.model.sqs import SqsClient, lambda_record
-from tests.unit.fakes import FakeClock, FakeLedger, payload, record
-from tests.unit.stages import Stage
-from tests.unit.streams import item, streamed
+from testing.builders import payload, record
+from testing.chat_events import item, streamed
+from testing.pipeline import ReplyPipeline, TextPipeline
 
 GOOD: Mapping[str, Any] = {"MessageBody": "hi", "MessageGroupId": "group", "MessageDeduplicationId": "id"}
 
@@ -174,53 +168,6 @@ def test_sns_refuses_a_notification_that_is_empty_or_too_large_with_its_attribut
 # --- the bridge -----------------------------------------------------------------------------------------------
 
 
-class Bridge:
-    """All functions and a redrive, on a model of SQS that refuses what SQS refuses."""
-
-    def __init__(self) -> None:
-        self.clock, self.ledger = FakeClock(), FakeLedger()
-        self.queues = {
-            name: Fifo(now=self.clock.now, visibility=180, name=name) for name in ("conversations", "replies", "failed")
-        }
-        self.sqs = cast(Any, SqsClient(self.queues))
-        self.stage = Stage(clock=self.clock, failed=self.failed("forward"))
-
-    def failed(self, stage: str) -> Failed:
-        return Failed(client=self.sqs, url="failed", stage=stage, now=self.clock.now)
-
-    def take(self, came: dict[str, Any]) -> None:
-        """Raises what intake does."""
-        desk = Intake(
-            conversations=Conversations(client=self.sqs, url="conversations"),
-            failed=self.failed("intake"),
-            ledger=cast(Any, self.ledger),
-            notes=cast(Any, self.ledger),
-        )
-        intake({"Records": [came]}, taker=desk)
-
-    def forward(self) -> None:
-        event = {"Records": [lambda_record(message) for message in self.queues["conversations"].receive()]}
-        answer = forward(event, courier=self.stage.courier, queue=Conversations(client=self.sqs, url="conversations"))
-        assert answer == {"batchItemFailures": []}, "it waits, and would for ever"
-
-    def reply(self, came: dict[str, Any]) -> None:
-        desk = ReplyIntake(
-            replies=Conversations(client=self.sqs, url="replies"),
-            failed=self.failed("reply-intake"),
-            ledger=cast(Any, self.ledger),
-            notes=cast(Any, self.ledger),
-        )
-        reply_intake({"Records": [came]}, taker=desk)
-
-    def redrive(self) -> int:
-        outputs = {"FailedQueueUrl": "failed", "ConversationsQueueUrl": "conversations", "RepliesQueueUrl": "replies"}
-        clock = self.clock.as_clock()
-        run = Redrive(sqs=self.sqs, outputs=outputs, notes=self.ledger, selection=Selection(), clock=clock)
-        done = run.run()
-        assert not done.refused
-        return done.put_back
-
-
 anything = st.text(st.characters(exclude_categories=()), max_size=300)
 """Control characters, lone surrogates (which JSON can spell) and what is no character among them."""
 SMS_FIELDS = ("originationNumber", "destinationNumber", "messageBody", "messageKeyword", "inboundMessageId")
@@ -239,12 +186,13 @@ kept = settings(deadline=None, suppress_health_check=list(HealthCheck))
 @example(fields={"destinationNumber": "\x00\x01\x02\x03\x04\x05\x06\x07"}, message_id="\x00")
 @example(fields={"destinationNumber": "\ud800" * 8}, message_id="\uffff")
 def test_sqs_takes_every_text_whatever_is_in_it(fields: dict[str, str], message_id: str) -> None:
-    bridge = Bridge()
-    bridge.take(record(payload("hi") | fields, MessageId=message_id))
-    bridge.forward()
-    failed = len(bridge.queues["failed"])
-    assert failed + len(bridge.stage.connect.contents) >= 1
-    assert bridge.redrive() == failed
+    pipeline = TextPipeline()
+    pipeline.publish(record(payload("hi") | fields, MessageId=message_id))
+    pipeline.process()
+    assert len(pipeline.queue) == 0, "it waits, and would for ever"
+    failed = len(pipeline.failed)
+    assert failed + len(pipeline.connect.contents) >= 1
+    assert pipeline.redrive() == failed
 
 
 @kept
@@ -256,14 +204,11 @@ def test_sqs_takes_every_text_whatever_is_in_it(fields: dict[str, str], message_
     message_id=anything.filter(bool),
 )
 def test_sqs_takes_every_reply_whatever_is_in_it(fields: dict[str, str], message_id: str) -> None:
-    bridge = Bridge()
+    pipeline = ReplyPipeline()
     came = streamed(item("hi") | fields, MessageId=message_id)
-    bridge.reply(came)
-    try:
-        nothing = Streamed.from_notification(Notification.from_record(came)).kind == "nothing"
-    except MalformedNotificationError:
-        nothing = False
-    assert len(bridge.queues["failed"]) + len(bridge.queues["replies"]) == (0 if nothing else 1)
+    pipeline.publish(came)
+    ignored = chat_events.parse(SnsNotification.from_record(came)).ignored
+    assert len(pipeline.failed) + len(pipeline.queue) == (0 if ignored else 1)
 
 
 def largest(of: Callable[[str], str], character: str) -> str:
@@ -280,18 +225,19 @@ def as_sms(body: str) -> str:
 
 @pytest.mark.parametrize("character", ["x", "é", "€", "🙏", "\x00", '"', "\\", "\x7f", "\u2028", "\uffff"])
 def test_the_largest_text_of_sns_fits_into_its_queue_and_into_failed(character: str) -> None:
-    bridge, message = Bridge(), largest(as_sms, character)
+    pipeline, message = TextPipeline(), largest(as_sms, character)
     came = record(message, UnsubscribeUrl="https://sns." + "u" * 1000, Signature="s" * 1000)
-    bridge.take(came)
-    (queued,) = bridge.queues["conversations"].messages()
+    pipeline.publish(came)
+    (queued,) = pipeline.queue.messages()
     assert json.loads(queued.body) == came
-    text = Notification.from_entry(queued.body)
-    assert text.inbound_sms().body == json.loads(message)["messageBody"]
+    sms = sms_event.parse(SnsNotification.from_json(queued.body)).required()
+    assert sms.body == json.loads(message)["messageBody"]
     error = AccessRefusedError("gave up after 6.0 h; last: " + "x" * 1000)
-    bridge.failed("forward").put(
-        queued.body, error, conversation=queued.group, deduplication_id="id", text_key="k" * 128, entry_id="e" * 128
+    dead_letters = DeadLetterQueue(client=pipeline.sqs, url="failed", stage="forward", now=pipeline.clock.now)
+    dead_letters.send(
+        queued.body, error, group_id=queued.group, deduplication_id="id", key="k" * 128, message_id="e" * 128
     )
-    assert bridge.redrive() == 1
+    assert pipeline.redrive() == 1
 
 
 @pytest.mark.parametrize(
@@ -299,13 +245,13 @@ def test_the_largest_text_of_sns_fits_into_its_queue_and_into_failed(character: 
     ["x", "é", "\x7f", "\uffff", "\n", pytest.param("\x7f" * 7 + "\uffff", id="both ways of escaping")],
 )
 def test_the_largest_notification_that_is_no_text_fits_into_failed(character: str) -> None:
-    bridge, message = Bridge(), largest(str, character)
-    bridge.take(record(message))
-    (failed,) = bridge.queues["failed"].messages()
+    pipeline, message = TextPipeline(), largest(str, character)
+    pipeline.publish(record(message))
+    (failed,) = pipeline.failed.messages()
     assert json.loads(failed.body)["Sns"]["Message"] == message
 
 
 def test_what_no_queue_takes_is_handed_back_to_lambda_which_has_an_alarm_for_it() -> None:
     """A quarter of a megabyte of control characters: no text, since JSON spells these otherwise."""
     with pytest.raises(QueueError, match="InvalidParameterValue"):
-        Bridge().take(record("\x00" * LARGEST_NOTIFICATION))
+        TextPipeline().publish(record("\x00" * LARGEST_NOTIFICATION))

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from bridge.answering import Party
-from bridge.chats import Chat, Chats
-from tests.model.table import Table
-from tests.unit.fakes import ARN, CUSTOMER, OURS
+from bridge.aws.chat_sessions import ChatSession, ChatSessions
+from bridge.replies.participants import Participants
+from testing.builders import ARN, CUSTOMER, OURS
+from testing.models.table import Table
 
 LONGEST_CHAT = 7 * 24 * 3600
-PARTY = Party(customer=CUSTOMER, ours=OURS, ours_arn=ARN)
+PARTY = Participants(customer_number=CUSTOMER, business_number=OURS, business_number_arn=ARN)
 
 
 class Open:
@@ -29,15 +29,15 @@ class Open:
         self.conversation = uuid.uuid4().hex
         self.contacts = [f"{self.conversation}-{number}" for number in range(3)]
         self.now = float(int(time.time()))  # the real table forgets what is over
-        self.chats = Chats(client=client, table=table, now=lambda: self.now)
+        self.chats = ChatSessions(client=client, table=table, now=lambda: self.now)
         self._client, self._table = client, table
 
-    def start(self, generation: int) -> Chat:
-        chat = Chat(generation=generation, contact=self.contacts[generation], participant_token="token")
-        self.chats.started(self.conversation, PARTY, chat)
+    def start(self, generation: int) -> ChatSession:
+        chat = ChatSession(generation=generation, contact=self.contacts[generation], participant_token="token")
+        self.chats.record_start(self.conversation, PARTY, chat)
         return chat
 
-    def latest(self) -> Chat | None:
+    def latest(self) -> ChatSession | None:
         return self.chats.latest(self.conversation)
 
     def items(self) -> list[Mapping[str, Any]]:
@@ -56,28 +56,28 @@ def opened() -> Open:
 
 def test_a_conversation_that_never_had_a_chat_has_none(opened: Open) -> None:
     assert opened.latest() is None
-    assert opened.chats.contact(opened.contacts[1]) is None
-    assert opened.chats.conversation(opened.contacts[1]) is None
+    assert opened.chats.participants(opened.contacts[1]) is None
+    assert opened.chats.conversation_of(opened.contacts[1]) is None
 
 
 def test_a_chat_comes_back_as_it_was_kept_with_whom_it_is_with(opened: Open) -> None:
     chat = replace(
-        Chat(generation=1, contact=opened.contacts[1], participant_token="token"),
-        first="one-0",
+        ChatSession(generation=1, contact=opened.contacts[1], participant_token="token"),
+        first_client_token="one-0",
         connection_token="connection",
         token_expires_at=opened.now + 86_400.5,
     )
-    opened.chats.started(opened.conversation, PARTY, chat)
-    opened.chats.connected(opened.conversation, chat)
+    opened.chats.record_start(opened.conversation, PARTY, chat)
+    opened.chats.record_connection(opened.conversation, chat)
     assert opened.latest() == chat
-    assert opened.chats.contact(chat.contact) == PARTY
-    assert opened.chats.conversation(chat.contact) == opened.conversation
+    assert opened.chats.participants(chat.contact) == PARTY
+    assert opened.chats.conversation_of(chat.contact) == opened.conversation
 
 
 def test_a_chat_is_known_as_it_is_now_and_not_as_it_was_a_moment_ago(opened: Open) -> None:
     chat = opened.start(1)
     assert opened.latest() == chat
-    opened.chats.ended(opened.conversation, chat.contact)
+    opened.chats.record_end(opened.conversation, chat.contact)
     assert opened.latest() == replace(chat, ended=True)
 
 
@@ -101,7 +101,9 @@ def test_a_chat_that_is_noted_a_second_time_is_the_same_chat(opened: Open) -> No
 
 def test_a_connection_to_an_old_chat_is_not_kept_for_the_newer_one(opened: Open) -> None:
     old, new = opened.start(1), opened.start(2)
-    opened.chats.connected(opened.conversation, replace(old, connection_token="connection", token_expires_at=1.0))
+    opened.chats.record_connection(
+        opened.conversation, replace(old, connection_token="connection", token_expires_at=1.0)
+    )
     assert opened.latest() == new
 
 
@@ -113,8 +115,8 @@ def test_the_end_of_a_chat_that_somebody_else_started_is_nothing_to_do(opened: O
 def test_what_was_offered_in_a_chat_is_remembered_until_it_is_taken_back(opened: Open) -> None:
     contact = opened.start(1).contact
     for options in (("Sales", "Service"), ()):
-        opened.chats.remember_options(contact, options)
-        assert opened.chats.contact(contact) == replace(PARTY, options=options)
+        opened.chats.save_options(contact, options)
+        assert opened.chats.participants(contact) == replace(PARTY, options=options)
 
 
 def test_a_chat_is_forgotten_by_a_number_of_seconds_and_after_its_longest_life(opened: Open) -> None:

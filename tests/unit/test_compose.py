@@ -7,35 +7,40 @@ from datetime import timedelta
 
 import pytest
 
-from bridge import compose
-from bridge.compose import ATTRIBUTES_LIMIT, Part, Plan
-from bridge.notification import InboundSms, Notification
-from tests.unit.fakes import CONFIG, CUSTOMER, NOON, OURS, payload, record, with_chat
+from bridge.processing.notification import SnsNotification
+from bridge.processing.state import SplitPlan
+from bridge.texts import chat_messages, sms_event
+from bridge.texts.chat_messages import ATTRIBUTES_LIMIT, ChatPart
+from bridge.texts.sms_event import InboundSms
+from testing.builders import CONFIG, CUSTOMER, OURS, payload, record, with_chat
+from testing.clock import NOON
 
-PLAN = Plan(limit=1024)
+PLAN = SplitPlan(limit=1024)
 ROUTE = CONFIG.routes[OURS]
 
 
 def sms(body: object = "Hello", **changes: object) -> InboundSms:
-    return Notification.from_record(record(payload(body, **changes))).inbound_sms()
+    return sms_event.parse(SnsNotification.from_record(record(payload(body, **changes)))).required()
 
 
 @pytest.mark.parametrize("body", [None, "", " ", "\n\t "])
 def test_an_empty_text_is_shown_as_the_configured_line(body: object) -> None:
-    assert compose.parts(sms(body), PLAN, CONFIG.chat) == (Part("MESSAGE", "(empty message)"),)
+    assert chat_messages.chat_parts(sms(body), PLAN, CONFIG.chat) == (ChatPart("MESSAGE", "(empty message)"),)
 
 
 def test_a_text_is_shown_as_it_was_written_white_space_and_all() -> None:
-    assert compose.parts(sms("  two\nlines "), PLAN, CONFIG.chat) == (Part("MESSAGE", "  two\nlines "),)
+    assert chat_messages.chat_parts(sms("  two\nlines "), PLAN, CONFIG.chat) == (ChatPart("MESSAGE", "  two\nlines "),)
 
 
 def test_half_a_surrogate_pair_is_shown_as_the_replacement_character() -> None:
-    assert compose.parts(sms("a\ud83db"), PLAN, CONFIG.chat) == (Part("MESSAGE", "a\ufffdb"),)
+    assert chat_messages.chat_parts(sms("a\ud83db"), PLAN, CONFIG.chat) == (ChatPart("MESSAGE", "a\ufffdb"),)
 
 
-def plan(body: str, *, late_by: timedelta = timedelta(), **chat: object) -> Plan:
+def plan(body: str, *, late_by: timedelta = timedelta(), **chat: object) -> SplitPlan:
     config = with_chat(**chat)
-    return compose.plan(sms(body), sent_at=NOON - late_by, now=NOON.timestamp(), chat=config.chat, limits=config.limits)
+    return chat_messages.split_plan(
+        sms(body), sent_at=NOON - late_by, now=NOON.timestamp(), chat=config.chat, limits=config.limits
+    )
 
 
 @pytest.mark.parametrize("body", ["STOP", "stop", " Stop\n", "ſtop"])
@@ -58,36 +63,43 @@ def test_only_a_late_text_says_when_it_was_sent(minutes: float, prefix: str) -> 
 
 
 def test_a_text_without_a_time_is_never_late() -> None:
-    assert compose.plan(sms(), sent_at=None, now=NOON.timestamp(), chat=CONFIG.chat, limits=CONFIG.limits).prefix == ""
+    assert (
+        chat_messages.split_plan(
+            sms(), sent_at=None, now=NOON.timestamp(), chat=CONFIG.chat, limits=CONFIG.limits
+        ).prefix
+        == ""
+    )
 
 
 def test_the_late_line_counts_against_the_limit() -> None:
-    late = Plan(limit=30, prefix="(sent 2026-11-22 11:44 UTC)\n")
-    parts = compose.parts(sms("hello world"), late, CONFIG.chat)
+    late = SplitPlan(limit=30, prefix="(sent 2026-11-22 11:44 UTC)\n")
+    parts = chat_messages.chat_parts(sms("hello world"), late, CONFIG.chat)
     assert "".join(part.content for part in parts) == late.prefix + "hello world"
     assert all(len(part.content) <= 30 for part in parts)
 
 
 def test_the_facts_of_the_sms_win_over_attributes_of_the_same_name() -> None:
     route = replace(ROUTE, attributes={"originationNumber": "forged", "team": "a"})
-    attributes = compose.new_session(sms(), route, CONFIG.chat).attributes
+    attributes = chat_messages.new_session(sms(), route, CONFIG.chat).attributes
     assert attributes["originationNumber"] == CUSTOMER and attributes["team"] == "a"
 
 
 def test_absent_facts_are_absent_attributes() -> None:
-    attributes = compose.new_session(sms(messageKeyword=None, inboundMessageId=None), ROUTE, CONFIG.chat).attributes
+    attributes = chat_messages.new_session(
+        sms(messageKeyword=None, inboundMessageId=None), ROUTE, CONFIG.chat
+    ).attributes
     assert set(attributes) == {"queue", "originationNumber", "destinationNumber"}
 
 
 def test_the_body_is_no_attribute_unless_asked_for() -> None:
-    assert "secret" not in str(compose.new_session(sms("secret"), ROUTE, CONFIG.chat).attributes)
-    asked = compose.new_session(sms("secret"), ROUTE, with_chat(body_attribute="firstText").chat)
+    assert "secret" not in str(chat_messages.new_session(sms("secret"), ROUTE, CONFIG.chat).attributes)
+    asked = chat_messages.new_session(sms("secret"), ROUTE, with_chat(body_attribute="firstText").chat)
     assert asked.attributes["firstText"] == "secret"
 
 
 def test_attributes_never_outgrow_what_connect_takes() -> None:
     route = replace(ROUTE, attributes={"filler": "x" * 28_000})
-    session = compose.new_session(
+    session = chat_messages.new_session(
         sms("ü" * 20_000, messageKeyword="漢" * 5_000), route, with_chat(body_attribute="firstText").chat
     )
     size = sum(len(key.encode()) + len(value.encode()) for key, value in session.attributes.items())
@@ -96,6 +108,8 @@ def test_attributes_never_outgrow_what_connect_takes() -> None:
 
 
 def test_the_display_name_holds_the_customers_number_where_it_is_asked_for() -> None:
-    name = compose.new_session(sms(), replace(ROUTE, display_name="SMS {customer}"), CONFIG.chat).display_name
+    name = chat_messages.new_session(sms(), replace(ROUTE, display_name="SMS {customer}"), CONFIG.chat).display_name
     assert name == f"SMS {CUSTOMER}"
-    assert len(compose.new_session(sms(), replace(ROUTE, display_name="x" * 300), CONFIG.chat).display_name) == 256
+    assert (
+        len(chat_messages.new_session(sms(), replace(ROUTE, display_name="x" * 300), CONFIG.chat).display_name) == 256
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -11,9 +12,13 @@ from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
 from bridge import errors
-from bridge.compose import Accepted, NewSession, Part
-from bridge.connect import ChatIntegration
-from tests.unit.fakes import ARN, CUSTOMER
+from bridge.aws.integration_events import IntegrationEvents
+from bridge.processing.rate_limiter import RateLimiter
+from bridge.texts.chat_messages import ChatPart, NewSession
+from bridge.texts.delivery import Accepted, NoOpenChat, PartRequest
+from testing.builders import ARN, CONFIG, CUSTOMER, OURS, payload, text_message
+
+SMS = text_message(payload()).parsed.required()
 
 SESSION = NewSession(
     display_name="Customer",
@@ -33,9 +38,13 @@ def stub() -> Stubber:
     return stubber
 
 
-def send(stub: Stubber, part: Part = Part("MESSAGE", "hi")) -> Accepted:
+def send(stub: Stubber, part: ChatPart = ChatPart("MESSAGE", "hi")) -> Accepted | NoOpenChat:
     client: Any = stub.client
-    return ChatIntegration(client=client).send(part, source=CUSTOMER, destination=ARN, session=SESSION)
+    request = PartRequest(
+        part=part, number=0, sms=SMS, route=CONFIG.routes[OURS], session=SESSION, deadline=float("inf")
+    )
+    limiter = RateLimiter(rate=1000, environments=1)
+    return IntegrationEvents(client=client, rate_limiter=limiter).send(request)
 
 
 def test_a_message_uses_every_field_as_the_api_documents_it(stub: Stubber) -> None:
@@ -58,13 +67,24 @@ def test_a_message_uses_every_field_as_the_api_documents_it(stub: Stubber) -> No
     assert send(stub) == Accepted("contact", True)
 
 
+@pytest.mark.parametrize("code", ["InvalidRequestException", "ResourceNotFoundException"])
+def test_an_error_of_a_disconnect_is_a_chat_that_is_not_open(stub: Stubber, code: str) -> None:
+    stub.add_client_error("send_chat_integration_event", code, http_status_code=400)
+    assert send(stub, ChatPart("DISCONNECT")) == NoOpenChat()
+
+
+def test_a_disconnect_names_the_contact_that_it_ended(stub: Stubber) -> None:
+    stub.add_response("send_chat_integration_event", {"InitialContactId": "contact"})
+    assert send(stub, ChatPart("DISCONNECT")) == Accepted("contact", new_chat=False)
+
+
 def test_a_disconnect_starts_no_chat_and_has_no_content(stub: Stubber) -> None:
     stub.add_response(
         "send_chat_integration_event",
         {},
         {"SourceId": CUSTOMER, "DestinationId": ARN, "Subtype": "connect:sms", "Event": {"Type": "DISCONNECT"}},
     )
-    assert send(stub, Part("DISCONNECT")) == Accepted(None, False)
+    assert send(stub, ChatPart("DISCONNECT")) == NoOpenChat()
 
 
 @pytest.mark.parametrize(
@@ -124,15 +144,13 @@ def test_no_answer_is_transient(trouble: Exception) -> None:
             raise trouble
 
     with pytest.raises(errors.UnavailableError, match=type(trouble).__name__):
-        ChatIntegration(client=Client()).send(  # type: ignore[arg-type]
-            Part("MESSAGE", "hi"), source=CUSTOMER, destination=ARN, session=SESSION
-        )
+        send(SimpleNamespace(client=Client()))  # type: ignore[arg-type]
 
 
 def test_a_request_that_the_model_refuses_is_permanent(stub: Stubber) -> None:
     stub.deactivate()  # the model is checked before anything is sent
     with pytest.raises(errors.RejectedError, match="model"):
-        send(stub, Part("MESSAGE", ""))
+        send(stub, ChatPart("MESSAGE", ""))
 
 
 def test_each_error_class_is_drawn_in_the_tree() -> None:

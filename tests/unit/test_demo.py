@@ -109,5 +109,5 @@ def test_the_demo_has_a_number_of_each_delivery_and_those_that_are_texted() -> N
     config = load(CONFIG)
     assert sorted(dialogue.numbers(config)) == ["integration-event", "start-chat"]
     samples = [sample for file in read([ROOT / "events/forwarded"]) for sample in file.samples]
-    texted = {sample.as_notification("m").inbound_sms().destination_number for sample in samples}
+    texted = {sample.parsed("m").required().destination_number for sample in samples}
     assert texted <= {number.number for number in config.numbers}

@@ -696,6 +696,6 @@ def test_open_chats_are_counted_where_their_instance_is_no_longer_used(
 def test_a_stack_that_never_started_chats_is_not_asked_for_open_ones() -> None:
     here = preflight()
     here.outputs = {}
-    here.config = load(Path(__file__).parents[2] / "bridge.toml")
+    here.config = load(Path(__file__).parents[2] / "docs/bridge.toml")
     (check,) = (one for one in OF_CONNECT if one.name == "open chats")
     assert list(examine([check], here)) == []

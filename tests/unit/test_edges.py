@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from bridge.compose import Plan
+from bridge.aws.ledger import Ledger
 from bridge.errors import RejectedError, UnavailableError
-from bridge.known import Facts
-from bridge.ledger import Ledger
-from bridge.pacing import Pacer
-from bridge.split import utf16_length
-from tests.model.table import Table
+from bridge.processing.rate_limiter import RateLimiter
+from bridge.processing.splitting import utf16_length
+from bridge.processing.state import MessageMetadata, SplitPlan
+from testing.builders import OURS, payload, record, sqs_record, text_message, with_limits
+from testing.chat_events import CHAT, OTHER_CHAT, item, streamed
+from testing.clock import FakeClock
+from testing.harness import ForwardHarness
+from testing.models.table import Table
 from tests.unit.account import OURS_TOO, QUEUES, Account, refusal, settings
-from tests.unit.fakes import OURS, FakeClock, entry, payload, record, sqs_record, with_limits
 from tests.unit.scenarios import BROKEN, OVER, SCENARIOS, batch, by_chat, now, open_chat, published, said, text
-from tests.unit.stages import Stage
-from tests.unit.streams import CHAT, OTHER_CHAT, item, streamed
 
 
 def outcome(account: Account, key: str = "text-1") -> dict[str, Any]:
@@ -174,23 +174,23 @@ def test_a_blank_reply_is_ignored_in_the_ledger_with_a_reason_and_done_at_once(a
 
 # --- the ledger's first and last times ------------------------------------------------------------------------
 
-FACTS = Facts(conversation="group", ours=OURS)
-PLAN = Plan(limit=100)
+METADATA = MessageMetadata(conversation="group", business_number=OURS)
+SPLIT = SplitPlan(limit=100)
 WRITES: dict[str, Callable[[Ledger], object]] = {
-    "received": lambda ledger: ledger.received("one", FACTS, stage="intake", at=1),
-    "begun": lambda ledger: ledger.begun("one", FACTS, plan=PLAN),
-    "part_done": lambda ledger: ledger.part_done(
-        "one", FACTS, plan=PLAN, part=0, parts=2, attempts=1, contact="c", new_chat=True, entry_id="e"
+    "receipt": lambda ledger: ledger.record_receipt("one", METADATA, at=1),
+    "split": lambda ledger: ledger.save_split("one", METADATA, split=SPLIT),
+    "part": lambda ledger: ledger.record_part(
+        "one", METADATA, split=SPLIT, part=0, parts=2, attempts=1, contact="c", new_chat=True, message_id="e"
     ),
-    "given_back": lambda ledger: ledger.given_back("one", FACTS, UnavailableError("x"), attempts=1, entry_id="e"),
-    "failed": lambda ledger: ledger.failed("one", FACTS, RejectedError("x"), stage="forward", attempts=1),
-    "duplicate": lambda ledger: ledger.duplicate("one"),
-    "ignored": lambda ledger: ledger.ignored("one", FACTS, "nothing", stage="intake"),
+    "retry": lambda ledger: ledger.record_retry("one", METADATA, UnavailableError("x"), attempts=1, message_id="e"),
+    "failure": lambda ledger: ledger.record_failure("one", METADATA, RejectedError("x"), attempts=1),
+    "duplicate": lambda ledger: ledger.record_duplicate("one"),
+    "ignored": lambda ledger: ledger.record_ignored("one", METADATA, "nothing"),
 }
 DAY = 86_400
 HELD_OFF = {
-    *(("begun", "begun"), ("part_done", "part_done"), ("part_done", "begun")),
-    *(("ignored", "given_back"), ("ignored", "failed")),
+    *(("split", "split"), ("part", "part"), ("part", "split")),
+    *(("ignored", "retry"), ("ignored", "failure")),
 }
 """What the ledger does not write, since the text has got further."""
 
@@ -200,14 +200,14 @@ HELD_OFF = {
 def test_when_a_text_was_first_seen_never_changes(first: str, then: str) -> None:
     """And whatever is written of it later, save that it was received, it is known for as long again."""
     clock, table = FakeClock(), Table(by="text_key")
-    ledger: Any = Ledger(client=table, table="ledger", now=clock.now)  # type: ignore[arg-type]
+    ledger = Ledger(client=cast(Any, table), table="ledger", stage="forward", now=clock.now)
     WRITES[first](ledger)
     began = clock.time
     clock.time += DAY
     WRITES[then](ledger)
     known = table.values("one")
     assert int(known["first_seen_at"]) == int(began * 1000)
-    written = began if then == "received" else clock.time
+    written = began if then == "receipt" else clock.time
     if (first, then) not in HELD_OFF:
         assert int(known["updated_at"]) == int(written * 1000)
         assert int(known["expires_at"]) == int(written) + 16 * DAY
@@ -223,25 +223,25 @@ def test_a_text_that_was_received_before_stays_so(account: Account) -> None:
 # --- rates and pauses -----------------------------------------------------------------------------------------
 
 
-def paced(clock: FakeClock, *, rate: float, environments: int = 1) -> Pacer:
-    return Pacer(rate=rate, environments=environments, monotonic=clock.now, sleep=clock.sleep)
+def limiter(clock: FakeClock, *, rate: float, environments: int = 1) -> RateLimiter:
+    return RateLimiter(rate=rate, environments=environments, clock=clock.as_clock())
 
 
 @pytest.mark.parametrize(("rate", "environments", "at_first"), [(28, 4, 7), (28, 28, 1), (28, 100, 1), (56, 100, 2)])
 def test_a_pace_begins_at_its_share_and_never_below_a_twenty_eighth(
     rate: float, environments: int, at_first: float
 ) -> None:
-    assert paced(FakeClock(), rate=rate, environments=environments).rate == at_first
+    assert limiter(FakeClock(), rate=rate, environments=environments).rate == at_first
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(0.5, 1), (1, 1), (1.9, 1), (2, 2), (7, 7)])
 def test_no_more_calls_go_at_once_than_a_second_holds(rate: float, burst: int) -> None:
     clock = FakeClock()
     clock.time = 1000.0
-    pacer = paced(clock, rate=rate)
+    rate_limiter = limiter(clock, rate=rate)
     clock.time += 600  # however long it was idle
     taken = 0
-    while pacer.take(until=clock.time + 1e-6):
+    while rate_limiter.acquire(deadline=clock.time + 1e-6):
         taken += 1
     assert taken == burst
 
@@ -250,12 +250,12 @@ def test_no_more_calls_go_at_once_than_a_second_holds(rate: float, burst: int) -
 def test_calls_beyond_the_burst_are_evenly_apart(rate: float) -> None:
     clock = FakeClock()
     clock.time = 1000.0
-    pacer = paced(clock, rate=rate)
+    rate_limiter = limiter(clock, rate=rate)
     for _ in range(int(rate)):
-        pacer.take(until=1e9)
+        rate_limiter.acquire(deadline=1e9)
     at = []
     for _ in range(5):
-        pacer.take(until=1e9)
+        rate_limiter.acquire(deadline=1e9)
         at.append(clock.time - 1000.0)
     assert at == pytest.approx([(n + 1) / rate for n in range(5)])
 
@@ -263,20 +263,20 @@ def test_calls_beyond_the_burst_are_evenly_apart(rate: float) -> None:
 def test_a_turn_at_the_very_deadline_comes_too_late() -> None:
     clock = FakeClock()
     clock.time = 1000.0
-    pacer = paced(clock, rate=1)
-    assert not pacer.take(until=1000.0)
-    assert pacer.take(until=1000.5)
-    assert not pacer.take(until=1001.0)
-    assert pacer.take(until=1001.001)
+    rate_limiter = limiter(clock, rate=1)
+    assert not rate_limiter.acquire(deadline=1000.0)
+    assert rate_limiter.acquire(deadline=1000.5)
+    assert not rate_limiter.acquire(deadline=1001.0)
+    assert rate_limiter.acquire(deadline=1001.001)
 
 
 def test_the_rate_grows_by_a_thirtieth_of_the_whole_for_each_second_of_calls() -> None:
     """Each accepted call adds its part of a second."""
-    pacer = paced(FakeClock(), rate=30, environments=3)
-    rates = [pacer.rate]
+    rate_limiter = limiter(FakeClock(), rate=30, environments=3)
+    rates = [rate_limiter.rate]
     for _ in range(3):
-        pacer.accepted()
-        rates.append(pacer.rate)
+        rate_limiter.succeeded()
+        rates.append(rate_limiter.rate)
     assert rates == pytest.approx([10, 10.1, 10.1 + 1 / 10.1, 10.1 + 1 / 10.1 + 1 / (10.1 + 1 / 10.1)])
 
 
@@ -284,35 +284,35 @@ def test_the_rate_grows_by_a_thirtieth_of_the_whole_for_each_second_of_calls() -
 def test_refusals_within_a_second_halve_the_rate_once(apart: float, rate: float) -> None:
     clock = FakeClock()
     clock.time = 1000.0
-    pacer = paced(clock, rate=16)
-    pacer.throttled()
+    rate_limiter = limiter(clock, rate=16)
+    rate_limiter.throttled()
     clock.time += apart
-    pacer.throttled()
-    assert pacer.rate == rate
+    rate_limiter.throttled()
+    assert rate_limiter.rate == rate
 
 
 def test_after_a_refusal_the_next_call_waits_for_a_whole_turn_at_the_halved_rate() -> None:
     clock = FakeClock()
     clock.time = 1000.0
-    pacer = paced(clock, rate=4)
-    pacer.throttled()
-    assert pacer.take(until=1e9)
+    rate_limiter = limiter(clock, rate=4)
+    rate_limiter.throttled()
+    assert rate_limiter.acquire(deadline=1e9)
     assert clock.time == pytest.approx(1000.5)
 
 
 @pytest.mark.parametrize(("planned", "pauses"), [(3, [0.1, 0.2, 0.4]), (7, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0])])
 def test_pauses_between_calls_for_one_part_double_up_to_two_seconds(planned: int, pauses: list[float]) -> None:
-    stage = Stage(answers=[UnavailableError("500")] * planned)
-    stage.courier.deliver([[entry()]])
-    assert stage.clock.slept == pytest.approx(pauses)
+    harness = ForwardHarness(answers=[UnavailableError("500")] * planned)
+    harness.process([[text_message()]])
+    assert harness.clock.slept == pytest.approx(pauses)
 
 
 def test_a_pause_that_would_end_after_the_deadline_is_not_begun() -> None:
     for deadline, calls in ((0.299, 2), (0.301, 3)):
-        stage = Stage(config=with_limits(batch_deadline=deadline))
-        stage.connect.always = UnavailableError("500")
-        stage.courier.deliver([[entry()]])
-        assert len(stage.connect.calls) == calls, deadline
+        harness = ForwardHarness(config=with_limits(batch_deadline=deadline))
+        harness.connect.always = UnavailableError("500")
+        harness.process([[text_message()]])
+        assert len(harness.connect.calls) == calls, deadline
 
 
 def test_each_phone_has_its_own_pace(account: Account) -> None:

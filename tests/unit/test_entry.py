@@ -7,30 +7,35 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.entry import conversations
-from tests.unit.fakes import NOON, payload, sqs_record
+from bridge.processing.message import message_groups
+from bridge.texts import sms_event
+from testing.builders import payload, sqs_record
+from testing.clock import NOON
 
 
 def test_a_batch_is_read_into_conversations_in_the_order_of_the_queue() -> None:
     records = [sqs_record(payload(f"{n}"), group=f"group-{n % 2}") for n in range(6)]
-    groups, out_of_order = conversations({"Records": records})
-    assert [[entry.inbound_sms().body for entry in group] for group in groups] == [["0", "2", "4"], ["1", "3", "5"]]
+    groups, out_of_order = message_groups({"Records": records}, sms_event.parse)
+    assert [[message.parsed.required().body for message in group] for group in groups] == [
+        ["0", "2", "4"],
+        ["1", "3", "5"],
+    ]
     assert out_of_order == 0
 
 
 def test_texts_of_a_batch_are_sorted_by_the_time_at_which_they_were_sent_and_the_overtaken_are_counted() -> None:
     later, earlier = NOON + timedelta(seconds=1), NOON
     records = [sqs_record(payload("second"), sent_at=later), sqs_record(payload("first"), sent_at=earlier)]
-    ((first, second),), out_of_order = conversations({"Records": records})
-    assert (first.inbound_sms().body, second.inbound_sms().body) == ("first", "second")
+    ((first, second),), out_of_order = message_groups({"Records": records}, sms_event.parse)
+    assert (first.parsed.required().body, second.parsed.required().body) == ("first", "second")
     assert out_of_order == 1
 
 
 @given(st.lists(st.integers(0, 3), max_size=10))
 def test_sorting_is_stable_and_counts_exactly_those_behind_a_later_one(seconds: list[int]) -> None:
     records = [sqs_record(sent_at=NOON + timedelta(seconds=second)) for second in seconds]
-    groups, out_of_order = conversations({"Records": records})
-    order = [int(entry.sequence) for group in groups for entry in group]
+    groups, out_of_order = message_groups({"Records": records}, sms_event.parse)
+    order = [int(message.sequence) for group in groups for message in group]
     assert order == [
         int(record["attributes"]["SequenceNumber"])
         for _, record in sorted(zip(seconds, records, strict=True), key=lambda pair: pair[0])
@@ -40,9 +45,9 @@ def test_sorting_is_stable_and_counts_exactly_those_behind_a_later_one(seconds: 
 
 def test_what_is_no_notification_keeps_its_place_by_the_time_it_was_queued() -> None:
     records = [sqs_record(body="nonsense", queued_at=NOON), sqs_record(payload("hi"), sent_at=NOON)]
-    ((first, second),), _ = conversations({"Records": records})
-    assert (first.notification, second.inbound_sms().body) == (None, "hi")
-    assert first.text_key == first.entry_id
+    ((first, second),), _ = message_groups({"Records": records}, sms_event.parse)
+    assert (first.parsed.content, second.parsed.required().body) == (None, "hi")
+    assert first.key == first.message_id
 
 
 def test_nothing_is_sorted_ahead_of_a_text_that_was_received_before() -> None:
@@ -54,6 +59,6 @@ def test_nothing_is_sorted_ahead_of_a_text_that_was_received_before() -> None:
         sqs_record(payload("fourth"), sent_at=NOON, receive_count=1),
         sqs_record(payload("third"), sent_at=earlier, receive_count=1),
     ]
-    (texts,), out_of_order = conversations({"Records": records})
-    assert [text.inbound_sms().body for text in texts] == ["long", "second", "third", "fourth"]
+    (texts,), out_of_order = message_groups({"Records": records}, sms_event.parse)
+    assert [text.parsed.required().body for text in texts] == ["long", "second", "third", "fourth"]
     assert out_of_order == 1, "counted at the first receive only"

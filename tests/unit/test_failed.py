@@ -16,11 +16,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bridge import errors
-from bridge.answering import Party
+from bridge.aws.queues import DeadLetterQueue as FailedQueue
 from bridge.errors import BridgeError, MalformedNotificationError, RejectedError, UnknownChatError
-from bridge.known import Facts
-from bridge.notification import Notification, conversation
-from bridge.queues import Failed as FailedQueue
+from bridge.processing.notification import SnsNotification
+from bridge.processing.state import MessageMetadata
+from bridge.replies.participants import Participants
+from bridge.texts import sms_event
+from bridge.texts.sms_event import conversation_id
 from ops.failed import handing
 from ops.failed.advice import ADVICE
 from ops.failed.commands import Job, Run, _say_discarded, _say_redriven
@@ -37,11 +39,13 @@ from ops.failed.redriving import Redrive, Redriven
 from ops.failed.selection import Filters, Selection, reasons
 from ops.output import Output
 from ops.target import TargetError
-from tests.model.fifo import Fifo, Message
-from tests.model.sqs import SqsClient, received
-from tests.model.table import Table
-from tests.unit.fakes import CUSTOMER, NOON, OTHER_CUSTOMER, OURS, FakeClock, FakeLedger, payload, record
-from tests.unit.streams import CHAT, item, streamed
+from testing.builders import CUSTOMER, OTHER_CUSTOMER, OURS, payload, record
+from testing.chat_events import CHAT, item, streamed
+from testing.clock import NOON, FakeClock
+from testing.ledger import TableLedger
+from testing.models.fifo import Fifo, Message
+from testing.models.sqs import SqsClient, received
+from testing.models.table import Table
 from tests.unit.test_story import item as ledger_item
 
 OUTPUTS = {
@@ -53,7 +57,7 @@ OUTPUTS = {
     "ReplyIntakeFunctionName": "reply-intake",
     "StreamingTopicArn": "arn:aws:sns:us-east-1:111122223333:streaming",
 }
-NO_FACTS = Facts()
+NO_FACTS = MessageMetadata()
 
 
 class KilledError(BaseException):
@@ -116,7 +120,8 @@ class Office:
     """The failed queue, the queues that it is put back on, and a ledger that takes notes."""
 
     def __init__(self) -> None:
-        self.clock, self.ledger = FakeClock(), FakeLedger()
+        self.clock = FakeClock()
+        self.ledger = TableLedger(clock=self.clock)
         self.failed = Fifo(now=self.clock.now, visibility=30, name="failed")
         self.conversations, self.replies = (
             Fifo(now=self.clock.now, visibility=180, name=name, max_receives=2, dead_letters=self.failed)
@@ -131,28 +136,29 @@ class Office:
         came = record(
             payload(f"words of {key}", originationNumber=customer, inboundMessageId=key), MessageId=f"sns-{key}"
         )
-        self.put(json.dumps(came), key, conversation(customer, OURS), error or RejectedError("400"), stage)
+        self.put(json.dumps(came), key, conversation_id(customer, OURS), error or RejectedError("400"), stage)
 
     def crash(self, customer: str, key: str) -> None:
         """A text that SQS itself moved to failed: forward said nothing, and the ledger calls it pending."""
         came = record(payload("hi", originationNumber=customer, inboundMessageId=key))
-        self.conversations.send(json.dumps(came), group=conversation(customer, OURS), deduplication_id=key)
-        self.ledger.received(key, NO_FACTS, stage="intake", at=self.clock.time)
+        self.conversations.send(json.dumps(came), group=conversation_id(customer, OURS), deduplication_id=key)
+        self.ledger.record_receipt(key, NO_FACTS, at=self.clock.time)
         for _ in range(3):
             self.clock.time += 200
             self.conversations.receive()
 
     def put(self, body: str, key: str, group: str, error: BridgeError, stage: str) -> None:
         queue = FailedQueue(client=self.sqs, url="failed", stage=stage, now=self.clock.now)
-        entry_id = f"entry-{key}" if stage in ("forward", "reply") else None
-        queue.put(body, error, conversation=group, deduplication_id=key, text_key=key, attempts=1, entry_id=entry_id)
-        self.ledger.failed(key, NO_FACTS, error, stage=stage, entry_id=entry_id)
+        message_id = f"entry-{key}" if stage in ("forward", "reply") else None
+        queue.send(body, error, group_id=group, deduplication_id=key, key=key, attempts=1, message_id=message_id)
+        ledger = TableLedger(clock=self.clock, stage=stage, table=self.ledger.table)
+        ledger.record_failure(key, NO_FACTS, error, message_id=message_id)
 
     def redrive(self, selection: Selection | None = None, *, sqs: Any = None, rate: float | None = None) -> Redriven:
         return Redrive(
             sqs=sqs or self.sqs,
             outputs=OUTPUTS,
-            notes=self.ledger,
+            notes=self.ledger.operators,
             selection=selection or Selection(),
             rate=rate,
             clock=self.clock.as_clock(),
@@ -171,7 +177,7 @@ class Office:
             return Discard(
                 sqs=self.sqs,
                 outputs=OUTPUTS,
-                notes=self.ledger,
+                notes=self.ledger.operators,
                 selection=selection or Selection(reason="RejectedError"),
                 copy=kept,
                 clock=self.clock.as_clock(),
@@ -182,7 +188,7 @@ class Office:
         return [
             key_of(message)
             for message in queue.messages()
-            if customer is None or message.group == conversation(customer, OURS)
+            if customer is None or message.group == conversation_id(customer, OURS)
         ]
 
     def visible(self) -> int:
@@ -190,7 +196,7 @@ class Office:
 
 
 def key_of(message: Message) -> str:
-    return Notification.from_entry(message.body).text_key
+    return sms_event.parse(SnsNotification.from_json(message.body)).key
 
 
 def customer(number: int) -> str:
@@ -217,8 +223,8 @@ def test_everything_is_put_back_each_conversation_in_its_order() -> None:
     assert len(office.failed) == 0
     for who in (CUSTOMER, OTHER_CUSTOMER):
         assert office.keys(office.conversations, who) == [f"{who[-4:]}-{n}" for n in range(25)]
-    assert {noted.known.outcome for noted in office.ledger.texts.values()} == {"pending"}
-    assert all(noted.redriven_at for noted in office.ledger.texts.values())
+    assert {record.outcome for record in office.ledger.records().values()} == {"pending"}
+    assert all(record.redriven_at for record in office.ledger.records().values())
 
 
 def test_what_is_put_back_is_untouched_and_its_deduplication_id_is_the_failed_entrys() -> None:
@@ -235,7 +241,7 @@ def test_where_one_is_refused_none_behind_it_is_sent_and_the_other_conversations
     for n in range(12):
         for who in (CUSTOMER, OTHER_CUSTOMER):
             office.fail(who, f"{who[-4:]}-{n}")
-    office.sqs.refusing = {conversation(CUSTOMER, OURS)}
+    office.sqs.refusing = {conversation_id(CUSTOMER, OURS)}
     done = office.redrive()
     assert (done.put_back, dict(done.refused)) == (12, {"InternalError": 1})
     assert office.keys(office.conversations, CUSTOMER) == [] and office.visible() == 12
@@ -272,7 +278,9 @@ def test_a_reply_of_a_stack_without_a_reply_path_stays_in_failed_and_is_told() -
     office.put("{}", "a-reply", "contact-1", UnknownChatError("no phone"), "reply")
     without = {name: value for name, value in OUTPUTS.items() if name != "RepliesQueueUrl"}
     clock = office.clock.as_clock()
-    done = Redrive(sqs=office.sqs, outputs=without, notes=office.ledger, selection=Selection(), clock=clock).run()
+    done = Redrive(
+        sqs=office.sqs, outputs=without, notes=office.ledger.operators, selection=Selection(), clock=clock
+    ).run()
     assert (office.keys(office.conversations), len(office.failed), done.put_back) == (["one"], 1, 1)
     assert office.visible() == 1
     run = Run(office.job())
@@ -475,7 +483,7 @@ def test_a_run_that_is_killed_hides_what_it_left_for_minutes_only() -> None:
 def test_what_sqs_itself_moved_goes_back_to_the_queue_that_it_was_on_and_is_counted_apart() -> None:
     office = Office()
     text, reply = record(payload("hi", inboundMessageId="text")), streamed(item("hi", Id="reply"))
-    office.conversations.send(json.dumps(text), group=conversation(CUSTOMER, OURS), deduplication_id="text")
+    office.conversations.send(json.dumps(text), group=conversation_id(CUSTOMER, OURS), deduplication_id="text")
     office.replies.send(json.dumps(reply), group=CHAT, deduplication_id="reply")
     for _ in range(3):
         office.clock.time += 200
@@ -484,7 +492,7 @@ def test_what_sqs_itself_moved_goes_back_to_the_queue_that_it_was_on_and_is_coun
     done = office.redrive(of_reason("MovedBySqs"))
     assert (done.put_back, done.from_sqs) == (2, 2)
     (back,), (reply_back,) = office.conversations.messages(), office.replies.messages()
-    assert (json.loads(back.body), back.group) == (text, conversation(CUSTOMER, OURS))
+    assert (json.loads(back.body), back.group) == (text, conversation_id(CUSTOMER, OURS))
     assert (json.loads(reply_back.body), reply_back.group) == (reply, CHAT)
 
 
@@ -503,7 +511,7 @@ def test_what_intake_could_not_read_goes_on_its_conversation_once_it_can_be_read
     office.put(readable, "one", "one", MalformedNotificationError("odd"), "intake")
     office.put(json.dumps(record("no JSON")), "two", "two", MalformedNotificationError("odd"), "intake")
     office.redrive()
-    assert {message.group for message in office.conversations.messages()} == {conversation(CUSTOMER, OURS), "two"}
+    assert {message.group for message in office.conversations.messages()} == {conversation_id(CUSTOMER, OURS), "two"}
 
 
 class Quick:
@@ -527,13 +535,13 @@ class Quick:
             if message.message_id not in self._failed:
                 self._failed.add(message.message_id)
                 queue = FailedQueue(client=office.sqs, url="failed", stage="forward", now=office.clock.now)
-                queue.put(
+                queue.send(
                     message.body,
                     RejectedError("again"),
-                    conversation=message.group,
+                    group_id=message.group,
                     deduplication_id=message.message_id,
-                    text_key=key_of(message),
-                    entry_id=message.message_id,
+                    key=key_of(message),
+                    message_id=message.message_id,
                 )
 
 
@@ -545,7 +553,7 @@ def test_what_intake_could_not_read_of_a_conversation_goes_on_it_in_the_order_in
         office.put(body, f"t{minute}", f"t{minute}", MalformedNotificationError("odd"), "intake")
     office.put(
         json.dumps(record(payload("hi", inboundMessageId="t2"), sent_at=NOON + timedelta(minutes=2))),
-        "t2", conversation(CUSTOMER, OURS), RejectedError("400"), "forward",
+        "t2", conversation_id(CUSTOMER, OURS), RejectedError("400"), "forward",
     )  # fmt: skip
     office.redrive()
     assert office.keys(office.conversations, CUSTOMER) == ["t1", "t2", "t3", "t4"]
@@ -558,7 +566,7 @@ def test_a_group_keeps_the_order_that_it_has_in_failed() -> None:
         body = json.dumps(
             record(payload("hi", inboundMessageId=f"t{minute}"), sent_at=NOON + timedelta(minutes=minute))
         )
-        office.put(body, f"t{minute}", conversation(CUSTOMER, OURS), RejectedError("400"), "forward")
+        office.put(body, f"t{minute}", conversation_id(CUSTOMER, OURS), RejectedError("400"), "forward")
     office.redrive()
     assert office.keys(office.conversations) == ["t2", "t1"]
 
@@ -648,7 +656,7 @@ def test_a_text_that_the_ledger_could_not_note_is_put_back_all_the_same(capsys: 
     def broken(*_: Any, **__: Any) -> None:
         raise ClientError({"Error": {"Code": "InternalServerError"}}, "UpdateItem")
 
-    office.ledger.redriven = broken  # type: ignore[method-assign]
+    office.ledger.operators.redriven = broken  # type: ignore[method-assign]
     done = office.redrive()
     assert (done.put_back, done.unnoted) == (1, 1)
     run = Run(office.job())
@@ -687,7 +695,7 @@ def test_nothing_that_is_printed_of_an_entry_holds_a_body_or_a_number() -> None:
     office.fail(CUSTOMER, "one")
     (message,) = office.failed.receive()
     said = repr(Letter.from_message(received(message)))
-    for secret in ("words of", CUSTOMER[1:], OURS[1:], conversation(CUSTOMER, OURS)):
+    for secret in ("words of", CUSTOMER[1:], OURS[1:], conversation_id(CUSTOMER, OURS)):
         assert secret not in said
 
 
@@ -703,7 +711,7 @@ def test_what_is_discarded_is_in_the_copy_noted_in_the_ledger_and_gone(tmp_path:
     assert done.discarded == 1 and [m.body for m in office.failed.messages()] == [other] and office.visible() == 1
     (line,) = (tmp_path / "copy.jsonl").read_text().splitlines()
     kept = json.loads(line)
-    assert (kept["queue"], kept["body"], kept["group"]) == ("failed", body, conversation(CUSTOMER, OURS))
+    assert (kept["queue"], kept["body"], kept["group"]) == ("failed", body, conversation_id(CUSTOMER, OURS))
     assert kept["attributes"]["error"] == "RejectedError"
     assert (office.ledger.outcome("one"), office.ledger.outcome("two")) == ("discarded", "failed")
 
@@ -721,8 +729,8 @@ def test_of_how_many_the_ledger_does_not_say_that_they_were_discarded_is_said(
     office = Office()
     for key in ("one", "two", "three"):
         office.fail(CUSTOMER, key)
-    office.ledger.ignored("one", NO_FACTS, "got on", stage="forward")
-    del office.ledger.texts["two"]
+    office.ledger.record_ignored("one", NO_FACTS, "got on")
+    del office.ledger.table.items["two"]
     copy = tmp_path / "copy.jsonl"
     done = office.discard(copy)
     assert (done.discarded, done.unnoted) == (3, 2)
@@ -913,7 +921,7 @@ def test_both_shapes_are_handed_to_intake_as_sns_would_have() -> None:
     for _, event in functions.given:
         (one,) = event["Records"]
         assert one["EventSource"] == "aws:sns"
-        assert Notification.from_record(one).inbound_sms().destination_number == OURS
+        assert sms_event.parse(SnsNotification.from_record(one)).required().destination_number == OURS
     assert functions.given[1][1] == json.loads(bodies[0])["requestPayload"], "SNS's was published before"
 
 
@@ -1077,7 +1085,7 @@ class Both:
 
 
 def failed_item(seconds: int, key: str = "one", **attributes: Any) -> Any:
-    said = {"failed_at": seconds, "failed_error": "RejectedError", "conversation": conversation(CUSTOMER, OURS)}
+    said = {"failed_at": seconds, "failed_error": "RejectedError", "conversation": conversation_id(CUSTOMER, OURS)}
     return ledger_item(text_key=key, outcome="failed", ours=OURS, **said | attributes)
 
 
@@ -1117,7 +1125,7 @@ def test_a_text_is_meant_by_its_key_or_by_the_id_of_sns() -> None:
 
 
 def test_a_reply_is_of_the_phone_that_its_chat_is_with() -> None:
-    party = Party(customer=CUSTOMER, ours=OURS, ours_arn="arn")
+    party = Participants(customer_number=CUSTOMER, business_number=OURS, business_number_arn="arn")
     selection = Selection(number=CUSTOMER, party_of={CHAT: party}.get)
     office = Office()
     office.put(json.dumps(streamed(item("hi", Id="one"))), "reply-one", CHAT, RejectedError("400"), "reply")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from bridge.notification import conversation
+from bridge.texts.sms_event import conversation_id
 from infra.config import load
 from ops.cli import run
 from ops.doctor import first_deploy
@@ -29,7 +29,7 @@ from ops.doctor.first_deploy import (
 )
 from ops.doctor.preflight import Identity, Preflight, Resource
 from ops.target import Target
-from tests.unit.fakes import CUSTOMER, OURS
+from testing.builders import CUSTOMER, OURS
 
 PAGE = (Path(__file__).parents[2] / "docs/real-account.md").read_text(encoding="utf-8")
 STREAMING = "arn:aws:sns:us-east-1:111122223333:streaming"
@@ -76,7 +76,7 @@ def sums(**found: float) -> Any:
 
 
 def known(*pairs: tuple[str, str]) -> Any:
-    hashes = {conversation(*pair) for pair in pairs}
+    hashes = {conversation_id(*pair) for pair in pairs}
 
     def answer(request: Mapping[str, Any]) -> Mapping[str, Any]:
         asked = request["ExpressionAttributeValues"][":conversation"]["S"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.interactive import UNREADABLE, attachment_line, choice, options_of, text_of
+from bridge.replies.interactive import UNREADABLE, attachment_line, choice, render
 
 
 def template(kind: str, **content: Any) -> dict[str, Any]:
@@ -62,13 +62,12 @@ CAROUSEL = template("Carousel", title="Choose one", elements=[FRUIT | {"template
 def test_every_template_is_its_title_and_its_numbered_options(
     message: dict[str, Any], shown: str, options: tuple[str, ...]
 ) -> None:
-    assert text_of(json.dumps(message)) == shown
-    assert options_of(json.dumps(message)) == options
+    assert render(json.dumps(message)) == (shown, options)
 
 
 def test_a_template_to_come_is_shown_the_same_way() -> None:
     message = json.dumps(template("Novelty", title="New", elements=[{"title": "One"}]))
-    assert (text_of(message), options_of(message)) == ("New\n1. One", ("One",))
+    assert render(message) == ("New\n1. One", ("One",))
 
 
 @pytest.mark.parametrize(
@@ -90,13 +89,12 @@ def test_a_template_to_come_is_shown_the_same_way() -> None:
     ],
 )
 def test_what_follows_no_template_is_what_can_be_read_of_it_or_one_clear_line(content: str, shown: str) -> None:
-    assert text_of(content) == shown
-    assert options_of(content) == ()
+    assert render(content) == (shown, ())
 
 
 def test_an_element_without_a_title_is_no_option_and_takes_no_number() -> None:
     message = json.dumps(template("Panel", title="More?", elements=[{}, None, {"title": " "}, {"title": "Yes"}]))
-    assert (text_of(message), options_of(message)) == ("More?\n1. Yes", ("Yes",))
+    assert render(message) == ("More?\n1. Yes", ("Yes",))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +103,7 @@ def test_an_element_without_a_title_is_no_option_and_takes_no_number() -> None:
 )
 def test_a_time_is_shown_at_the_offset_of_its_template(offset: object, shown: str) -> None:
     slots = [{"date": "2026-11-23T17:00+00:00"}]
-    assert text_of(json.dumps(template("TimePicker", timeslots=slots, timezoneOffset=offset))).endswith(shown)
+    assert render(json.dumps(template("TimePicker", timeslots=slots, timezoneOffset=offset)))[0].endswith(shown)
 
 
 @pytest.mark.parametrize("answer", ["2", " 2. ", "2)", "2.", "02", "\n2\n"])
@@ -166,7 +164,7 @@ json_values = st.recursive(
 def test_whatever_an_interactive_message_holds_there_is_something_to_show_and_a_number_for_each_option(
     content: str,
 ) -> None:
-    shown, options = text_of(content), options_of(content)
+    shown, options = render(content)[0], render(content)[1]
     assert shown.strip() or not content.strip() or not content.strip('" ')
     for number, option in enumerate(options, 1):
         assert f"{number}. " in shown

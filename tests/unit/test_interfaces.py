@@ -19,12 +19,12 @@ import typer.main
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from bridge.measures import BY_FUNCTION
+from bridge.metrics import METRICS_BY_FUNCTION
 from ops.cli import app
+from testing.builders import ARN, CUSTOMER, OURS
+from testing.chat_events import item
 from tests.unit.account import NUMBER, OUTPUTS, Account
-from tests.unit.fakes import ARN, CUSTOMER, OURS
 from tests.unit.scenarios import SCENARIOS, batch, by_chat, open_chat, said, text
-from tests.unit.streams import item
 
 
 def kind(value: Any) -> Any:
@@ -116,7 +116,7 @@ def test_what_the_functions_leave_behind_stays(
         "log lines": lines,
         "metrics": {name: sorted(unit) for name, unit in sorted(units.items())},
         "namespace and dimensions": [json.loads(one) for one in sorted(dimensions)],
-        "metrics by function": {name: sorted(names) for name, names in sorted(BY_FUNCTION.items())},
+        "metrics by function": {name: sorted(names) for name, names in sorted(METRICS_BY_FUNCTION.items())},
         "items of the ledger": {name: left["ledger"] for name, left in played.items() if left["ledger"]},
         "outcomes in the ledger": {name: left["outcomes"] for name, left in played.items() if left["outcomes"]},
         "items of the open chats": {name: left["chats"] for name, left in played.items() if left["chats"]},
@@ -125,7 +125,7 @@ def test_what_the_functions_leave_behind_stays(
 
 
 def test_every_metric_that_is_written_is_one_that_is_listed(played: Mapping[str, Mapping[str, Any]]) -> None:
-    listed = {name for names in BY_FUNCTION.values() for name in names}
+    listed = {name for names in METRICS_BY_FUNCTION.values() for name in names}
     written = {
         metric["Name"]
         for left in played.values()
@@ -220,7 +220,7 @@ def asked(
     monkeypatch.chdir(tmp_path)
     root = Path(__file__).parents[2]
     (tmp_path / "hello.json").write_text((root / "events" / "forwarded" / "hello.json").read_text())
-    (tmp_path / "bridge.toml").write_text((root / "bridge.toml").read_text())
+    (tmp_path / "bridge.toml").write_text((root / "docs/bridge.toml").read_text())
     found: dict[str, Any] = {}
     for name, arguments in COMMANDS.items():
         _clean(account)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bridge import errors, forward, intake, measures, reply, reply_intake, reporting
+from bridge import errors, forward, intake, logging, metrics, reply, reply_intake
 from bridge.errors import (
     AccessRefusedError,
     BridgeError,
@@ -24,12 +24,12 @@ from bridge.errors import (
     ThrottledError,
     UnavailableError,
 )
+from testing.builders import payload, record, sqs_record, with_chat, with_limits
+from testing.chat_events import CHAT, ended, event, item, queued, streamed
+from testing.clock import NOON
+from testing.harness import ForwardHarness, IntakeHarness, ReplyHarness
+from testing.metrics import counted, measured
 from tests.fields import OF_A_TEXT, OF_POWERTOOLS
-from tests.unit import test_reply
-from tests.unit.fakes import NOON, payload, record, sqs_record, with_chat, with_limits
-from tests.unit.stages import Stage
-from tests.unit.streams import CHAT, ended, event, item, queued, streamed
-from tests.unit.test_handlers import Desk, FakeQueue, counted, measured, run
 
 OLD = NOON - timedelta(hours=6)
 SECRET = "secret words"
@@ -40,35 +40,34 @@ Handle = Callable[[object, list[dict[str, Any]]], None]
 
 
 def play_intake(handle: Handle) -> None:
-    desk = Desk()
-    handle(desk.intake, [record(payload(SECRET)), record(f"no JSON, {SECRET}")])
-    handle(desk.intake, [record("Successfully validated SNS topic for Amazon Pinpoint")])
-    desk.ledger.broken["received"] = 1
-    handle(desk.intake, [record(payload(SECRET))])
-    desk.queue.broken = 1
+    harness = IntakeHarness()
+    handle(harness.intake, [record(payload(SECRET)), record(f"no JSON, {SECRET}")])
+    handle(harness.intake, [record("Successfully validated SNS topic for Amazon Pinpoint")])
+    harness.ledger.broken["record_receipt"] = 1
+    handle(harness.intake, [record(payload(SECRET))])
+    harness.queue.broken = 1
     with pytest.raises(BridgeError):
-        handle(desk.intake, [record(payload(SECRET))])
+        handle(harness.intake, [record(payload(SECRET))])
 
 
 def play_forward(handle: Handle) -> None:
-    def through(stage: Stage, *records: dict[str, Any], queue: FakeQueue | None = None) -> None:
-        handle((stage.courier, queue or FakeQueue()), list(records))
+    def through(harness: ForwardHarness, *records: dict[str, Any]) -> None:
+        handle(harness.processor, list(records))
 
-    stage, text = Stage(), sqs_record(payload(SECRET), sent_at=NOON + timedelta(seconds=1))
-    through(stage, text, sqs_record(payload(SECRET)))
-    through(stage, text)
+    harness, text = ForwardHarness(), sqs_record(payload(SECRET), sent_at=NOON + timedelta(seconds=1))
+    through(harness, text, sqs_record(payload(SECRET)))
+    through(harness, text)
     through(
-        Stage(config=with_chat(show_disconnect_keyword=False), answers=[NotFoundError("none")]),
+        ForwardHarness(config=with_chat(show_disconnect_keyword=False), answers=[NotFoundError("none")]),
         sqs_record(payload("stop")),
     )
-    through(Stage(), sqs_record(payload(SECRET, originationNumber=7)))
-    through(Stage(), sqs_record(payload(SECRET, destinationNumber="+12125550199")))
-    through(Stage(answers=[RejectedError("400")]), sqs_record(payload(SECRET)))
-    waiting = Stage()
+    through(ForwardHarness(), sqs_record(payload(SECRET, originationNumber=7)))
+    through(ForwardHarness(), sqs_record(payload(SECRET, destinationNumber="+12125550199")))
+    through(ForwardHarness(answers=[RejectedError("400")]), sqs_record(payload(SECRET)))
+    waiting = ForwardHarness()
     waiting.connect.always = UnavailableError("500")
-    refused = FakeQueue()
-    refused.broken = 1
-    through(waiting, sqs_record(payload(SECRET)), sqs_record(payload(SECRET)), queue=refused)
+    waiting.queue.broken = 1
+    through(waiting, sqs_record(payload(SECRET)), sqs_record(payload(SECRET)))
     for error in (
         ThrottledError("429"),
         UnavailableError("500"),
@@ -77,40 +76,40 @@ def play_forward(handle: Handle) -> None:
         NotFoundError("404"),
         ChatLimitError("full"),
     ):
-        given_up = Stage()
+        given_up = ForwardHarness()
         given_up.connect.always = error
         through(given_up, sqs_record(payload(SECRET), queued_at=OLD))
-    through(Stage(answers=[KeyError(SECRET)]), sqs_record(payload(SECRET)))
-    unread = Stage()
+    through(ForwardHarness(answers=[KeyError(SECRET)]), sqs_record(payload(SECRET)))
+    unread = ForwardHarness()
     unread.ledger.broken["read"] = 1
     through(unread, sqs_record(payload(SECRET), queued_at=OLD))
 
 
 def play_reply_intake(handle: Handle) -> None:
-    desk = test_reply.Desk()
-    handle(desk.intake, [streamed(item(SECRET)), streamed(item(InitialContactId=...)), streamed(ended())])
-    handle(desk.intake, [streamed(event("participant.left"))])
-    desk.ledger.broken["received"] = 1
-    handle(desk.intake, [streamed(item(SECRET))])
-    desk.queue.broken = 1
+    harness = IntakeHarness("reply")
+    handle(harness.intake, [streamed(item(SECRET)), streamed(item(InitialContactId=...)), streamed(ended())])
+    handle(harness.intake, [streamed(event("participant.left"))])
+    harness.ledger.broken["record_receipt"] = 1
+    handle(harness.intake, [streamed(item(SECRET))])
+    harness.queue.broken = 1
     with pytest.raises(BridgeError):
-        handle(desk.intake, [streamed(item(SECRET))])
+        handle(harness.intake, [streamed(item(SECRET))])
 
 
 def play_reply(handle: Handle) -> None:
-    def through(stage: test_reply.Stage, *records: dict[str, Any]) -> None:
-        handle((stage.answers, stage.queue), list(records))
+    def through(harness: ReplyHarness, *records: dict[str, Any]) -> None:
+        handle(harness.processor, list(records))
 
-    stage, text = test_reply.Stage(), queued(item(SECRET, AbsoluteTime="2026-11-22T12:00:01.000Z"))
-    through(stage, text, queued(item(SECRET)), queued(ended()))
-    through(stage, text)
-    through(stage, queued(item("  ")))
-    through(stage, queued(item(InitialContactId=...)))
-    del stage.chats.parties[CHAT]
-    through(stage, queued(item(SECRET), queued_at=OLD))
-    through(test_reply.Stage(answers=[RejectedError("400")]), queued(item(SECRET)))
-    through(test_reply.Stage(answers=[NotDeliverableError("opted out")]), queued(item(SECRET)))
-    waiting = test_reply.Stage()
+    harness, text = ReplyHarness(), queued(item(SECRET, AbsoluteTime="2026-11-22T12:00:01.000Z"))
+    through(harness, text, queued(item(SECRET)), queued(ended()))
+    through(harness, text)
+    through(harness, queued(item("  ")))
+    through(harness, queued(item(InitialContactId=...)))
+    del harness.chats.participants_of[CHAT]
+    through(harness, queued(item(SECRET), queued_at=OLD))
+    through(ReplyHarness(answers=[RejectedError("400")]), queued(item(SECRET)))
+    through(ReplyHarness(answers=[NotDeliverableError("opted out")]), queued(item(SECRET)))
+    waiting = ReplyHarness()
     waiting.phones.always, waiting.queue.broken = ThrottledError("429"), 1
     through(waiting, queued(item(SECRET)), queued(item(SECRET)))
     for error in (
@@ -120,14 +119,14 @@ def play_reply(handle: Handle) -> None:
         AccessRefusedError("403"),
         NotFoundError("404"),
     ):
-        given_up = test_reply.Stage()
+        given_up = ReplyHarness()
         given_up.phones.always = error
         through(given_up, queued(item(SECRET), queued_at=OLD))
-    unread = test_reply.Stage()
+    unread = ReplyHarness()
     unread.ledger.broken["read"] = 1
     through(unread, queued(item(SECRET), queued_at=OLD))
-    impatient = test_reply.Stage(with_limits(give_up_after=1))
-    impatient.chats.parties.clear()
+    impatient = ReplyHarness(with_limits(give_up_after=1))
+    impatient.chats.participants_of.clear()
     through(impatient, queued(item(SECRET), queued_at=NOON - timedelta(seconds=2)))
 
 
@@ -139,6 +138,9 @@ PLAYS: dict[str, tuple[ModuleType, Callable[[Handle], None]]] = {
 }
 
 
+FACTORIES = {intake: "_intake", reply_intake: "_intake", forward: "_processor", reply: "_processor"}
+
+
 @pytest.fixture(params=PLAYS)
 def played(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -146,20 +148,20 @@ def played(
     """A function's name, and every line that it logs while all that can become of a text does."""
     name: str = request.param
     module, play = PLAYS[name]
-    reporting.metrics.clear_metrics()
-    monkeypatch.setattr(reporting.metrics.provider, "service", name)
-    reporting.logger.setLevel("DEBUG")
+    logging.metrics.clear_metrics()
+    monkeypatch.setattr(logging.metrics.provider, "service", name)
+    logging.logger.setLevel("DEBUG")
     log = io.StringIO()
-    monkeypatch.setattr(reporting.logger.registered_handler, "stream", log)
+    monkeypatch.setattr(logging.logger.registered_handler, "stream", log)
 
     def handle(collaborators: object, records: list[dict[str, Any]]) -> None:
-        monkeypatch.setattr(module, "_collaborators", lambda: collaborators)
+        monkeypatch.setattr(module, FACTORIES[module], lambda: collaborators)
         module.handler({"Records": records}, None)
 
     play(handle)
     metrics = [line for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     yield name, [json.loads(line) for line in [*metrics, *log.getvalue().splitlines()]]
-    reporting.metrics.clear_metrics()
+    logging.metrics.clear_metrics()
 
 
 def test_each_function_writes_exactly_the_metrics_that_are_listed_for_it(played: tuple[str, Lines]) -> None:
@@ -171,8 +173,8 @@ def test_each_function_writes_exactly_the_metrics_that_are_listed_for_it(played:
             assert (of["Dimensions"], line["service"]) == ([["service"]], name)
             written |= {(metric["Name"], metric["Unit"]) for metric in of["Metrics"]}
             assert line.keys() == {"_aws", "service", *(metric["Name"] for metric in of["Metrics"])}
-    units = {measures.MILLISECONDS: "Milliseconds", measures.WAITING: "Seconds"}
-    assert written == {(metric, units.get(metric, "Count")) for metric in measures.BY_FUNCTION[name]}
+    units = {metrics.END_TO_END_MILLISECONDS: "Milliseconds", metrics.SECONDS_WAITING: "Seconds"}
+    assert written == {(metric, units.get(metric, "Count")) for metric in metrics.METRICS_BY_FUNCTION[name]}
 
 
 def test_every_log_line_says_which_text_it_is_about(played: tuple[str, Lines]) -> None:
@@ -198,31 +200,36 @@ def test_no_line_of_any_function_holds_what_was_said(played: tuple[str, Lines]) 
 
 def test_a_function_lists_no_error_that_the_tree_does_not_have() -> None:
     codes = {f"Failed{name}" for name, kind in vars(errors).items() if isinstance(kind, type)}
-    listed = {metric for metrics in measures.BY_FUNCTION.values() for metric in metrics if metric.startswith("Failed")}
+    listed = {
+        metric for metrics in metrics.METRICS_BY_FUNCTION.values() for metric in metrics if metric.startswith("Failed")
+    }
     assert listed <= codes
-    assert {measures.failed_by(kind) for kind in PermanentError.__subclasses__()} <= listed
+    assert {metrics.failed_by(kind) for kind in PermanentError.__subclasses__()} <= listed
 
 
 def test_what_fails_is_counted_in_all_and_by_its_error() -> None:
-    reporting.metrics.clear_metrics()
-    run(Stage(), sqs_record(payload(destinationNumber="+12125550199")), sqs_record(payload(originationNumber=7)))
+    logging.metrics.clear_metrics()
+    ForwardHarness().handle(
+        sqs_record(payload(destinationNumber="+12125550199")),
+        sqs_record(payload(originationNumber=7)),
+    )
     assert counted() == {"TextsFailed": 2, "FailedUnknownNumberError": 1, "FailedMalformedNotificationError": 1}
 
 
 def test_how_long_a_text_has_waited_is_measured_each_time_it_is_given_back_and_not_of_its_followers() -> None:
-    reporting.metrics.clear_metrics()
-    stage = Stage()
-    stage.connect.always = AccessRefusedError("403")
-    run(stage, *(sqs_record(queued_at=NOON - timedelta(minutes=minutes)) for minutes in (20, 10)))
-    run(stage, sqs_record(queued_at=NOON - timedelta(minutes=30)))
+    logging.metrics.clear_metrics()
+    harness = ForwardHarness()
+    harness.connect.always = AccessRefusedError("403")
+    harness.handle(*(sqs_record(queued_at=NOON - timedelta(minutes=minutes)) for minutes in (20, 10)))
+    harness.handle(sqs_record(queued_at=NOON - timedelta(minutes=30)))
     assert measured("SecondsWaiting") == [20 * 60, 30 * 60]
 
 
 def test_the_time_from_the_notification_to_the_answer_is_measured_of_each_text_that_is_shown() -> None:
-    reporting.metrics.clear_metrics()
-    stage = Stage(call_seconds=0.25)
-    run(stage, sqs_record(sent_at=NOON - timedelta(seconds=2)), sqs_record(group="other", body="no JSON"))
+    logging.metrics.clear_metrics()
+    harness = ForwardHarness(call_seconds=0.25)
+    harness.handle(sqs_record(sent_at=NOON - timedelta(seconds=2)), sqs_record(group="other", body="no JSON"))
     assert measured("EndToEndMilliseconds") == [2250]
-    replies = test_reply.Stage()
-    replies.run(queued(item(AbsoluteTime="2026-11-22T11:59:57.000Z")))
+    replies = ReplyHarness()
+    replies.handle(queued(item(AbsoluteTime="2026-11-22T11:59:57.000Z")))
     assert measured("EndToEndMilliseconds") == [2250, 3000]

@@ -10,16 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import MalformedNotificationError
-from bridge.notification import Notification, fit_key
-from tests.unit.fakes import CUSTOMER, NOON, OURS, payload, record
+from bridge.processing.notification import SnsNotification, valid_key
+from bridge.texts import sms_event
+from bridge.texts.sms_event import InboundSms
+from testing.builders import CUSTOMER, OURS, payload, record
+from testing.clock import NOON
 
 
-def read(message: object, **sns: Any) -> Notification:
-    return Notification.from_record(record(message, **sns))
+def read(message: object, **sns: Any) -> SnsNotification:
+    return SnsNotification.from_record(record(message, **sns))
+
+
+def text(message: object, **sns: Any) -> InboundSms:
+    """Raises MalformedNotificationError."""
+    return sms_event.parse(read(message, **sns)).required()
 
 
 def test_all_documented_fields_are_read() -> None:
-    sms = read(payload("hi", inboundMessageId="one", previousPublishedMessageId="prev")).inbound_sms()
+    sms = text(payload("hi", inboundMessageId="one", previousPublishedMessageId="prev"))
     assert (sms.origination_number, sms.destination_number, sms.body) == (CUSTOMER, OURS, "hi")
     assert (sms.text_key, sms.inbound_message_id) == ("one", "one")
     assert (sms.keyword, sms.previous_message_id) == ("KEYWORD_111122223333", "prev")
@@ -28,8 +36,7 @@ def test_all_documented_fields_are_read() -> None:
 @pytest.mark.parametrize("absent", [None, ..., ""])
 @pytest.mark.parametrize("name", ["messageKeyword", "previousPublishedMessageId", "inboundMessageId", "messageBody"])
 def test_optional_fields_may_be_null_missing_or_empty(name: str, absent: object) -> None:
-    notification = read(payload(**{name: absent}), MessageId="sns-id")
-    sms = notification.inbound_sms()
+    sms = text(payload(**{name: absent}), MessageId="sns-id")
     if name == "inboundMessageId":
         assert sms.text_key == "sns-id"
     if name == "messageBody":
@@ -37,19 +44,19 @@ def test_optional_fields_may_be_null_missing_or_empty(name: str, absent: object)
 
 
 def test_unknown_fields_do_no_harm() -> None:
-    assert read(payload(rcsAgentId="x", nested={"a": [1]})).inbound_sms().body == "Hello"
+    assert text(payload(rcsAgentId="x", nested={"a": [1]})).body == "Hello"
 
 
 @pytest.mark.parametrize("name", ["originationNumber", "destinationNumber"])
 @pytest.mark.parametrize("value", [None, ..., "", " ", 14255550182, ["+1"], {"a": 1}, True, "x" * 256])
 def test_a_notification_without_both_numbers_is_malformed_and_says_which(name: str, value: object) -> None:
     with pytest.raises(MalformedNotificationError, match=name):
-        read(payload(**{name: value})).inbound_sms()
+        text(payload(**{name: value}))
 
 
 @pytest.mark.parametrize("sender", ["12345", "ACME", "agent-1a2b@rcs"])
 def test_senders_that_are_no_e164_numbers_are_taken_as_they_are(sender: str) -> None:
-    assert read(payload(originationNumber=sender)).inbound_sms().origination_number == sender
+    assert text(payload(originationNumber=sender)).origination_number == sender
 
 
 @pytest.mark.parametrize(
@@ -66,26 +73,26 @@ def test_senders_that_are_no_e164_numbers_are_taken_as_they_are(sender: str) -> 
 )
 def test_what_is_no_inbound_sms_is_malformed_and_says_why(message: str, reason: str) -> None:
     with pytest.raises(MalformedNotificationError, match=reason):
-        read(message).inbound_sms()
+        text(message)
 
 
 @pytest.mark.parametrize("sns", [{"MessageId": None}, {"MessageId": ""}, {"Message": None}, {"Message": {"a": 1}}])
 def test_a_record_without_the_fields_of_sns_is_malformed(sns: dict[str, Any]) -> None:
     with pytest.raises(MalformedNotificationError):
-        Notification.from_record(record(**sns))
+        SnsNotification.from_record(record(**sns))
 
 
 @pytest.mark.parametrize("what", [None, 1, "text", [], {}, {"Sns": None}, {"Sns": "text"}])
 def test_what_is_no_record_is_malformed(what: object) -> None:
     with pytest.raises(MalformedNotificationError, match="not from SNS"):
-        Notification.from_record(what)
+        SnsNotification.from_record(what)
 
 
 def test_a_notification_goes_through_a_queue_entry_unchanged() -> None:
     came = record(payload("grüße 👋 \ud800 \u0000"))
-    again = Notification.from_entry(Notification.from_record(came).to_entry())
+    again = SnsNotification.from_json(SnsNotification.from_record(came).to_json())
     assert again.record == came
-    assert Notification.from_record(came).to_entry().isascii()
+    assert SnsNotification.from_record(came).to_json().isascii()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_a_notification_goes_through_a_queue_entry_unchanged() -> None:
     [("2026-11-22T12:00:00.000Z", NOON), ("2026-11-22T12:00:00", NOON), ("yesterday", None), ("", None)],
 )
 def test_a_timestamp_is_read_and_an_unreadable_one_is_none(timestamp: str, expected: object) -> None:
-    assert Notification.from_record(record(sent_at=timestamp)).sent_at == expected
+    assert SnsNotification.from_record(record(sent_at=timestamp)).sent_at == expected
 
 
 def test_the_topic_validation_notice_is_told_from_a_text_that_quotes_it() -> None:
@@ -103,7 +110,7 @@ def test_the_topic_validation_notice_is_told_from_a_text_that_quotes_it() -> Non
 
 def test_a_conversation_is_one_customer_and_one_of_our_numbers() -> None:
     def of(origination: str, destination: str) -> str:
-        return read(payload(originationNumber=origination, destinationNumber=destination)).inbound_sms().conversation
+        return text(payload(originationNumber=origination, destinationNumber=destination)).conversation_id
 
     assert of(CUSTOMER, OURS) == of(f" {CUSTOMER} ", OURS)
     assert len({of(CUSTOMER, OURS), of(OURS, CUSTOMER), of(CUSTOMER + "1", OURS), of(CUSTOMER, "1" + OURS)}) == 4
@@ -112,16 +119,17 @@ def test_a_conversation_is_one_customer_and_one_of_our_numbers() -> None:
 
 @given(st.text())
 def test_every_text_key_is_one_that_sqs_and_the_ledger_take(inbound_message_id: str) -> None:
-    key = read(payload(inboundMessageId=inbound_message_id), MessageId="sns-id").text_key
+    key = sms_event.parse(read(payload(inboundMessageId=inbound_message_id), MessageId="sns-id")).key
     assert 1 <= len(key) <= 128 and key.isascii() and key.isprintable() and " " not in key
 
 
 @given(st.text(), st.text())
 def test_different_ids_have_different_keys(one: str, other: str) -> None:
-    assert (fit_key(one) == fit_key(other)) == (one == other)
+    assert (valid_key(one) == valid_key(other)) == (one == other)
 
 
 def test_what_a_dataclass_prints_of_a_text_holds_no_body_and_no_number() -> None:
     notification = read(payload("secret words"))
-    for printed in (repr(notification), repr(notification.inbound_sms())):
+    parsed = sms_event.parse(notification)
+    for printed in (repr(notification), repr(parsed), repr(parsed.content)):
         assert "secret" not in printed and CUSTOMER[1:] not in printed

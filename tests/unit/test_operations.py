@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from bridge import errors
-from bridge.measures import BY_FUNCTION
+from bridge.metrics import METRICS_BY_FUNCTION
 from infra.config import BridgeConfig, Limits, Operation
 from tests import commands
 
@@ -17,12 +17,14 @@ def test_the_page_has_every_metric_with_the_functions_that_write_it() -> None:
     rows = re.findall(r"(?m)^\| `(\w+)` \| ([a-z_, ]+) \| .+\.( \|)$", PAGE)
     assert len({name for name, *_ in rows}) == len(rows)
     listed = {(service, name) for name, services, _ in rows for service in services.split(", ")}
-    assert listed == {(service, name) for service, names in BY_FUNCTION.items() for name in names}
+    assert listed == {(service, name) for service, names in METRICS_BY_FUNCTION.items() for name in names}
 
 
 def test_the_page_says_what_mends_each_error_that_a_text_can_fail_with() -> None:
     section = PAGE[PAGE.index("### AlarmFailed") : PAGE.index("### AlarmUndelivered")]
-    failed_by = {name.removeprefix("Failed") for names in BY_FUNCTION.values() for name in names if "Error" in name}
+    failed_by = {
+        name.removeprefix("Failed") for names in METRICS_BY_FUNCTION.values() for name in names if "Error" in name
+    }
     assert set(re.findall(r"`(\w+Error)`", section)) == failed_by
 
 

@@ -15,7 +15,7 @@ import boto3
 import httpx
 import pytest
 
-from bridge.backoff import receives_possible
+from bridge.processing.retry import max_receives
 from infra.checks import findings
 from infra.config import ConfigError, Limits, load
 from ops.doctor import quotas
@@ -24,12 +24,14 @@ from ops.doctor.preflight import Identity, Preflight
 from ops.failed.redriving import Redrive, Redriven
 from ops.failed.selection import Selection
 from ops.target import Target
-from tests.model.fifo import Fifo
-from tests.model.sqs import SqsClient
+from testing.builders import CUSTOMER, OTHER_CUSTOMER, OURS, payload, record
+from testing.chat_events import CHAT, item
+from testing.clock import FakeClock
+from testing.ledger import TableLedger
+from testing.models.fifo import Fifo
+from testing.models.sqs import SqsClient
 from tests.unit.account import INSTANCE_ID, OURS_TOO, QUEUES, Account
-from tests.unit.fakes import CUSTOMER, OTHER_CUSTOMER, OURS, FakeClock, FakeLedger, payload, record
 from tests.unit.scenarios import batch, by_chat, open_chat, said
-from tests.unit.streams import CHAT, item
 
 # --- redrive: how fast, and for how long hidden ---------------------------------------------------------------
 
@@ -72,7 +74,7 @@ def redriven(
     done = Redrive(
         sqs=sqs,
         outputs={"FailedQueueUrl": "failed", "ConversationsQueueUrl": "conversations"},
-        notes=FakeLedger(),
+        notes=TableLedger().operators,
         selection=Selection(),
         rate=rate,
         clock=clock.as_clock(),
@@ -393,7 +395,7 @@ def test_where_no_max_receive_count_would_do_longer_waits_are_named(tmp_path: Pa
     longest = next(
         seconds
         for seconds in range(86_400, 0, -1)
-        if 2 * receives_possible(retry_first=1, retry_longest=1, blocked_retry=1, give_up_after=seconds) + 1 <= 1000
+        if 2 * max_receives(retry_first=1, retry_longest=1, blocked_retry=1, give_up_after=seconds) + 1 <= 1000
     )
     for seconds, count in ((longest, 0), (longest + 1, 1)):
         text = f'[limits]\nmax_receive_count = 1000\n{waits}give_up_after = "{seconds}s"\n{NUMBERS}'

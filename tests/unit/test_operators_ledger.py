@@ -8,39 +8,49 @@ from typing import Any, cast
 
 import pytest
 
-from bridge.compose import Plan
+from bridge.aws.ledger import KEEP_SECONDS, Ledger
 from bridge.errors import RejectedError, UnavailableError
-from bridge.known import Facts
-from bridge.ledger import KEEP_SECONDS, Ledger
-from bridge.notification import fit_key
+from bridge.processing.notification import valid_key
+from bridge.processing.state import MessageMetadata, SplitPlan
 from ops.ledger import OperatorsLedger
-from tests.model.table import Table
-from tests.unit.fakes import NOON, FakeClock
+from testing.clock import NOON, FakeClock
+from testing.models.table import Table
 
-PLAN = Plan(limit=100, prefix="", shown=True, ends_chat=False)
+SPLIT = SplitPlan(limit=100)
 
 
 class Books:
-    """One table, and both who write to it."""
+    """One table, and all who write to it."""
 
     def __init__(self) -> None:
         self.clock, self.table = FakeClock(), cast(Any, Table(by="text_key"))
-        self.functions = Ledger(client=self.table, table="ledger", now=self.clock.now)
+        self.intake, self.forward = (
+            Ledger(client=self.table, table="ledger", stage=stage, now=self.clock.now)
+            for stage in ("intake", "forward")
+        )
         target: Any = SimpleNamespace(client=lambda _: self.table, outputs={"LedgerTableName": "ledger"})
         self.operator = OperatorsLedger(target)
 
     def receive(self, key: str, *, conversation: str = "group", sns: str | None = None) -> None:
-        facts = Facts(conversation=conversation, sns_message_id=sns)
-        self.functions.received(key, facts, stage="intake", at=self.clock.time)
+        metadata = MessageMetadata(conversation=conversation, sns_message_id=sns)
+        self.intake.record_receipt(key, metadata, at=self.clock.time)
         self.clock.time += 1
 
     def fail(self, key: str, *, entry: str = "entry") -> None:
-        self.functions.failed(key, Facts(), RejectedError("400"), stage="forward", entry_id=entry)
+        self.forward.record_failure(key, MessageMetadata(), RejectedError("400"), message_id=entry)
         self.clock.time += 1
 
     def deliver(self, key: str) -> None:
-        self.functions.part_done(
-            key, Facts(), plan=PLAN, part=0, parts=1, attempts=1, contact="contact", new_chat=True, entry_id="entry"
+        self.forward.record_part(
+            key,
+            MessageMetadata(),
+            split=SPLIT,
+            part=0,
+            parts=1,
+            attempts=1,
+            contact="contact",
+            new_chat=True,
+            message_id="entry",
         )
 
     def failed(self) -> list[str]:
@@ -63,7 +73,7 @@ def test_a_text_is_found_by_its_key_by_the_id_of_sns_and_a_reply_by_the_id_in_it
 
 def test_an_id_that_no_store_takes_as_it_is_is_found_too() -> None:
     books = Books()
-    books.receive(fit_key("an id with spaces"))
+    books.receive(valid_key("an id with spaces"))
     found = books.operator.find("an id with spaces")
     assert found and found.text_key.startswith("sha256-")
 
@@ -83,7 +93,7 @@ def test_what_is_failed_is_found_over_all_days_that_the_ledger_keeps_the_oldest_
         books.clock.time += 10_000
     assert books.failed() == [f"t{n}" for n in range(130)]
     books.deliver("t5")
-    books.functions.given_back("t6", Facts(), UnavailableError("500"), attempts=1, entry_id="put back")
+    books.forward.record_retry("t6", MessageMetadata(), UnavailableError("500"), attempts=1, message_id="put back")
     assert books.failed() == [f"t{n}" for n in range(130) if n not in (5, 6)]
 
 
@@ -171,5 +181,5 @@ def test_a_discarded_text_that_comes_again_is_delivered_all_the_same() -> None:
     books = Books()
     books.fail("one")
     books.operator.discarded("one", entry="entry", at=NOON)
-    known = books.functions.read("one")
+    known = books.forward.read("one")
     assert known and not known.finished

@@ -6,35 +6,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backoff import blocked_wait, receives_possible, retry_wait
-from bridge.pacing import Pacer
-from tests.unit.fakes import FakeClock
+from bridge.processing.rate_limiter import RateLimiter
+from bridge.processing.retry import blocked_delay, max_receives, retry_delay
+from testing.clock import FakeClock
 
 
-def pacer(clock: FakeClock, *, rate: float = 14, environments: int = 4) -> Pacer:
-    return Pacer(rate=rate, environments=environments, monotonic=clock.now, sleep=clock.sleep)
+def rate_limiter(clock: FakeClock, *, rate: float = 14, environments: int = 4) -> RateLimiter:
+    return RateLimiter(rate=rate, environments=environments, clock=clock.as_clock())
 
 
-def calls(pacer: Pacer, clock: FakeClock, seconds: float, *, accept: bool = False) -> int:
+def calls(rate_limiter: RateLimiter, clock: FakeClock, seconds: float, *, accept: bool = False) -> int:
     until, count = clock.time + seconds, 0
-    while pacer.take(until=until):
+    while rate_limiter.acquire(deadline=until):
         count += 1
         if accept:
-            pacer.accepted()
+            rate_limiter.succeeded()
     clock.time = until
     return count
 
 
 def test_it_starts_at_its_share_of_the_rate() -> None:
     clock = FakeClock()
-    bucket = pacer(clock)
+    bucket = rate_limiter(clock)
     assert bucket.rate == 3.5
     assert calls(bucket, clock, 10) == pytest.approx(3.5 + 35, abs=1)
 
 
 def test_the_rate_raises_by_a_thirtieth_of_the_whole_a_second_while_calls_succeed_and_never_above_it() -> None:
     clock = FakeClock()
-    bucket = pacer(clock)
+    bucket = rate_limiter(clock)
     calls(bucket, clock, 12, accept=True)
     assert 8 < bucket.rate < 11
     calls(bucket, clock, 60, accept=True)
@@ -43,7 +43,7 @@ def test_the_rate_raises_by_a_thirtieth_of_the_whole_a_second_while_calls_succee
 
 def test_a_429_halves_the_rate_and_calls_in_flight_with_it_count_once() -> None:
     clock = FakeClock()
-    bucket = pacer(clock, environments=1)
+    bucket = rate_limiter(clock, environments=1)
     for _ in range(5):
         bucket.throttled()
     assert bucket.rate == 7
@@ -54,7 +54,7 @@ def test_a_429_halves_the_rate_and_calls_in_flight_with_it_count_once() -> None:
 
 def test_the_rate_never_stops_altogether() -> None:
     clock = FakeClock()
-    bucket = pacer(clock)
+    bucket = rate_limiter(clock)
     for _ in range(50):
         clock.time += 2
         bucket.throttled()
@@ -64,28 +64,28 @@ def test_the_rate_never_stops_altogether() -> None:
 
 def test_a_turn_after_the_deadline_is_not_taken() -> None:
     clock = FakeClock()
-    bucket = pacer(clock, rate=1, environments=1)
-    assert bucket.take(until=clock.time + 0.1)
-    assert not bucket.take(until=clock.time + 0.5)
-    assert bucket.take(until=clock.time + 1.5), "a turn that was not taken was paid for"
+    bucket = rate_limiter(clock, rate=1, environments=1)
+    assert bucket.acquire(deadline=clock.time + 0.1)
+    assert not bucket.acquire(deadline=clock.time + 0.5)
+    assert bucket.acquire(deadline=clock.time + 1.5), "a turn that was not taken was paid for"
 
 
 @given(st.integers(0, 10_000), st.floats(-1, 1))
 def test_a_wait_is_the_doubled_one_give_or_take_the_jitter(retries: int, spread: float) -> None:
-    wait = retry_wait(retries=retries, first=5, longest=300, spread=spread)
+    wait = retry_delay(retries=retries, first=5, longest=300, jitter=spread)
     middle = min(5 * 2 ** min(retries, 10), 300)
     assert 0.8 * middle - 1 <= wait <= 1.2 * middle + 1
 
 
 def test_no_wait_is_shorter_than_a_second() -> None:
-    assert retry_wait(retries=0, first=0.1, longest=1, spread=-1) == 1
-    assert blocked_wait(pace=0.1, spread=-1) == 1
+    assert retry_delay(retries=0, first=0.1, longest=1, jitter=-1) == 1
+    assert blocked_delay(pace=0.1, jitter=-1) == 1
 
 
 def test_no_wait_is_longer_than_sqs_hides_a_message() -> None:
     twelve_hours = 12 * 3600
-    assert retry_wait(retries=9, first=1, longest=twelve_hours, spread=1) <= twelve_hours - 900
-    assert blocked_wait(pace=twelve_hours, spread=1) <= twelve_hours - 900
+    assert retry_delay(retries=9, first=1, longest=twelve_hours, jitter=1) <= twelve_hours - 900
+    assert blocked_delay(pace=twelve_hours, jitter=1) <= twelve_hours - 900
 
 
 def receives_by_playing(*, first: float, longest: float, blocked: float, give_up: float) -> int:
@@ -97,9 +97,9 @@ def receives_by_playing(*, first: float, longest: float, blocked: float, give_up
             if at >= give_up:
                 break
             at += (
-                retry_wait(retries=receives - 1, first=first, longest=longest, spread=-1)
+                retry_delay(retries=receives - 1, first=first, longest=longest, jitter=-1)
                 if kind == "transient"
-                else blocked_wait(pace=blocked, spread=-1)
+                else blocked_delay(pace=blocked, jitter=-1)
             )
         most = max(most, receives)
     return most
@@ -111,9 +111,9 @@ def test_the_bound_on_receives_is_what_playing_the_worst_case_gives(
 ) -> None:
     longest = first * times
     played = receives_by_playing(first=first, longest=longest, blocked=blocked, give_up=give_up)
-    bound = receives_possible(retry_first=first, retry_longest=longest, blocked_retry=blocked, give_up_after=give_up)
+    bound = max_receives(retry_first=first, retry_longest=longest, blocked_retry=blocked, give_up_after=give_up)
     assert played <= bound <= played + 2
 
 
 def test_the_defaults_leave_sqs_twice_the_receives_that_forward_can_need() -> None:
-    assert 2 * receives_possible(retry_first=5, retry_longest=300, blocked_retry=120, give_up_after=21_600) < 500
+    assert 2 * max_receives(retry_first=5, retry_longest=300, blocked_retry=120, give_up_after=21_600) < 500

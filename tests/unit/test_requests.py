@@ -9,8 +9,8 @@ import boto3
 import pytest
 
 from infra.models import OPERATIONS
+from testing.builders import ARN, CUSTOMER
 from tests.unit.account import FLOW_ID, INSTANCE_ID, STREAMING_TOPIC, Account
-from tests.unit.fakes import ARN, CUSTOMER
 from tests.unit.scenarios import SCENARIOS
 
 USED: Mapping[str, set[str]] = {

@@ -18,11 +18,11 @@ import tomlkit
 from pydantic import BaseModel
 
 from infra.config import BridgeConfig, load
+from testing.builders import payload, sqs_record
+from testing.chat_events import CHAT, OTHER_CHAT, item, streamed
 from tests.unit.account import OURS_TOO, Account
 from tests.unit.account import settings as compiled
-from tests.unit.fakes import payload, sqs_record
 from tests.unit.scenarios import OVER, THROTTLED, batch, now, open_chat, published, text
-from tests.unit.streams import CHAT, OTHER_CHAT, item, streamed
 
 EVENTS, CHATS = "+12125550101", "+12125550102"
 """Two numbers, one of each delivery."""

@@ -7,7 +7,7 @@ import regex
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.sms import GSM_LIMIT, OTHER_LIMIT, gsm_length, messages
+from bridge.replies.sms_segments import GSM_LIMIT, OTHER_LIMIT, gsm_length, messages
 
 # The tables of "SMS character limits" in the AWS End User Messaging SMS user guide, row by row: another listing than
 # the module's, which follows the code points of GSM 03.38.

@@ -7,7 +7,7 @@ import regex
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.split import split, utf16_length
+from bridge.processing.splitting import split, utf16_length
 
 FAMILY, FLAGS, THUMB = "👨‍👩‍👧‍👦", "🇩🇪🇫🇷🇯🇵", "👍🏽"
 pieces = st.sampled_from(

@@ -30,11 +30,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bridge import delivery, reporting
-from bridge.compose import Accepted, NewSession, Part
-from bridge.config import Config
-from bridge.delivery import Courier, Report
-from bridge.entry import Entry
+from bridge import logging
+from bridge.aws.queues import DeadLetterQueue, FifoQueue
+from bridge.config import Config, Delivery
 from bridge.errors import (
     AccessRefusedError,
     BridgeError,
@@ -47,17 +45,26 @@ from bridge.errors import (
     ThrottledError,
     UnavailableError,
 )
-from bridge.forward import forward
-from bridge.intake import Intake, intake
-from bridge.known import Facts, Known
-from bridge.pacing import Pacer
-from bridge.queues import Conversations, Failed
+from bridge.metrics import TEXT
+from bridge.processing import batch
+from bridge.processing.batch import FifoBatchProcessor
+from bridge.processing.intake import NotificationIntake
+from bridge.processing.message import QueueMessage
+from bridge.processing.rate_limiter import RateLimiter
+from bridge.processing.result import Failed, Result, Retry
+from bridge.processing.state import DeliveryState, MessageMetadata
+from bridge.texts import sms_event
+from bridge.texts.chat_messages import ChatPart
+from bridge.texts.delivery import Accepted, ChatTransport, NoOpenChat, PartRequest, TextDelivery
+from bridge.texts.sms_event import InboundSms
 from ops.failed.draining import HIDDEN
 from ops.failed.redriving import Redrive
 from ops.failed.selection import Selection
-from tests.model.fifo import DEDUPLICATION_SECONDS, Fifo, Message, ReceiptError
-from tests.model.sqs import SqsClient, lambda_record
-from tests.unit.fakes import ARN, CONFIG, OURS, FakeClock, FakeLedger, payload, record
+from testing.builders import ARN, CONFIG, OURS, payload, record
+from testing.clock import FakeClock
+from testing.ledger import TableLedger
+from testing.models.fifo import DEDUPLICATION_SECONDS, Fifo, Message, ReceiptError
+from testing.models.sqs import SqsClient, lambda_record
 
 T = TypeVar("T")
 
@@ -170,7 +177,7 @@ class Showing:
     """A part that Connect took. It is noted in the ledger, or something happened that excuses it being shown again."""
 
     key: str
-    part: Part
+    part: ChatPart
     noted: bool = False
     excuse: str | None = None
 
@@ -192,9 +199,10 @@ class ContactCentre:
         self._clock, self._on_part = clock, on_part
         self._chats: set[tuple[str, str]] = set()
 
-    def send(self, part: Part, *, source: str, destination: str, session: NewSession) -> Accepted:
+    def send(self, request: PartRequest) -> Accepted | NoOpenChat:
+        part, source, destination = request.part, request.sms.origination_number, request.route.arn
         assert self._clock.time <= self.until, "Connect is called after the batch deadline"
-        key = session.attributes["inboundMessageId"]
+        key = request.session.attributes["inboundMessageId"]
         trouble = self.script.pop() if self.script else self.outage
         trouble = None if trouble == "none" else trouble
         self._clock.time += 5 if trouble == "hang" else 0.1
@@ -211,11 +219,11 @@ class ContactCentre:
             raise TROUBLE[trouble]()
         return accepted
 
-    def _take(self, part: Part, chat: tuple[str, str]) -> Accepted:
+    def _take(self, part: ChatPart, chat: tuple[str, str]) -> Accepted | NoOpenChat:
         if part.type == "DISCONNECT":
             was_open = chat in self._chats
             self._chats.discard(chat)
-            return Accepted("contact" if was_open else None, False)
+            return Accepted("contact") if was_open else NoOpenChat()
         new = chat not in self._chats
         self._chats.add(chat)
         return Accepted("contact", new)
@@ -228,20 +236,20 @@ class ContactCentre:
         return [showing for showing in self.of(key) if showing.loose][-1:]
 
 
-class Ledger(FakeLedger):
+class AccountingLedger(TableLedger):
     """Keeps account of which showings it knows of."""
 
-    def __init__(self, centre: ContactCentre) -> None:
-        super().__init__()
+    def __init__(self, centre: ContactCentre, clock: FakeClock) -> None:
+        super().__init__(clock=clock)
         self.answers_lost = 0
         self._centre = centre
 
-    def part_done(self, text_key: str, facts: Facts, **arguments: Any) -> Known:
-        to_note = self._centre.to_note(text_key)
+    def record_part(self, key: str, metadata: MessageMetadata, **arguments: Any) -> DeliveryState:
+        to_note = self._centre.to_note(key)
         try:
-            known = super().part_done(text_key, facts, **arguments)
+            known = super().record_part(key, metadata, **arguments)
         except LedgerError:
-            for showing in self._centre.of(text_key):
+            for showing in self._centre.of(key):
                 if showing.loose:
                     showing.excuse = "the ledger could not be written"
             raise
@@ -277,13 +285,20 @@ class InTurn:
         return future
 
 
-class Remembering(Courier):
-    reports: Sequence[Report] = ()
+class RememberingProcessor(FifoBatchProcessor[InboundSms]):
+    results: Sequence[Result] = ()
 
-    def deliver(self, conversations: Sequence[Sequence[Entry]]) -> list[Report]:
-        reports = super().deliver(conversations)
-        self.reports = reports
-        return reports
+    def process(self, groups: Sequence[Sequence[QueueMessage[InboundSms]]]) -> list[Result]:
+        results = super().process(groups)
+        self.results = results
+        return results
+
+
+class Transport:
+    """One process's way to the contact centre."""
+
+    def __init__(self, centre: Any, rate_limiter: RateLimiter) -> None:
+        self.send, self.rate_limiter = centre.send, rate_limiter
 
 
 @dataclass(slots=True)
@@ -307,14 +322,14 @@ class Run:
     overlapped: bool = False
 
 
-intake_deaths = moments("send_message", "failed")
+intake_deaths = moments("send_message", "record_failure")
 operator_deaths = moments("receive_message", "send_message_batch", "delete_message_batch", "redriven")
 runs = st.builds(
     Run,
     trouble=st.lists(st.sampled_from(["none", "refuse", *sorted(TROUBLE), "invalid", "lost", "none"]), max_size=5),
     moment=moments(
-        *("send", "part_done", "send_message", "failed"),
-        *("send", "part_done", "read", "given_back", "change_message_visibility_batch", "answer"),
+        *("send", "record_part", "send_message", "record_failure"),
+        *("send", "record_part", "read", "record_retry", "change_message_visibility_batch", "answer"),
     ),
     overlapped=st.booleans(),
 )
@@ -337,7 +352,7 @@ class Bridge(RuleBasedStateMachine):
         )
         self.sqs = SqsClient({"conversations": self.conversations, "failed": self.failed})
         self.centre = self._contact_centre()
-        self.ledger = Ledger(self.centre)
+        self.ledger = AccountingLedger(self.centre, self.clock)
         self.config = self._configured(CONFIG_AT_FIRST)
         self.texts: dict[str, Text] = {}
         self.with_lambda: list[Text] = []
@@ -417,7 +432,7 @@ class Bridge(RuleBasedStateMachine):
         self.centre.outage = kind
 
     @rule(
-        methods=st.sets(st.sampled_from(["received", "read", "part_done", "given_back", "failed", "duplicate"])),
+        methods=st.sets(st.sampled_from(["received", "read", "record_part", "record_retry", "failed", "duplicate"])),
         times=st.integers(1, 6),
         answers_lost=st.integers(0, 1),
     )
@@ -479,8 +494,8 @@ class Bridge(RuleBasedStateMachine):
             text = self.texts[self._key(message)]
             said = {name: value["StringValue"] for name, value in message.attributes.items()}
             assert self._was_meant_to_fail(text, message, said), (text, said)
-            noted = self.ledger.texts.get(text.key)
-            explained = noted and (noted.known.finished or noted.reason)
+            noted = self.ledger.record(text.key) if text.key in self.ledger.table.items else None
+            explained = noted and (noted.state.finished or noted.reason)
             assert explained or text.key in waiting or text in self.with_lambda, f"{text.key} failed without a reason"
 
     @invariant()
@@ -507,7 +522,7 @@ class Bridge(RuleBasedStateMachine):
         for text in self.texts.values():
             if not self._finished(text.key):
                 assert text.key in in_failed, f"{text.key} is nowhere"
-                assert self.ledger.outcome(text.key) == "failed" and self.ledger.texts[text.key].reason
+                assert self.ledger.outcome(text.key) == "failed" and self.ledger.record(text.key).reason
         self.clock.time += HIDDEN
         self._redrive(None)
         self._drain()
@@ -524,12 +539,11 @@ class Bridge(RuleBasedStateMachine):
     def _configured(self, config: Config) -> Config:
         return config
 
-    def _ways(self, life: Life) -> dict[str, Any]:
-        """What the courier is given of them."""
-        return {"connect": self._mortal(self.centre, life)}
+    def _transports(self, life: Life) -> dict[Delivery, ChatTransport]:
+        return {"integration-event": Transport(self._mortal(self.centre, life), self._rate_limiter())}
 
-    def _pacer(self) -> Pacer:
-        return Pacer(rate=1000, environments=1, monotonic=self.clock.now, sleep=self.clock.sleep)
+    def _rate_limiter(self) -> RateLimiter:
+        return RateLimiter(rate=1000, environments=1, clock=self.clock.as_clock())
 
     def _is_whole(self, text: Text, showings: Sequence[Showing]) -> bool:
         """Whether the parts that are noted are the text, or its beginning as long as it is not finished."""
@@ -568,20 +582,25 @@ class Bridge(RuleBasedStateMachine):
 
     def _take_in(self, texts: Sequence[Text], death: Moment | None) -> None:
         life = Life(death, killed)
-        taker = Intake(
-            conversations=Conversations(client=self._mortal(self.sqs, life), url="conversations"),
-            failed=self._failed("intake", life),
-            ledger=self._mortal(self.ledger, life),
-            notes=self._mortal(self.ledger, life),
+        ledger = self._mortal(self.ledger, life)
+        intake: NotificationIntake[InboundSms] = NotificationIntake(
+            parse=sms_event.parse,
+            queue=FifoQueue(client=self._mortal(self.sqs, life), url="conversations"),
+            dead_letters=self._failed("intake", life),
+            ledger=ledger,
+            receipts=ledger,
+            reporter=logging.Reporter(TEXT),
+            ledger_has_ignored=True,
+            clock=self.clock.as_clock(),
         )
         for text in texts:
             try:
-                intake({"Records": [text.record]}, taker=taker)
+                intake.handle({"Records": [text.record]})
             except (LedgerError, QueueError, KilledError):
                 self.with_lambda.append(text)
             else:
                 text.taken = True
-        reporting.metrics.clear_metrics()
+        logging.metrics.clear_metrics()
 
     def _receive(self, most: int) -> Held | None:
         batch = self.conversations.receive(most)
@@ -595,19 +614,21 @@ class Bridge(RuleBasedStateMachine):
         started, elsewhere = self.clock.time, self.elsewhere
         until = started + self.config.limits.batch_deadline
         self.batch, self.centre.script, self.centre.until = held.messages, list(run.trouble), until
-        courier = Remembering(
-            config=self.config,
-            **self._ways(life),
-            ledger=self._mortal(self.ledger, life),
-            failed=self._failed("forward", life),
-            pacer=self._pacer(),
-            clock=self.clock.as_clock(),
-            spread=lambda: 0.0,
+        ledger, clock = self._mortal(self.ledger, life), self.clock.as_clock()
+        processor = RememberingProcessor(
+            handler=TextDelivery(config=self.config, ledger=ledger, transports=self._transports(life), clock=clock),
+            parse=sms_event.parse,
+            limits=self.config.limits,
+            queue=FifoQueue(client=self._mortal(self.sqs, life), url="conversations"),
+            dead_letters=self._failed("forward", life),
+            ledger=ledger,
+            reporter=logging.Reporter(TEXT),
+            clock=clock,
+            jitter=lambda: 0.0,
         )
-        queue = Conversations(client=self._mortal(self.sqs, life), url="conversations")
         records = [lambda_record(message) for message in held.messages]
         try:
-            answer = forward({"Records": records}, courier=courier, queue=queue)
+            answer = processor.handle({"Records": records})
             life.call("answer", lambda: None)  # on its way to Lambda
         except KilledError:
             loose = [showing for showing in self.centre.showings if showing.loose]
@@ -617,14 +638,14 @@ class Bridge(RuleBasedStateMachine):
             return
         finally:
             self.batch, self.centre.script, self.centre.until = before
-            reporting.metrics.clear_metrics()
+            logging.metrics.clear_metrics()
         returned = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         for message in held.messages:
             if message.message_id not in returned:
                 self._delete(message)
         took = self.clock.time - started - (self.elsewhere - elsewhere)
         assert took <= self.config.limits.batch_deadline + self.config.limits.call_timeout + 1, "works too long"
-        self._check_reports(courier.reports, held=held, started=started, returned=returned)
+        self._check_results(processor.results, held=held, started=started, returned=returned)
 
     def _others_work(self, held: Held) -> None:
         """Another environment, while this one is in the middle of its batch.
@@ -638,14 +659,16 @@ class Bridge(RuleBasedStateMachine):
         self.elsewhere += self.clock.time - started
         self.centre.until += self.clock.time - started  # it may have been about to call
 
-    def _check_reports(self, reports: Sequence[Report], *, held: Held, started: float, returned: set[str]) -> None:
-        assert {report.entry.entry_id for report in reports} == {message.message_id for message in held.messages}
-        for report in reports:
-            assert report.defect is None, report.defect
-            assert report.wait <= self.config.limits.retry_longest
-            if report.error and not isinstance(report.error, (OutOfTimeError, LedgerError, QueueError)):
-                young = started - report.entry.queued_at < self.config.limits.give_up_after
-                assert report.result == "failed" or young, "tried for longer than give_up_after"
+    def _check_results(self, results: Sequence[Result], *, held: Held, started: float, returned: set[str]) -> None:
+        assert {result.message.message_id for result in results} == {message.message_id for message in held.messages}
+        for result in results:
+            if not isinstance(result, Failed | Retry):
+                continue
+            assert result.traceback is None, result.traceback
+            assert not isinstance(result, Retry) or result.delay <= self.config.limits.retry_longest
+            if result.error and not isinstance(result.error, (OutOfTimeError, LedgerError, QueueError)):
+                young = started - result.message.queued_at < self.config.limits.give_up_after
+                assert isinstance(result, Failed) or young, "tried for longer than give_up_after"
         live = {message.message_id: message for message in self.conversations.messages()}
         for group in {message.group for message in held.messages}:
             order = sorted((message for message in held.messages if message.group == group), key=self._order)
@@ -673,7 +696,7 @@ class Bridge(RuleBasedStateMachine):
     def _redrive(self, death: Moment | None) -> None:
         outputs = {"FailedQueueUrl": "failed", "ConversationsQueueUrl": "conversations"}
         life = Life(death, killed)
-        sqs, notes = self._mortal(self.sqs, life), self._mortal(self.ledger, life)
+        sqs, notes = self._mortal(self.sqs, life), self._mortal(self.ledger.operators, life)
         with suppress(ClientError, KilledError):
             Redrive(sqs=sqs, outputs=outputs, notes=notes, selection=Selection(), clock=self.clock.as_clock()).run()
 
@@ -745,8 +768,7 @@ class Bridge(RuleBasedStateMachine):
         return said["reason"].startswith("gave up") and age >= self.config.limits.give_up_after - 1
 
     def _finished(self, key: str) -> bool:
-        noted = self.ledger.texts.get(key)
-        return bool(noted and noted.known.finished)
+        return key in self.ledger.table.items and self.ledger.record(key).state.finished
 
     def _five_minutes_apart(self, came: dict[tuple[str, str], float], what: tuple[str, str], message: Message) -> None:
         before = came.get(what)
@@ -761,8 +783,8 @@ class Bridge(RuleBasedStateMachine):
         """Bodies must come through untouched, so each is looked up as it was published."""
         return self._key_of[message.body]
 
-    def _failed(self, stage: str, life: Life) -> Failed:
-        return Failed(client=self._mortal(self.sqs, life), url="failed", stage=stage, now=self.clock.now)
+    def _failed(self, stage: str, life: Life) -> DeadLetterQueue:
+        return DeadLetterQueue(client=self._mortal(self.sqs, life), url="failed", stage=stage, now=self.clock.now)
 
     def _delete(self, message: Message) -> None:
         try:
@@ -780,9 +802,9 @@ class Bridge(RuleBasedStateMachine):
 
 
 def in_turn_and_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "ThreadPoolExecutor", InTurn)
+    monkeypatch.setattr(batch, "ThreadPoolExecutor", InTurn)
     silent = dict.fromkeys(("debug", "info", "warning", "error"), lambda *_, **__: None)
-    monkeypatch.setattr(reporting, "logger", SimpleNamespace(**silent))
+    monkeypatch.setattr(logging, "logger", SimpleNamespace(**silent))
 
 
 def play(machine: type[Bridge], monkeypatch: pytest.MonkeyPatch, *, examples: int) -> None:

@@ -17,15 +17,17 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from bridge.chats import Chats
-from bridge.compose import Accepted, Part
-from bridge.config import Config
-from bridge.notification import InboundSms, conversation
-from bridge.start_chat import StartChat
-from tests.model.table import Table
-from tests.unit.chat_services import ENDED, REFUSED, refusal
-from tests.unit.fakes import FakeClock
-from tests.unit.stages import STREAMING_TOPIC, starting_chats
+from bridge.aws.chat_sessions import ChatSessions
+from bridge.aws.start_chat import StartChat
+from bridge.config import Config, Delivery
+from bridge.texts.chat_messages import ChatPart
+from bridge.texts.delivery import Accepted, ChatTransport, NoOpenChat, PartRequest
+from bridge.texts.sms_event import conversation_id
+from testing.builders import starting_chats
+from testing.chat_services import ENDED, REFUSED, refusal
+from testing.clock import FakeClock
+from testing.harness import STREAMING_TOPIC
+from testing.models.table import Table
 from tests.unit.test_stateful import (
     ARNS,
     LIMITS,
@@ -108,7 +110,7 @@ class ChatServices(ContactCentre):
                 started_at=self._clock.time,
             )
             if first:
-                contact.first = Showing(key=facts["inboundMessageId"], part=Part("MESSAGE", first["Content"]))
+                contact.first = Showing(key=facts["inboundMessageId"], part=ChatPart("MESSAGE", first["Content"]))
                 self._on_part(contact.first, contact.customer, ARNS[contact.destination])
             self.contacts[contact.name] = self._by_token[request["ClientToken"]] = contact
         if lost:
@@ -135,14 +137,14 @@ class ChatServices(ContactCentre):
         return {"ConnectionCredentials": {"ConnectionToken": token, "Expiry": stamp}}
 
     def send_message(self, **request: Any) -> dict[str, Any]:
-        self._take_in_chat(request, Part("MESSAGE", request["Content"]))
+        self._take_in_chat(request, ChatPart("MESSAGE", request["Content"]))
         return {"Id": "m"}
 
     def disconnect_participant(self, **request: Any) -> dict[str, Any]:
-        self._take_in_chat(request, Part("DISCONNECT"))
+        self._take_in_chat(request, ChatPart("DISCONNECT"))
         return {}
 
-    def _take_in_chat(self, request: dict[str, Any], part: Part) -> None:
+    def _take_in_chat(self, request: dict[str, Any], part: ChatPart) -> None:
         contact, expires = self._connections[request["ConnectionToken"]]
         lost = self._call(_key(request["ClientToken"]), contact)
         if contact.over(self._clock.time) or self._clock.time >= expires:
@@ -169,7 +171,7 @@ class ChatServices(ContactCentre):
         if showing.excuse:
             self.doubted.add(showing.key)
 
-    def _show(self, contact: Contact, token: str, part: Part, *, lost: bool) -> None:
+    def _show(self, contact: Contact, token: str, part: ChatPart, *, lost: bool) -> None:
         """A repeated token shows nothing. What was shown by the first may be noted now."""
         showing, initial = contact.said.get(token), contact.said.get(f"{_key(token)}-initial")
         if initial and initial.loose and initial.part != part:
@@ -218,10 +220,10 @@ class Sending(StartChat):
         super().__init__(**arguments)
         self._services = services
 
-    def send(self, part: Part, *, sms: InboundSms, **arguments: Any) -> Accepted:
-        before, self._services.sending = self._services.sending, sms.text_key
+    def send(self, request: PartRequest) -> Accepted | NoOpenChat:
+        before, self._services.sending = self._services.sending, request.sms.text_key
         try:
-            return super().send(part, sms=sms, **arguments)
+            return super().send(request)
         finally:
             self._services.sending = before
 
@@ -263,7 +265,14 @@ chat_runs = st.builds(
     ),
     moment=moments(
         *("chat.start_chat_contact", "chat.create_participant_connection", "chat.send_message", "table.put_item"),
-        *("table.update_item", "chat.disconnect_participant", "part_done", "send_message", "failed", "answer"),
+        *(
+            "table.update_item",
+            "chat.disconnect_participant",
+            "record_part",
+            "send_message",
+            "record_failure",
+            "answer",
+        ),
     ),
     overlapped=st.booleans(),
 )
@@ -282,7 +291,7 @@ class StartChatBridge(Bridge):
         self.table = ShakyTable(self._excuse)
         super().__init__()
         self.services: Any = self.centre
-        self.open_chats = Chats(client=self.table, table="chats", now=self.clock.now)  # type: ignore[arg-type]
+        self.open_chats = ChatSessions(client=self.table, table="chats", now=self.clock.now)  # type: ignore[arg-type]
 
     # ---- what may happen besides
 
@@ -331,12 +340,12 @@ class StartChatBridge(Bridge):
             whose = contact.customer, contact.destination
             assert whose not in seen, f"{seen[whose]} and {contact.name} are open at once"
             seen[whose] = contact.name
-            item = self.table.items[f"conversation:{conversation(*whose)}"]
+            item = self.table.items[f"conversation:{conversation_id(*whose)}"]
             assert item["contact"]["S"] == contact.name and not item["ended"]["BOOL"], "the table does not know it"
 
     @invariant()
     def words_are_in_a_second_chat_only_where_the_first_is_over(self) -> None:
-        where: dict[tuple[str, Part], Contact] = {}
+        where: dict[tuple[str, ChatPart], Contact] = {}
         for contact in self.services.contacts.values():
             for showing in contact.said.values():
                 before = where.setdefault((showing.key, showing.part), contact)
@@ -363,25 +372,22 @@ class StartChatBridge(Bridge):
     def _configured(self, config: Config) -> Config:
         return starting_chats(config, first_text=self.first_text)
 
-    def _ways(self, life: Life) -> dict[str, Any]:
+    def _transports(self, life: Life) -> dict[Delivery, ChatTransport]:
         services = Mortal(self.services, life, called="chat.")
         table: Any = Mortal(self.table, life, called="table.")
         return {
-            "connect": None,
-            "start_chat": (
-                Sending(
-                    services=self.services,
-                    connect=services,
-                    participant=services,
-                    chats=Chats(client=table, table="chats", now=self.clock.now),
-                    starting=self._pacer(),
-                    connecting=self._pacer(),
-                    ending=self._pacer(),
-                    streaming_topic_arn=STREAMING_TOPIC,
-                    now=self.clock.now,
-                ),
-                self._pacer(),
-            ),
+            "start-chat": Sending(
+                services=self.services,
+                connect=services,
+                participant=services,
+                chats=ChatSessions(client=table, table="chats", now=self.clock.now),
+                message_limiter=self._rate_limiter(),
+                start_limiter=self._rate_limiter(),
+                connection_limiter=self._rate_limiter(),
+                disconnect_limiter=self._rate_limiter(),
+                streaming_topic_arn=STREAMING_TOPIC,
+                now=self.clock.now,
+            )
         }
 
     def _had_failed(self, key: str) -> bool:

@@ -10,7 +10,8 @@ import pytest
 from ops.ledger import Item
 from ops.output import Output
 from ops.story import headline, row, story
-from tests.unit.fakes import NOON, OURS
+from testing.builders import OURS
+from testing.clock import NOON
 
 
 def item(**attributes: Any) -> Item:

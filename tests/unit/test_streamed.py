@@ -11,24 +11,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.entry import by_conversation
 from bridge.errors import MalformedNotificationError
-from bridge.notification import Notification
-from bridge.streamed import FILTER_POLICY, Streamed, StreamedEntry
-from tests.unit.fakes import NOON, record
-from tests.unit.streams import CHAT, attributes, ended, event, item, queued, streamed
+from bridge.processing.message import Parsed, message_groups
+from bridge.processing.notification import SnsNotification
+from bridge.replies import chat_events
+from bridge.replies.chat_events import FILTER_POLICY, ChatEvent
+from testing.builders import record
+from testing.chat_events import CHAT, attributes, ended, event, item, queued, streamed
+from testing.clock import NOON
+from testing.strategies import ITEM_FIELDS, item_words, items, json_values
 
 
-def read(of: dict[str, Any], *, visibility: str | None = "ALL", **sns: object) -> Streamed:
-    return Streamed.from_notification(Notification.from_record(streamed(of, visibility=visibility, **sns)))
+def parsed(of: dict[str, Any], *, visibility: str | None = "ALL", **sns: object) -> Parsed[ChatEvent]:
+    return chat_events.parse(SnsNotification.from_record(streamed(of, visibility=visibility, **sns)))
+
+
+def read(of: dict[str, Any], *, visibility: str | None = "ALL", **sns: object) -> ChatEvent:
+    """Raises MalformedNotificationError."""
+    return parsed(of, visibility=visibility, **sns).required()
 
 
 @pytest.mark.parametrize("visibility", ["CUSTOMER", "ALL"])
 @pytest.mark.parametrize("role", ["AGENT", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"])
 def test_what_somebody_else_says_to_the_customer_is_for_the_phone(visibility: str, role: str) -> None:
-    said = read(item("hi", ParticipantRole=role, Id="one"), visibility=visibility)
+    message = parsed(item("hi", ParticipantRole=role, Id="one"), visibility=visibility)
+    said = message.required()
     assert (said.kind, said.content, said.message_id, said.initial_contact_id) == ("reply", "hi", "one", CHAT)
-    assert (said.sent_at, said.text_key) == (NOON, "reply-one")
+    assert (message.sent_at, message.key) == (NOON, "reply-one")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +55,7 @@ def test_what_somebody_else_says_to_the_customer_is_for_the_phone(visibility: st
     ],
 )
 def test_echoes_receipts_and_what_is_for_other_eyes_are_nothing(of: dict[str, Any], visibility: str) -> None:
-    assert read(of, visibility=visibility).kind == "nothing"
+    assert parsed(of, visibility=visibility).ignored
 
 
 @pytest.mark.parametrize("role", [..., "SYSTEM", "CUSTOMER", "AGENT"])
@@ -96,36 +105,36 @@ def test_a_message_that_does_not_say_who_may_see_it_is_malformed() -> None:
 @pytest.mark.parametrize("body", ["", "no JSON", "[1]", '"text"', "[" * 100_000])
 def test_what_is_no_json_object_is_malformed(body: str) -> None:
     with pytest.raises(MalformedNotificationError, match="JSON"):
-        Streamed.from_notification(Notification.from_record(record(body)))
+        chat_events.parse(SnsNotification.from_record(record(body))).required()
 
 
 def test_a_topic_validation_notice_is_nothing() -> None:
-    notice = Notification.from_record(record("Successfully validated SNS topic for Amazon Connect"))
-    assert Streamed.from_notification(notice).kind == "nothing"
+    notice = SnsNotification.from_record(record("Successfully validated SNS topic for Amazon Connect"))
+    assert chat_events.parse(notice).ignored
 
 
 def test_a_message_without_an_id_goes_by_that_of_its_notification() -> None:
-    assert read(item(Id=...), MessageId="sns-1").text_key == "reply-sns-1"
+    assert parsed(item(Id=...), MessageId="sns-1").key == "reply-sns-1"
 
 
 def test_a_time_that_cannot_be_read_is_that_of_the_notification() -> None:
-    assert read(item(AbsoluteTime="yesterday")).sent_at == NOON
+    assert parsed(item(AbsoluteTime="yesterday")).sent_at == NOON
 
 
 def test_replies_of_a_batch_are_sorted_by_the_time_at_which_they_were_said_whenever_they_were_published() -> None:
     second, first = item("second", AbsoluteTime="2026-11-22T12:00:01.000Z"), item("first")
     records = [queued(second), queued(first), queued(item("third", AbsoluteTime="2026-11-22T12:00:01.000Z"))]
-    (entries,), out_of_order = by_conversation({"Records": records}, StreamedEntry)
-    assert [entry.streamed().content for entry in entries] == ["first", "second", "third"]
+    (entries,), out_of_order = message_groups({"Records": records}, chat_events.parse)
+    assert [entry.parsed.required().content for entry in entries] == ["first", "second", "third"]
     assert out_of_order == 1
 
 
 def test_an_entry_that_cannot_be_read_keeps_its_place_by_the_time_it_was_queued() -> None:
     nonsense = queued(item(AbsoluteTime="2026-11-22T12:00:00.000Z"), queued_at=NOON + timedelta(seconds=1))
     nonsense["body"] = "nonsense"
-    (entries,), _ = by_conversation({"Records": [nonsense, queued(item("hi"))]}, StreamedEntry)
+    (entries,), _ = message_groups({"Records": [nonsense, queued(item("hi"))]}, chat_events.parse)
     assert [entry.body == "nonsense" for entry in entries] == [False, True]
-    assert entries[1].text_key == f"reply-{entries[1].entry_id}"
+    assert entries[1].key == f"reply-{entries[1].message_id}"
 
 
 def matches(policy: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
@@ -161,11 +170,7 @@ def test_the_filter_lets_through_exactly_what_is_not_nothing(
     type_: str, role: str, visibility: str | None, content_type: str
 ) -> None:
     of = item("hi", Type=type_, ParticipantRole=role, ContentType=content_type)
-    try:
-        is_nothing = read(of, visibility=visibility).kind == "nothing"
-    except MalformedNotificationError:
-        is_nothing = False  # it goes to failed, with its reason
-    assert matches(FILTER_POLICY, attributes(of, visibility)) != is_nothing
+    assert matches(FILTER_POLICY, attributes(of, visibility)) == (not parsed(of, visibility=visibility).ignored)
 
 
 def test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through() -> None:
@@ -192,29 +197,19 @@ def test_the_filter_is_plain_json() -> None:
     assert json.loads(json.dumps(FILTER_POLICY)) == FILTER_POLICY
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-words = st.sampled_from(["MESSAGE", "EVENT", "ATTACHMENT", "AGENT", "CUSTOMER", "ALL", CHAT, "\ud800", "text/plain"])
-names = ["Type", "ParticipantRole", "MessageVisibility", "InitialContactId", "Id", "Content", "ContentType"]
-bodies = st.dictionaries(st.sampled_from([*names, "AbsoluteTime", "Attachments"]), json_values | words)
-
-
 @given(
-    message=st.text() | json_values.map(json.dumps) | bodies.map(json.dumps),
-    said=json_values | st.dictionaries(st.sampled_from(names), json_values | words.map(lambda word: {"Value": word})),
+    message=st.text() | json_values.map(json.dumps) | items.map(json.dumps),
+    said=json_values
+    | st.dictionaries(st.sampled_from(ITEM_FIELDS), json_values | item_words.map(lambda word: {"Value": word})),
 )
 def test_no_notification_whatever_raises_an_unplanned_error(message: str, said: object) -> None:
-    notification = Notification.from_record(record(message, MessageAttributes=said))
-    try:
-        read = Streamed.from_notification(notification)
-    except MalformedNotificationError:
-        return
-    assert read.kind == "nothing" or (1 <= len(read.initial_contact_id) <= 128 and 1 <= len(read.message_id) <= 128)
-    assert read.sent_at is None or isinstance(read.sent_at, datetime)
-    assert len(read.text_key) <= 128
+    message_ = chat_events.parse(SnsNotification.from_record(record(message, MessageAttributes=said)))
+    event_ = message_.content
+    assert bool(event_) + bool(message_.error) + bool(message_.ignored) == 1
+    if event_:
+        assert 1 <= len(event_.initial_contact_id) <= 128 and 1 <= len(event_.message_id) <= 128
+    assert message_.sent_at is None or isinstance(message_.sent_at, datetime)
+    assert len(message_.key) <= 128
 
 
 def test_what_a_dataclass_prints_of_a_reply_holds_no_words() -> None:

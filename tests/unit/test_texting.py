@@ -10,9 +10,10 @@ from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, NoCr
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
-from bridge import errors, sdk
-from bridge.texting import NOT_DELIVERABLE, Texting
-from tests.unit.fakes import ARN, CUSTOMER
+from bridge import errors
+from bridge.aws import clients
+from bridge.aws.sms import NOT_DELIVERABLE, SmsClient
+from testing.builders import ARN, CUSTOMER
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def stub() -> Stubber:
 
 def send(stub: Stubber, body: str = "hi") -> None:
     client: Any = stub.client
-    Texting(client=client).send(body, to=CUSTOMER, origin=ARN)
+    SmsClient(client=client).send(body, to=CUSTOMER, origin=ARN)
 
 
 def refuse(stub: Stubber, code: str, reason: str | None = None, *, status: int = 400, message: str = "no") -> None:
@@ -132,7 +133,7 @@ def test_no_answer_is_transient(trouble: Exception) -> None:
             raise trouble
 
     with pytest.raises(errors.UnavailableError, match=type(trouble).__name__):
-        Texting(client=Client()).send("hi", to=CUSTOMER, origin=ARN)
+        SmsClient(client=Client()).send("hi", to=CUSTOMER, origin=ARN)
 
 
 def test_a_request_that_the_model_refuses_is_permanent(stub: Stubber) -> None:
@@ -157,5 +158,5 @@ def test_the_sdk_repeats_no_text_and_waits_for_its_answer_as_long_as_configured(
         "SECRET_ACCESS_KEY": "x",
     }.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    config = sdk.texting(answer_within=4).meta.config
+    config = clients.sms(read_timeout=4).meta.config
     assert (config.retries["total_max_attempts"], config.read_timeout) == (1, 4)

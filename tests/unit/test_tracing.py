@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
-
 import pytest
 
-from bridge.intake import Intake, intake
-from bridge.queues import Conversations, Failed
-from bridge.reply_intake import ReplyIntake, reply_intake
-from tests.model.fifo import Fifo
-from tests.model.sqs import SqsClient
-from tests.unit.fakes import FakeLedger, payload, record
-from tests.unit.streams import item, streamed
+from testing.builders import record
+from testing.chat_events import streamed
+from testing.pipeline import ReplyPipeline, TextPipeline
 
 TRACES = (
     "Root=1-65263746-320c824c58b9e15b51a84f99;Parent=7dcee31f3d8a37a0;Sampled=1",
@@ -23,45 +16,34 @@ TRACES = (
 """As Lambda has set them: with what recognises loops, in either of its forms, and without."""
 
 
-class Queues:
-    """The model's queues, as intake and reply-intake send to them."""
+class Intake:
+    """Intake and the queue that it sends to; or with "reply", reply-intake and its queue."""
 
-    def __init__(self) -> None:
-        self.taken, self.failed = (Fifo(now=lambda: 0.0, visibility=180, name=name) for name in ("taken", "failed"))
-        self.sqs = SqsClient({"taken": self.taken, "failed": self.failed})
-        client, ledger = cast(Any, self.sqs), cast(Any, FakeLedger())
-        queue, failed = Conversations(client=client, url="taken"), Failed(client=client, url="failed", stage="intake")
-        self._intake = Intake(conversations=queue, failed=failed, ledger=ledger, notes=ledger)
-        self._reply_intake = ReplyIntake(replies=queue, failed=failed, ledger=ledger, notes=ledger)
+    def __init__(self, direction: str) -> None:
+        self.pipeline = TextPipeline() if direction == "text" else ReplyPipeline()
+        self._notification = record if direction == "text" else streamed
 
-    def text(self) -> None:
-        intake({"Records": [record(payload())]}, taker=self._intake)
-
-    def reply(self) -> None:
-        reply_intake({"Records": [streamed(item("Hello"))]}, taker=self._reply_intake)
+    def take(self) -> None:
+        self.pipeline.publish(self._notification())
 
     def headers(self) -> list[str | None]:
         """AWSTraceHeader of each message, as its consumer is given it."""
-        return [message.trace for message in self.taken.messages()]
+        return [message.trace for message in self.pipeline.queue.messages()]
 
 
-Take = Callable[[Queues], None]
-
-
-@pytest.fixture(params=[Queues.text, Queues.reply], ids=["text", "reply"])
-def take(request: pytest.FixtureRequest) -> Take:
-    return cast(Take, request.param)
+@pytest.fixture(params=["text", "reply"])
+def intake(request: pytest.FixtureRequest) -> Intake:
+    return Intake(request.param)
 
 
 def test_each_message_carries_the_trace_of_the_invocation_that_sent_it(
-    monkeypatch: pytest.MonkeyPatch, take: Take
+    monkeypatch: pytest.MonkeyPatch, intake: Intake
 ) -> None:
-    queues = Queues()
     for trace in TRACES:
         monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
-        take(queues)
-    assert queues.headers() == list(TRACES)
-    assert queues.sqs.calls == ["send_message"] * len(TRACES)
+        intake.take()
+    assert intake.headers() == list(TRACES)
+    assert intake.pipeline.sqs.calls == ["send_message"] * len(TRACES)
 
 
 @pytest.mark.parametrize(
@@ -79,18 +61,16 @@ def test_each_message_carries_the_trace_of_the_invocation_that_sent_it(
     ],
 )
 def test_a_trace_that_sqs_could_refuse_stays_behind_and_the_text_goes_on(
-    monkeypatch: pytest.MonkeyPatch, take: Take, header: str
+    monkeypatch: pytest.MonkeyPatch, intake: Intake, header: str
 ) -> None:
-    queues = Queues()
     monkeypatch.setenv("_X_AMZN_TRACE_ID", header)
-    take(queues)
-    assert queues.headers() == [None]
+    intake.take()
+    assert intake.headers() == [None]
 
 
-def test_without_active_tracing_messages_carry_no_trace(monkeypatch: pytest.MonkeyPatch, take: Take) -> None:
-    queues = Queues()
+def test_without_active_tracing_messages_carry_no_trace(monkeypatch: pytest.MonkeyPatch, intake: Intake) -> None:
     monkeypatch.delenv("_X_AMZN_TRACE_ID", raising=False)
-    take(queues)
+    intake.take()
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "")
-    take(queues)
-    assert queues.headers() == [None, None]
+    intake.take()
+    assert intake.headers() == [None, None]

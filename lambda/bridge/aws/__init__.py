@@ -1,0 +1,1 @@
+"""Adapters: the only modules, beside logging and the handlers, that import the AWS SDK."""

@@ -1,0 +1,186 @@
+"""The chat sessions of start-chat delivery, in a DynamoDB table: one item per conversation, and one per contact.
+
+A conversation's item has the latest chat and its tokens; its generation rises each time an ended chat is replaced. A
+contact's item has the participants, to whom the agent's replies go. Tokens and numbers are encrypted at rest with the
+stack's key; both items expire at `expires_at`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bridge.aws.errors import SDK_ERRORS, error_code
+from bridge.errors import LedgerError
+from bridge.replies.participants import Participants
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+KEEP_SECONDS = 8 * 24 * 3600
+"""Longer than the longest chat (7 days), so that replies after its end still find their phone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatSession:
+    """A conversation's latest chat.
+
+    Parameters:
+        first_client_token: of the part that started it as its initial message, if one did.
+        connection_token: None until the customer is connected.
+        token_expires_at: seconds since the epoch.
+    """
+
+    generation: int
+    contact: str
+    participant_token: str = field(repr=False)
+    first_client_token: str | None = None
+    connection_token: str | None = field(default=None, repr=False)
+    token_expires_at: float = 0.0
+    ended: bool = False
+
+
+class ChatSessions:
+    """Every method raises LedgerError where DynamoDB fails in spite of the SDK's retries."""
+
+    def __init__(self, *, client: DynamoDBClient, table: str, now: Callable[[], float] = time.time) -> None:
+        self._client, self._table, self._now = client, table, now
+
+    def latest(self, conversation: str) -> ChatSession | None:
+        """Consistent: another environment may have started it a moment ago."""
+        item = self._get(_of_conversation(conversation))
+        return _chat(item) if item else None
+
+    def record_start(self, conversation: str, participants: Participants, chat: ChatSession) -> None:
+        """Save a chat that was just started, first for its replies. It replaces those of earlier generations only."""
+        expires = {"N": str(int(self._now()) + KEEP_SECONDS)}
+        self._put(
+            {
+                "chat_key": {"S": _of_contact(chat.contact)},
+                "conversation": {"S": conversation},
+                "customer": {"S": participants.customer_number},
+                "ours": {"S": participants.business_number},
+                "ours_arn": {"S": participants.business_number_arn},
+                "expires_at": expires,
+            }
+        )
+        item: dict[str, Any] = {
+            "chat_key": {"S": _of_conversation(conversation)},
+            "generation": {"N": str(chat.generation)},
+            "contact": {"S": chat.contact},
+            "participant_token": {"S": chat.participant_token},
+            "ended": {"BOOL": False},
+            "expires_at": expires,
+        }
+        if chat.first_client_token:
+            item["first"] = {"S": chat.first_client_token}
+        self._put(
+            item,
+            ConditionExpression="attribute_not_exists(generation) OR generation < :new OR contact = :contact",
+            ExpressionAttributeValues={":new": {"N": str(chat.generation)}, ":contact": {"S": chat.contact}},
+        )
+
+    def record_connection(self, conversation: str, chat: ChatSession) -> None:
+        """Save the connection token of this very chat."""
+        self._update(
+            _of_conversation(conversation),
+            "SET connection_token = :token, token_expires_at = :expires",
+            "contact = :contact",
+            {
+                ":token": {"S": chat.connection_token or ""},
+                ":expires": {"N": str(int(chat.token_expires_at * 1000))},
+                ":contact": {"S": chat.contact},
+            },
+        )
+
+    def record_end(self, conversation: str, contact: str) -> None:
+        """Record that this very chat ended; a newer one stays open."""
+        self._update(
+            _of_conversation(conversation),
+            "SET ended = :true",
+            "contact = :contact",
+            {":true": {"BOOL": True}, ":contact": {"S": contact}},
+        )
+
+    def participants(self, initial_contact_id: str) -> Participants | None:
+        """To whom the replies in this chat go: for KEEP_SECONDS after it was started, open or not."""
+        item = self._get(_of_contact(initial_contact_id))
+        if not item:
+            return None
+        return Participants(
+            customer_number=item["customer"]["S"],
+            business_number=item["ours"]["S"],
+            business_number_arn=item["ours_arn"]["S"],
+            options=tuple(option["S"] for option in item.get("offered", {}).get("L", ())),
+        )
+
+    def conversation_of(self, initial_contact_id: str) -> str | None:
+        """The conversation that this chat belongs to."""
+        item = self._get(_of_contact(initial_contact_id))
+        return item["conversation"]["S"] if item else None
+
+    def end(self, initial_contact_id: str) -> None:
+        """Record that this very chat ended. No-op for a chat that the bridge did not start."""
+        conversation = self.conversation_of(initial_contact_id)
+        if conversation:
+            self.record_end(conversation, initial_contact_id)
+
+    def save_options(self, initial_contact_id: str, options: tuple[str, ...]) -> None:
+        """What the numbers of the customer's next answer stand for; an empty tuple withdraws the offer."""
+        self._update(
+            _of_contact(initial_contact_id),
+            "SET offered = :offered",
+            "attribute_exists(chat_key)",
+            {":offered": {"L": [{"S": option} for option in options]}},
+        )
+
+    def _get(self, key: str) -> Mapping[str, Any] | None:
+        try:
+            answer = self._client.get_item(TableName=self._table, Key={"chat_key": {"S": key}}, ConsistentRead=True)
+        except SDK_ERRORS as exc:
+            raise LedgerError(f"the open chats could not be read ({error_code(exc)})") from exc
+        return answer.get("Item")
+
+    def _put(self, item: dict[str, Any], **condition: Any) -> None:
+        self._write(lambda: self._client.put_item(TableName=self._table, Item=item, **condition))
+
+    def _update(self, key: str, expression: str, condition: str, values: dict[str, Any]) -> None:
+        self._write(
+            lambda: self._client.update_item(
+                TableName=self._table,
+                Key={"chat_key": {"S": key}},
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+            )
+        )
+
+    def _write(self, write: Callable[[], object]) -> None:
+        """A condition that does not hold is no error: the item is another chat's by now."""
+        try:
+            write()
+        except SDK_ERRORS as exc:
+            if error_code(exc) != "ConditionalCheckFailedException":
+                raise LedgerError(f"the open chats could not be written ({error_code(exc)})") from exc
+
+
+def _of_conversation(conversation: str) -> str:
+    return f"conversation:{conversation}"
+
+
+def _of_contact(contact: str) -> str:
+    return f"contact:{contact}"
+
+
+def _chat(item: Mapping[str, Any]) -> ChatSession:
+    return ChatSession(
+        generation=int(item["generation"]["N"]),
+        contact=item["contact"]["S"],
+        participant_token=item["participant_token"]["S"],
+        first_client_token=item.get("first", {}).get("S"),
+        connection_token=item.get("connection_token", {}).get("S"),
+        token_expires_at=int(item.get("token_expires_at", {}).get("N", "0")) / 1000,
+        ended=item.get("ended", {}).get("BOOL", False),
+    )

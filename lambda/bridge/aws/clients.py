@@ -1,0 +1,122 @@
+"""The AWS clients of the functions, with timeouts that fit the batch deadline.
+
+Clients are botocore's: boto3 would make the same ones, and loads a third more at a cold start.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from botocore import httpsession, session
+from botocore.config import Config as ClientConfig
+
+from bridge.config import CONNECT_TIMEOUT, STORE_TIMEOUT
+
+if TYPE_CHECKING:
+    from mypy_boto3_connect import ConnectClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+T = TypeVar("T")
+
+
+class _Context(ssl.SSLContext):
+    """Loads a file of certificate authorities once.
+
+    urllib3 loads it for each new connection, which takes longer than the call itself
+    (https://github.com/urllib3/urllib3/issues/3623).
+    """
+
+    def load_verify_locations(self, *which: Any, **named: Any) -> None:
+        read = self.__dict__.setdefault("read", set())
+        if (key := (which, *named.items())) not in read:
+            super().load_verify_locations(*which, **named)
+            read.add(key)
+
+
+# One for all clients. Where a later botocore has other names for these, its own contexts do as well, but slower.
+httpsession.SSLContext = _Context  # type: ignore[attr-defined]
+httpsession.create_urllib3_context = cache(httpsession.create_urllib3_context)
+
+_SESSION = session.get_session()
+_CREATING = threading.Lock()
+"""Clients are thread-safe; creating them is not."""
+_AGENT = _SESSION.user_agent()
+"""Built once: botocore builds it for each call, which is a tenth of a call's processor time."""
+_STORES = ClientConfig(
+    user_agent=_AGENT,
+    connect_timeout=0.5,
+    read_timeout=STORE_TIMEOUT - 0.5,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    tcp_keepalive=True,
+)
+_SHORT = 0.5
+"""Seconds to connect to DynamoDB, and as long again for its response, where the write is best effort."""
+
+
+def connect(*, read_timeout: float) -> ConnectClient:
+    return cast("ConnectClient", _client("connect", config=_single_attempt(read_timeout)))
+
+
+def connectparticipant(*, read_timeout: float) -> Any:
+    """The participant service: what a customer may do in a chat. Times in seconds."""
+    return _client("connectparticipant", config=_single_attempt(read_timeout))
+
+
+def sms(*, read_timeout: float) -> Any:
+    """AWS End User Messaging SMS."""
+    return _client("pinpoint-sms-voice-v2", config=_single_attempt(read_timeout))
+
+
+def dynamodb() -> DynamoDBClient:
+    return cast("DynamoDBClient", _client("dynamodb", config=_STORES))
+
+
+def dynamodb_single_attempt() -> DynamoDBClient:
+    """For best-effort writes: one short attempt."""
+    return cast("DynamoDBClient", _client("dynamodb", config=_single_attempt(_SHORT, connect_timeout=_SHORT)))
+
+
+def sqs() -> SQSClient:
+    return cast("SQSClient", _client("sqs", config=_STORES))
+
+
+def lazy_client(make: Callable[[], T]) -> T:
+    """A client that is created at its first call: one that only errors need costs nothing at a cold start."""
+    return cast(T, _LazyClient(make))
+
+
+class _LazyClient:
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make, self._client, self._lock = make, None, threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = self._make()
+        return getattr(self._client, name)
+
+
+def _client(service: str, *, config: ClientConfig) -> Any:
+    with _CREATING:
+        client: Any = _SESSION.create_client(service, config=config)
+    bundle = _SESSION.get_config_variable("ca_bundle") or True
+    if client.meta.endpoint_url.startswith("https:"):
+        # During the cold start, when a function has a whole processor, rather than with its first message.
+        httpsession.create_urllib3_context().load_verify_locations(httpsession.get_cert_path(bundle), None, None)
+    return client
+
+
+def _single_attempt(read_timeout: float, *, connect_timeout: float = CONNECT_TIMEOUT) -> ClientConfig:
+    """For APIs without a client token: the bridge alone decides when to call again."""
+    return ClientConfig(
+        user_agent=_AGENT,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        tcp_keepalive=True,
+    )

@@ -1,0 +1,1 @@
+"""FIFO work of either direction: messages, batches, results, retries, rate limits. Imports no AWS."""

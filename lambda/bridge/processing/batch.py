@@ -1,0 +1,398 @@
+"""The FIFO batch processor: each message group in order, groups in parallel, for either direction.
+
+What happens after each class of error is decided here and only here. A MessageHandler says what to do with one
+message; every message of a batch ends in one Result.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+from bridge.config import Limits
+from bridge.errors import (
+    BlockedError,
+    BridgeError,
+    LedgerError,
+    OutOfTimeError,
+    PermanentError,
+    QueueError,
+    ThrottledError,
+    TransientError,
+    UnexpectedError,
+)
+from bridge.processing.clock import Clock
+from bridge.processing.message import Content, Parse, QueueMessage, message_groups
+from bridge.processing.rate_limiter import RateLimiter
+from bridge.processing.result import Delivered, Failed, Result, Retry, Skipped
+from bridge.processing.retry import blocked_delay, jitter, retry_delay, steps_untried
+from bridge.processing.state import DeliveryState, MessageMetadata, SplitPlan
+
+C = TypeVar("C", bound=Content)
+T = TypeVar("T")
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 2.0
+"""Seconds between two calls for one part within a batch, doubling."""
+_ONE_SECOND = 1
+"""The smallest difference that SQS knows between two visibility timeouts."""
+
+
+class Queue(Protocol):
+    """The FIFO queue that the batch came from."""
+
+    def change_visibility(self, delays: Sequence[tuple[str, int]]) -> None:
+        """Hide messages, by receipt handle, for so many seconds. Raises QueueError."""
+
+
+class DeadLetterQueue(Protocol):
+    def send(
+        self,
+        body: str,
+        error: BridgeError,
+        *,
+        group_id: str,
+        deduplication_id: str,
+        key: str,
+        attempts: int = 0,
+        message_id: str | None = None,
+    ) -> None:
+        """Raises QueueError."""
+
+
+class Ledger(Protocol):
+    """What is remembered of each message. Every method raises LedgerError."""
+
+    def read(self, key: str) -> DeliveryState | None: ...
+    def save_split(self, key: str, metadata: MessageMetadata, *, split: SplitPlan) -> SplitPlan: ...
+    def record_part(
+        self,
+        key: str,
+        metadata: MessageMetadata,
+        *,
+        split: SplitPlan,
+        part: int,
+        parts: int,
+        attempts: int,
+        message_id: str,
+        contact: str | None = None,
+        new_chat: bool = False,
+        nothing_shown: str | None = None,
+    ) -> DeliveryState: ...
+    def record_retry(
+        self, key: str, metadata: MessageMetadata, error: BridgeError, *, attempts: int, message_id: str
+    ) -> None: ...
+    def record_failure(
+        self,
+        key: str,
+        metadata: MessageMetadata,
+        error: BridgeError,
+        *,
+        attempts: int = 0,
+        message_id: str | None = None,
+    ) -> None: ...
+    def record_duplicate(self, key: str) -> None: ...
+
+
+class Reporter(Protocol):
+    """Logs and metrics of a batch."""
+
+    def batch(self, results: Sequence[Result], *, out_of_order: int) -> None: ...
+    def visibility_unchanged(self, retries: Sequence[Retry], error: BridgeError) -> None: ...
+
+
+class MessageHandler(Protocol[C]):
+    """What to do with one message of a queue."""
+
+    def deliver(self, content: C, attempt: Attempt[C], state: DeliveryState | None) -> Delivered | Skipped:
+        """`state` is what the ledger has of it. Raises a BridgeError: its class decides what becomes of the message."""
+
+    def on_failed(self, attempt: Attempt[C], error: BridgeError, *, gave_up: bool) -> None:
+        """Called once the message is in the dead-letter queue. Must not raise."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt(Generic[C]):
+    """One message in one batch: what has happened to it so far, and the way to call a service for it.
+
+    Parameters:
+        deadline: by the monotonic clock, in seconds: no call begins after it.
+        recorded_retries: how often the message returned to its queue before, once the ledger has told.
+        retry_recorded: whether the ledger has this return, too.
+        attempts: calls made for it in this batch.
+        parts: parts accepted in this batch.
+        new_chat: a part of it started a chat.
+    """
+
+    message: QueueMessage[C]
+    deadline: float
+    clock: Clock
+    jitter: Callable[[], float]
+    recorded_retries: int | None = None
+    retry_recorded: bool = True
+    attempts: int = 0
+    parts: int = 0
+    new_chat: bool = False
+    _unrecorded: int = 0
+
+    def call(
+        self,
+        call: Callable[[], T],
+        *,
+        rate_limiter: RateLimiter,
+        recipient_limiter: RateLimiter | None = None,
+    ) -> T:
+        """The answer to `call`, repeated after a TransientError until the deadline, each time when the limiters allow.
+
+        Raises what `call` raised last, or OutOfTimeError where a limiter allows no call before the deadline.
+        """
+        pause, last = _FIRST_PAUSE, None
+        while True:
+            if recipient_limiter and not recipient_limiter.acquire(deadline=self.deadline):
+                raise last or OutOfTimeError("other texts to the same phone left no room for it in this batch")
+            if not rate_limiter.acquire(deadline=self.deadline):
+                raise last or OutOfTimeError("the rate of calls left no room for it in this batch")
+            self.attempts += 1
+            self._unrecorded += 1
+            try:
+                answer = call()
+            except OutOfTimeError as exc:  # of a limiter inside the transport: it stands for no refused call
+                if last:
+                    raise last from exc
+                raise
+            except TransientError as exc:
+                last = exc
+                if isinstance(exc, ThrottledError):
+                    rate_limiter.throttled()
+            else:
+                rate_limiter.succeeded()
+                return answer
+            wait = pause * (1 + 0.5 * self.jitter())
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            if self.clock.monotonic() + wait >= self.deadline:
+                raise last
+            self.clock.sleep(wait)
+
+    def take_attempts(self) -> int:
+        """The calls that the ledger has not been told of yet."""
+        taken, self._unrecorded = self._unrecorded, 0
+        return taken
+
+    @property
+    def retries(self) -> int:
+        """How often the message returned to its queue before.
+
+        SQS's receive count is higher, since followers are received with the message before them and not tried. It
+        serves only where the ledger cannot count.
+        """
+        if self.retry_recorded and self.recorded_retries is not None:
+            return self.recorded_retries
+        return max(self.recorded_retries or 0, self.message.receive_count - 1)
+
+    @property
+    def age_milliseconds(self) -> int | None:
+        """Since the message was sent; None where that time is not known."""
+        sent_at = self.message.sent_at
+        return max(0, int((self.clock.now() - sent_at.timestamp()) * 1000)) if sent_at else None
+
+
+class FifoBatchProcessor(Generic[C]):
+    """Processes batches of one FIFO queue. One per environment.
+
+    Parameters:
+        parse: reads a message's content, once.
+    """
+
+    def __init__(
+        self,
+        *,
+        handler: MessageHandler[C],
+        parse: Parse[C],
+        limits: Limits,
+        queue: Queue,
+        dead_letters: DeadLetterQueue,
+        ledger: Ledger,
+        reporter: Reporter,
+        clock: Clock | None = None,
+        jitter: Callable[[], float] = jitter,
+    ) -> None:
+        self._handler, self._parse, self._limits = handler, parse, limits
+        self._queue, self._dead_letters, self._ledger, self._reporter = queue, dead_letters, ledger, reporter
+        self._clock, self._jitter = clock or Clock(), jitter
+
+    def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """One event of Lambda's SQS event source. Returns its partial batch response."""
+        groups, out_of_order = message_groups(event, self._parse)
+        results = self.process(groups)
+        retries = [result for result in results if isinstance(result, Retry)]
+        self._return_to_queue(retries)
+        self._reporter.batch(results, out_of_order=out_of_order)
+        return {"batchItemFailures": [{"itemIdentifier": retry.message.message_id} for retry in retries]}
+
+    def _return_to_queue(self, retries: Sequence[Retry]) -> None:
+        """Hide the messages of a group together. On a QueueError they wait for the queue's own visibility timeout.
+
+        SQS delivers a message while those behind it in its group are hidden. Where messages are not processed in the
+        order of their queue, the one that is first there could so get ahead of one that has waited longer, or between
+        its parts. It becomes visible last, and only once the others are known to be visible before: SQS then delivers
+        all of them together.
+        """
+        last = _first_in_queue_and_not_in_order(retries)
+        others = [retry for retry in retries if retry not in last]
+        try:
+            self._queue.change_visibility([(retry.message.receipt_handle, retry.delay) for retry in others])
+            self._queue.change_visibility([(retry.message.receipt_handle, retry.delay + _ONE_SECOND) for retry in last])
+        except QueueError as exc:
+            self._reporter.visibility_unchanged(retries, exc)
+
+    def process(self, groups: Sequence[Sequence[QueueMessage[C]]]) -> list[Result]:
+        """One result for each message. Takes little longer than the batch deadline."""
+        deadline = self._clock.monotonic() + self._limits.batch_deadline
+        if len(groups) == 1:
+            return self.process_group(groups[0], deadline=deadline)
+        with ThreadPoolExecutor(max_workers=len(groups) or 1) as pool:
+            results = pool.map(lambda messages: self.process_group(messages, deadline=deadline), groups)
+            return [result for of_one in results for result in of_one]
+
+    def process_group(self, messages: Sequence[QueueMessage[C]], *, deadline: float) -> list[Result]:
+        """The messages of one group, in order. After one that returns to the queue its followers return untried.
+
+        SQS withholds what is behind a hidden message of a group, so all are hidden for the same time.
+        """
+        results: list[Result] = []
+        for number, message in enumerate(messages):
+            result = self._process_message(message, deadline=deadline)
+            if isinstance(result, Retry):
+                if isinstance(result.error, OutOfTimeError) and (results or result.parts):
+                    result = replace(result, delay=0)  # the conversation made progress; nothing is wrong with it
+                followers = messages[number + 1 :]
+                return [*results, result, *(Retry(message=follower, delay=result.delay) for follower in followers)]
+            results.append(result)
+        return results
+
+    def _process_message(self, message: QueueMessage[C], *, deadline: float) -> Result:
+        attempt = Attempt(message=message, deadline=deadline, clock=self._clock, jitter=self._jitter)
+        try:
+            return self._deliver(attempt)
+        except PermanentError as exc:
+            return self._fail(attempt, exc)
+        except (TransientError, BlockedError) as exc:
+            return self._retry_or_give_up(attempt, exc)
+        except Exception as exc:
+            # The exception's message could quote a body; the lines of code say enough.
+            return self._retry_or_give_up(
+                attempt,
+                UnexpectedError(f"a defect of the bridge: {type(exc).__name__}"),
+                traceback="".join(traceback.format_tb(exc.__traceback__)),
+            )
+
+    def _deliver(self, attempt: Attempt[C]) -> Delivered | Skipped:
+        message = attempt.message
+        if message.parsed.ignored:
+            return Skipped(message=message, reason="ignored")
+        content, state = message.parsed.required(), None
+        if content.in_ledger:
+            state = self._ledger.read(message.key)
+            attempt.recorded_retries = state.retries if state else 0
+            if state and state.finished:
+                with suppress(LedgerError):  # it is only counted there
+                    self._ledger.record_duplicate(message.key)
+                return Skipped(message=message, reason="duplicate")
+        return self._handler.deliver(content, attempt, state)
+
+    def _retry_or_give_up(self, attempt: Attempt[C], error: BridgeError, *, traceback: str | None = None) -> Result:
+        tried = not isinstance(error, OutOfTimeError)
+        age = self._clock.now() - attempt.message.queued_at
+        if tried and age >= self._limits.give_up_after:
+            last_error = type(error)(f"gave up after {_duration(age)}; last: {error}")
+            result = self._fail(attempt, last_error, gave_up=True)
+            return replace(result, traceback=traceback)
+        if tried:
+            self._record_retry(attempt, error)
+        return replace(self._retry(attempt, error), traceback=traceback)
+
+    def _fail(self, attempt: Attempt[C], error: BridgeError, *, gave_up: bool = False) -> Failed | Retry:
+        """To the dead-letter queue, then into the ledger.
+
+        Killed between the two, the function does the same again, and SQS drops the second message as a duplicate.
+        """
+        message = attempt.message
+        try:
+            self._dead_letters.send(
+                message.body,
+                error,
+                group_id=message.group_id,
+                deduplication_id=message.message_id,
+                key=message.key,
+                attempts=attempt.attempts,
+                message_id=message.message_id,
+            )
+            self._ledger.record_failure(
+                message.key,
+                message.metadata,
+                error,
+                attempts=attempt.take_attempts(),
+                message_id=message.message_id,
+            )
+        except (QueueError, LedgerError) as exc:
+            self._record_retry(attempt, exc)
+            return self._retry(attempt, exc)
+        self._handler.on_failed(attempt, error, gave_up=gave_up)
+        return Failed(message=message, error=error, gave_up=gave_up, parts=attempt.parts, attempts=attempt.attempts)
+
+    def _record_retry(self, attempt: Attempt[C], error: BridgeError) -> None:
+        """Best effort: the message is safe in its queue. A ledger that has just refused is not called again."""
+        message = attempt.message
+        attempt.retry_recorded = False
+        if not isinstance(error, LedgerError):
+            with suppress(LedgerError):
+                self._ledger.record_retry(
+                    message.key,
+                    message.metadata,
+                    error,
+                    attempts=attempt.take_attempts(),
+                    message_id=message.message_id,
+                )
+                attempt.retry_recorded = True
+
+    def _retry(self, attempt: Attempt[C], error: BridgeError) -> Retry:
+        limits, message = self._limits, attempt.message
+        if isinstance(error, BlockedError):
+            delay = blocked_delay(pace=limits.blocked_retry, jitter=self._jitter())
+        else:
+            untried = isinstance(error, OutOfTimeError)
+            delay = retry_delay(
+                retries=steps_untried(message.receive_count) if untried else attempt.retries,
+                first=limits.retry_first,
+                longest=limits.retry_longest,
+                jitter=self._jitter(),
+            )
+        return Retry(
+            message=message,
+            delay=delay,
+            error=error,
+            waited=max(0, int(self._clock.now() - message.queued_at)),
+            parts=attempt.parts,
+            attempts=attempt.attempts,
+            new_chat=attempt.new_chat,
+        )
+
+
+def _first_in_queue_and_not_in_order(retries: Sequence[Retry]) -> list[Retry]:
+    """Of each message group whose messages are in another order than on the queue, the one that is first there."""
+    groups: dict[str, list[Retry]] = {}
+    for retry in retries:
+        groups.setdefault(retry.message.group_id, []).append(retry)
+    return [
+        in_queue[0]
+        for of_group in groups.values()
+        if (in_queue := sorted(of_group, key=lambda retry: int(retry.message.sequence))) != of_group
+    ]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"

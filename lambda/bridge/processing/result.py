@@ -1,0 +1,67 @@
+"""What became of one queue message in one batch: exactly one of four results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bridge.errors import BridgeError
+from bridge.processing.message import QueueMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """`parts` and `attempts` count this batch alone; `new_chat`: the message started a chat."""
+
+    message: QueueMessage[Any]
+    parts: int = 0
+    attempts: int = 0
+    new_chat: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered(_Result):
+    """Every part was accepted. `milliseconds` since it was sent; None where that time is not known."""
+
+    contact: str | None = None
+    milliseconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped(_Result):
+    """There was nothing to send.
+
+    `ignored`: nothing to show; `duplicate`: delivered before; `ended`: the event says that the chat `contact` ended.
+    """
+
+    reason: Literal["ignored", "duplicate", "ended"]
+    contact: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(_Result):
+    """It is in the dead-letter queue with `error`. `gave_up`: retries went on for longer than give_up_after."""
+
+    error: BridgeError
+    gave_up: bool = False
+    traceback: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry(_Result):
+    """It returns to its queue.
+
+    Parameters:
+        delay: seconds for which it stays invisible.
+        error: why; None for a follower, which returns because a message before it in its group does.
+        waited: seconds since it was queued.
+        traceback: where the bridge's own code failed, if it did.
+    """
+
+    delay: int
+    error: BridgeError | None = None
+    waited: int = 0
+    traceback: str | None = field(default=None, repr=False)
+
+
+Result = Delivered | Skipped | Failed | Retry

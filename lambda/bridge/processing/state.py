@@ -1,0 +1,63 @@
+"""What is recorded of a message between two attempts, apart from how it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["pending", "forwarded", "failed", "ignored", "discarded"]
+"""What became of a message. `discarded`: it was in the dead-letter queue and an operator removed it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitPlan:
+    """How a message is split into parts. Saved before part 1 is sent, so that a deploy between two attempts changes
+    nothing.
+
+    Parameters:
+        limit: the most that one part holds: UTF-16 code units of a text, septets of a reply.
+        prefix: stands before the body.
+        shown: false for a disconnect keyword that is not shown in the chat.
+        ends_chat: adds a DISCONNECT after the last part.
+    """
+
+    limit: int
+    prefix: str = ""
+    shown: bool = True
+    ends_chat: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryState:
+    """What the ledger has of one message. `split` is set once a part was accepted, or before part 1 of several."""
+
+    outcome: Outcome
+    split: SplitPlan | None
+    parts_done: int
+    retries: int
+    contact: str | None
+    new_chat: bool
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to do. A failed message is not finished: a redrive resumes after its last accepted part."""
+        return self.outcome in ("forwarded", "ignored")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageMetadata:
+    """What the ledger records of every message, whatever became of it.
+
+    Parameters:
+        conversation: the message group id.
+        business_number: the number of ours that was texted.
+        sent_at: ISO 8601.
+        queued_at: milliseconds since the epoch.
+    """
+
+    conversation: str | None = field(default=None, repr=False)
+    business_number: str | None = field(default=None, repr=False)
+    sns_message_id: str | None = None
+    sent_at: str | None = None
+    queued_at: int | None = None
+    sequence: str | None = None
