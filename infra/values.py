@@ -154,7 +154,7 @@ def topic_arn(value: Any) -> str:
     arn = text(value)
     if arn.endswith(".fifo"):
         raise _wrong(f"{shown(arn)} is a FIFO topic", "Connect streams only to a standard topic")
-    if len(arn) > 350 or not re.fullmatch(f"{ARN}:sns:{REGION}:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}", arn):
+    if not re.fullmatch(f"{ARN}:sns:{REGION}:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}", arn):
         raise _wrong(
             f"{shown(arn)} is not the ARN of an SNS topic",
             "arn:aws:sns:us-east-1:111122223333:agent-messages",

@@ -299,6 +299,13 @@ def nearly(policy: Any) -> None:
     statement["Condition"]["ArnEquals"]["aws:SourceArn"] = f"{arns if isinstance(arns, str) else arns[0]}/*"
 
 
+def another_too(policy: Any) -> None:
+    (statement,) = (one for one in policy["Statement"] if one.get("Sid") == "ConnectStreams")
+    arns = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    ours = [arns] if isinstance(arns, str) else arns
+    statement["Condition"]["ArnEquals"]["aws:SourceArn"] = [*ours, ours[0].replace(INSTANCE, LEFT)]
+
+
 def anybodys(policy: Any) -> None:
     del policy["Statement"][0]["Condition"]
 
@@ -352,6 +359,8 @@ def number_in_a_pool(world: World) -> Iterator[None]:
 INSTANCE = "12345678-1234-1234-1234-123456789012"
 FLOW = "abcdef01-1234-1234-1234-123456789012"
 """The one that bridge.toml starts chats with."""
+LEFT = "87654321-4321-4321-4321-210987654321"
+"""An instance that is not in bridge.toml."""
 
 
 def centre_with(edit: Callable[[list[dict[str, Any]]], None]) -> Any:
@@ -690,6 +699,16 @@ def test_each_trouble_is_told_by_its_check_alone_with_what_to_do(name: str, worl
 def test_all_of_that_was_mended(world: World) -> None:
     """Each trouble would show in the next one; this is for the last."""
     assert odd(world.doctor()) == {}
+
+
+def test_open_chats_are_told_where_an_instance_that_is_deployed_is_not_in_the_file(world: World) -> None:
+    text = Text(customer=customer(4300), body="hello", ours=START_CHAT)
+    world.phones.send([text])
+    until(lambda: world.phones.outcome(text) == "forwarded", seconds=60, what="a chat started")
+    with edited(topic_policy, set_topic_policy, another_too)(world):
+        (told,) = (row for row in world.doctor() if row["check"] == "open chats")
+    assert told["state"] == "warn"
+    assert f"open, and bridge.toml no longer names instance {LEFT}: deployed so" in told["finding"]
 
 
 def test_the_probe_can_show_nothing_and_can_be_left_out(world: World) -> None:
