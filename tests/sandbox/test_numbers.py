@@ -113,12 +113,14 @@ def test_mending_the_role_of_a_connected_number_keeps_what_stood_before_it(ours:
     assert ours.now() == (False, None, None)
 
 
-def test_a_number_pointed_elsewhere_and_connected_again_forgets_its_old_role(ours: Ours) -> None:
-    ours.have(two_way=True, channel=OLD_TOPIC, role=OLD_ROLE)
+def test_a_number_pointed_elsewhere_and_connected_again_forgets_every_tag_of_its_old_topic(ours: Ours) -> None:
+    ours.have(**BEFORE["at a topic with a very long name"])
     ours.bridge("connect", NUMBER)
+    assert len(ours.tags()) > 1
     elsewhere = {"two_way": True, "channel": f"{OLD_TOPIC}-2", "role": None}
     ours.double.know([*ours.before, {"number": NUMBER, "arn": ARN, **elsewhere}])
     ours.bridge("connect", NUMBER)
+    assert len(ours.tags()) == 1
     ours.bridge("disconnect", NUMBER)
     assert (ours.now(), ours.tags()) == ((True, f"{OLD_TOPIC}-2", None), {})
 
