@@ -161,11 +161,9 @@ class Alarms(Construct):
 
     def _not_kept(self, way: Way) -> None:
         """At the first one that Lambda could not send to its destination ("Types of metrics for Lambda functions")."""
-        self._alarm(
+        self._at_first(
             f"{way.intake.sid}DestinationFailures",
             way.intake.function.metric("DestinationDeliveryFailures", statistic="Sum", period=_FIVE_MINUTES),
-            at_least=1,
-            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
             says=f"Lambda gave up an event for {way.intake.name} and could not put it on undelivered: these {way.what} "
             f"are lost here. {self._command('doctor')} says what keeps Lambda from the queue (role, key, queue); mend "
             "that first.",
@@ -173,11 +171,9 @@ class Alarms(Construct):
 
     def _dropped(self, way: Way) -> None:
         """At the first one. Lambda counts what it sends to the on-failure destination before it drops it, too."""
-        self._alarm(
+        self._at_first(
             f"{way.intake.sid}Dropped",
             way.intake.function.metric("AsyncEventsDropped", statistic="Sum", period=_FIVE_MINUTES),
-            at_least=1,
-            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
             says=f"Lambda gave up an event for {way.intake.name}: it is on undelivered, unless "
             f"Alarm{way.intake.sid}DestinationFailures is on too or the destination is gone. {self._command('doctor')} "
             f"checks the function, then {self._command('failed redrive')} hands over what lies there.",
@@ -185,15 +181,18 @@ class Alarms(Construct):
 
     def _not_redriven(self, way: Way) -> None:
         """At the first one that SNS could not move to the dead-letter queue ("Amazon SNS metrics")."""
-        self._alarm(
+        self._at_first(
             f"{way.prefix}RedriveFailures",
             way.topic.metric("NumberOfNotificationsFailedToRedriveToDlq", statistic="Sum", period=_FIVE_MINUTES),
-            at_least=1,
-            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
             says=f"SNS could neither hand a notification to {way.intake.name} nor put it on undelivered: these "
             f"{way.what} are lost here. {self._command('doctor')} says what keeps SNS from the queue (its policy, the "
             "key, the queue); mend that first.",
         )
+
+    def _at_first(self, name: str, metric: cloudwatch.Metric, *, says: str) -> None:
+        """At the first event; no data is none of them."""
+        missing = cloudwatch.TreatMissingData.NOT_BREACHING
+        self._alarm(name, metric, at_least=1, missing=missing, says=says)
 
     def _slow(self, way: Way) -> None:
         """For a quarter of an hour, so that a few texts that are redriven do not count. With few texts in a period
