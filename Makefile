@@ -51,7 +51,7 @@ demo: setup  ## the whole product in a sandbox on this machine: deploy, replay e
 test: setup  ## all tests, those of the sandbox beside the others
 	@mkdir -p build
 	@$(BIN)/pytest tests/sandbox > build/sandbox-tests.log 2>&1 & sandbox=$$!; \
-	$(BIN)/pytest tests/unit tests/sabotage tests/infra tests/permissions tests/faults; others=$$?; \
+	$(BIN)/pytest tests/unit tests/mutation tests/infra tests/permissions tests/faults; others=$$?; \
 	wait $$sandbox; sandbox=$$?; cat build/sandbox-tests.log; exit $$((others || sandbox))
 
 unit: setup  ## fast tests, no sockets
@@ -64,7 +64,7 @@ sandbox: setup  ## a real deploy to a local AWS, with injected faults
 	@$(BIN)/pytest tests/sandbox
 
 mutation: setup  ## take each mechanism out, see its test turn red; one: ONLY=group-lock; others: RANDOM=140 SEED=1
-	@$(BIN)/python -m tests.sabotage $(ONLY) $(if $(RANDOM),--random $(RANDOM)) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.mutation $(ONLY) $(if $(RANDOM),--random $(RANDOM)) $(if $(SEED),--seed $(SEED))
 
 sabotage: mutation
 

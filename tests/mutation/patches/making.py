@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sabotage.workshop import Edit, Mechanism
+from tests.mutation.harness import Edit, Mechanism
 
 IN_ORDER = "tests/unit/test_delivery.py::test_texts_of_a_conversation_are_shown_in_their_order"
 """Passes whatever is taken out of the functions: the bridge itself still works, by either way into a chat."""

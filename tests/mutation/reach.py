@@ -1,6 +1,6 @@
 """A plugin of pytest: which functions of the source each test runs, and how long it takes.
 
-`pytest -p tests.sabotage.reach --reach FILE` writes it as JSON: by test, `seconds` and `functions` (file::definition).
+`pytest -p tests.mutation.reach --reach FILE` writes it as JSON: by test, `seconds` and `functions` (file::definition).
 What a fixture of a whole session runs is counted for every test of the file that first asked for it.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.sabotage.mutants import FOLDERS
+from tests.mutation.mutants import FOLDERS
 
 ROOT = Path(__file__).parents[2]
 _OURS = tuple(f"{ROOT / folder}/" for folder in FOLDERS)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.sabotage.making import IN_ORDER, unit
-from tests.sabotage.workshop import Edit, Mechanism
+from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.patches.making import IN_ORDER, unit
 
 MECHANISMS: tuple[Mechanism, ...] = (
     unit(
@@ -24,7 +24,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     Mechanism(
         name="configuration/tests-read-the-users",
         edits=(Edit("tests/conftest.py", "sys.addaudithook(_refuse_the_users_file)\n", ""),),
-        tests=("tests/sabotage/test_users_configuration.py::test_a_test_that_reads_bridge_toml_fails",),
+        tests=("tests/mutation/test_users_configuration.py::test_a_test_that_reads_bridge_toml_fails",),
         control=IN_ORDER,
     ),
     unit(

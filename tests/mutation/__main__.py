@@ -1,4 +1,4 @@
-"""`python -m tests.sabotage [NAME]`: the table mechanism, test, red or not. Exit code 1 where a promise is not held.
+"""`python -m tests.mutation [NAME]`: the table mechanism, test, red or not. Exit code 1 where a promise is not held.
 
 With `--random N --seed S` N mutants that nobody chose instead; exit code 1 where one survives.
 """
@@ -15,16 +15,16 @@ from types import FrameType
 from rich.console import Console
 from rich.table import Table
 
-from tests.sabotage.chance import Found, run
-from tests.sabotage.mechanisms import MECHANISMS
-from tests.sabotage.workshop import SabotageError, Verdict, Workshop
+from tests.mutation.harness import Harness, MutationError, Verdict
+from tests.mutation.patches import MECHANISMS
+from tests.mutation.random_mutants import Found, run
 
 _TAIL = 25
 """Lines shown of what a run said that did not turn red."""
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.sabotage", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("only", nargs="?", default="", help="mechanisms whose name contains this")
     parser.add_argument("--random", type=int, default=0, metavar="N", help="so many random mutants instead")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="which ones")
@@ -40,16 +40,16 @@ def main(arguments: list[str]) -> int:
         return 2
     started = time.monotonic()
     try:
-        with console.status("with nothing taken out") as status, Workshop.open(chosen) as workshop:
+        with console.status("with nothing taken out") as status, Harness.open(chosen) as harness:
             done: list[Verdict] = []
 
             def show(verdict: Verdict) -> None:
                 done.append(verdict)
                 status.update(f"{len(done)} of {len(chosen)}: {verdict.mechanism.name} {verdict.result}")
 
-            verdicts = workshop.take_out_all(chosen, on_verdict=show)
-    except SabotageError as error:
-        console.print(f"sabotage: {error}", markup=False, soft_wrap=True)
+            verdicts = harness.take_out_all(chosen, on_verdict=show)
+    except MutationError as error:
+        console.print(f"mutation: {error}", markup=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -79,8 +79,8 @@ def by_chance(console: Console, *, count: int, seed: int) -> int:
                     console.print(f"  - {found.before}\n  + {found.after}", markup=False, soft_wrap=True)
 
             results = run(count=count, seed=seed, on_found=show)
-    except SabotageError as error:
-        console.print(f"sabotage: {error}", markup=False, soft_wrap=True)
+    except MutationError as error:
+        console.print(f"mutation: {error}", markup=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.sabotage.making import stack, unit
-from tests.sabotage.workshop import Edit, Mechanism
+from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.patches.making import stack, unit
 
 _LIMITS = "sandbox/aws_limits.py"
 _BETWEEN = "test_no_text_gets_between_the_parts_of_one_that_waits_behind_it_in_the_queue"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.sabotage.chance import EQUIVALENT, Reach
-from tests.sabotage.mutants import Equivalent, Mutant, chosen, equivalents, is_written_down, of_source
-from tests.sabotage.workshop import ROOT
+from tests.mutation.harness import ROOT
+from tests.mutation.mutants import Equivalent, Mutant, chosen, equivalents, is_written_down, of_source
+from tests.mutation.random_mutants import EQUIVALENT, Reach
 
 SOURCE = '''\
 """Words that nobody reads."""

@@ -1,4 +1,4 @@
-"""`python -m tests.sabotage --random N [--seed S]`: mutants that nobody chose, and which of them no test notices."""
+"""`python -m tests.mutation --random N [--seed S]`: mutants that nobody chose, and which of them no test notices."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal
 
-from tests.sabotage.mutants import FOLDERS, Mutant, chosen, equivalents, is_written_down
-from tests.sabotage.workshop import ROOT, Copy, SabotageError, copy_tree
+from tests.mutation.harness import ROOT, Copy, MutationError, copy_tree
+from tests.mutation.mutants import FOLDERS, Mutant, chosen, equivalents, is_written_down
 
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 _UNIT = ("tests/unit",)
@@ -52,14 +52,14 @@ class Reach:
 
     @classmethod
     def of(cls, copy: Copy) -> Reach:
-        """Of the unit tests. Raises SabotageError where one is red before anything is changed."""
+        """Of the unit tests. Raises MutationError where one is red before anything is changed."""
         kept = _KEPT / f"{_fingerprint(copy.root)}.json"
         if not kept.exists():
             file = copy.root / "reach.json"
-            options = ["-q", "-p", "tests.sabotage.reach", "--reach", str(file), "-pno:cacheprovider", "-x"]
+            options = ["-q", "-p", "tests.mutation.reach", "--reach", str(file), "-pno:cacheprovider", "-x"]
             code, output = copy.python("-m", "pytest", *options, *_UNIT, seconds=_MAPPING)
             if code != 0:
-                raise SabotageError(f"not green before anything is changed:\n{output[-4000:]}")
+                raise MutationError(f"not green before anything is changed:\n{output[-4000:]}")
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, kept)
         infra = sorted((copy.root / _INFRA).glob("test_*.py"))
@@ -93,7 +93,7 @@ def _fingerprint(root: Path) -> str:
 def run(
     *, count: int, seed: int, at_once: int = 2, on_found: Callable[[Found, int], None] = lambda *_: None
 ) -> list[Found]:
-    """In the order of the sample. Raises SabotageError."""
+    """In the order of the sample. Raises MutationError."""
     known = equivalents(EQUIVALENT)
     sample = chosen(ROOT, count=count, seed=seed)
     with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:

@@ -26,7 +26,7 @@ from queue import SimpleQueue
 from typing import Literal
 from xml.etree import ElementTree
 
-from tests.sabotage.places import PLACES
+from tests.mutation.places import PLACES
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("bridge", "infra", "ops", "sandbox", "testing", "tests")
@@ -37,8 +37,8 @@ _SLIPS = ("NameError", "ImportError", "ModuleNotFoundError", "SyntaxError", "Att
 """With these a test fails because the patch is wrong, whatever it was meant to take out."""
 
 
-class SabotageError(Exception):
-    """The sabotage itself cannot be done; the message says what to mend."""
+class MutationError(Exception):
+    """The mutations cannot be run; the message says what to mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class Edit:
 
     @property
     def file(self) -> str:
-        """Its path from the root of the tree. Raises SabotageError where no place is called so."""
+        """Its path from the root of the tree. Raises MutationError where no place is called so."""
         return self._place[0]
 
     def apply(self, root: Path) -> None:
-        """Raises SabotageError, which names place and text."""
+        """Raises MutationError, which names place and text."""
         file, definition = self._place
         path = root / file
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -67,7 +67,7 @@ class Edit:
         inside = text[start:end]
         if (found := inside.count(self.search)) != 1:
             place = f"{file}::{definition}" if definition else file
-            raise SabotageError(f"{place}: to be found exactly once, is there {found} times:\n{self.search}")
+            raise MutationError(f"{place}: to be found exactly once, is there {found} times:\n{self.search}")
         path.write_text(text[:start] + inside.replace(self.search, self.replace) + text[end:], encoding="utf-8")
 
     @property
@@ -75,7 +75,7 @@ class Edit:
         if "/" in self.where or self.where.endswith(".py"):
             return self.where, ""
         if self.where not in PLACES:
-            raise SabotageError(f"places.py has no {self.where}, where this is to be found:\n{self.search}")
+            raise MutationError(f"places.py has no {self.where}, where this is to be found:\n{self.search}")
         file, _, definition = PLACES[self.where].partition("::")
         return file, definition
 
@@ -193,11 +193,11 @@ class Copy:
             _end(group)
 
     def check_imports(self) -> None:
-        """Raises SabotageError where a package would be imported from elsewhere."""
+        """Raises MutationError where a package would be imported from elsewhere."""
         imports = f"import {', '.join(PACKAGES)}\nfor p in ({', '.join(PACKAGES)}): print(p.__file__)"
         code, output = self.python("-c", imports)
         if code or not all(Path(line).is_relative_to(self.root) for line in output.split("\n") if line):
-            raise SabotageError(f"the copy in {self.root} does not import its own packages:\n{output}")
+            raise MutationError(f"the copy in {self.root} does not import its own packages:\n{output}")
 
     def compile(self) -> None:
         """Byte-code that is looked up by the source's hash: a patch makes it void, at once."""
@@ -214,7 +214,7 @@ class Copy:
 
     @contextmanager
     def without(self, mechanism: Mechanism) -> Iterator[None]:
-        """Raises SabotageError where the patch does not apply, or leaves a name undefined."""
+        """Raises MutationError where the patch does not apply, or leaves a name undefined."""
         files = {edit.file for edit in mechanism.edits}
         before = {file: (self.root / file).read_bytes() for file in files if (self.root / file).is_file()}
         try:
@@ -224,14 +224,14 @@ class Copy:
                 "-m", "ruff", "check", "--quiet", "--isolated", "--select=E9,F821", *sorted(files)
             )
             if code:
-                raise SabotageError(f"the patch is no Python that could run:\n{output}")
+                raise MutationError(f"the patch is no Python that could run:\n{output}")
             yield
         finally:
             for file, content in before.items():
                 (self.root / file).write_bytes(content)
 
 
-class Workshop:
+class Harness:
     """So many copies, each for one mechanism at a time."""
 
     def __init__(self, copies: Sequence[Copy]) -> None:
@@ -242,9 +242,9 @@ class Workshop:
 
     @classmethod
     @contextmanager
-    def open(cls, mechanisms: Sequence[Mechanism], *, at_once: int = AT_ONCE) -> Iterator[Workshop]:
-        """Checks first that all their tests are green while nothing is taken out; raises SabotageError."""
-        with tempfile.TemporaryDirectory(prefix="sabotage-", ignore_cleanup_errors=True) as folder:
+    def open(cls, mechanisms: Sequence[Mechanism], *, at_once: int = AT_ONCE) -> Iterator[Harness]:
+        """Checks first that all their tests are green while nothing is taken out; raises MutationError."""
+        with tempfile.TemporaryDirectory(prefix="mutation-", ignore_cleanup_errors=True) as folder:
             first = Copy(Path(folder).resolve() / "0")
             copy_tree(first.root)
             first.check_imports()
@@ -253,7 +253,7 @@ class Workshop:
             controls = {mechanism.control for mechanism in mechanisms if mechanism.control}
             run = first.test(sorted(named | controls))
             if run.code != 0 or not all(run.of(test) for test in named | controls):
-                raise SabotageError(f"not green before anything is taken out:\n{run.output}")
+                raise MutationError(f"not green before anything is taken out:\n{run.output}")
             copies = [first]
             for number in range(1, min(at_once, len(mechanisms))):
                 other = Path(folder).resolve() / str(number)
@@ -274,7 +274,7 @@ class Workshop:
             with copy.without(mechanism):
                 run = copy.test([*mechanism.tests, *([mechanism.control] if mechanism.control else [])])
             result, detail = judged(mechanism, run)
-        except SabotageError as exc:
+        except MutationError as exc:
             result, detail = "NO PATCH", str(exc)
         finally:
             self._idle.put(copy)

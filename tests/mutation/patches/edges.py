@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.sabotage.making import unit
-from tests.sabotage.workshop import Edit, Mechanism
+from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.patches.making import unit
 
 _REQUESTS = "test_requests.py::test_no_request_breaks_the_model_of_its_api"
 _PLACES = "tests/infra/test_settings.py::"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.sabotage.making import STACK_STANDS, unit
-from tests.sabotage.workshop import Edit, Mechanism
+from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.patches.making import STACK_STANDS, unit
 
 _MISTAKE = "test_config.py::test_a_mistake_is_said_with_line_place_and_what_would_be_right"
 _SAMPLE = "tests/unit/test_config.py::test_the_sample_is_valid"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.sabotage.making import IN_ORDER
-from tests.sabotage.workshop import Edit, Mechanism
+from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.patches.making import IN_ORDER
 
 _STACK, _KEY, _STREAMING = "infra/stack.py", "infra/key.py", "infra/streaming.py"
 _POLICIES = "tests/permissions/test_policies.py"

@@ -1,4 +1,4 @@
-"""That the sabotage works: patches apply, held promises show red, and what is not held does not pass for it."""
+"""The harness works: patches apply, a mechanism that its test holds shows red, and one that no test holds does not."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.sabotage.__main__ import main, table
-from tests.sabotage.mechanisms import MECHANISMS, QUICK
-from tests.sabotage.places import PLACES
-from tests.sabotage.workshop import ROOT, Case, Edit, Mechanism, Run, SabotageError, Verdict, Workshop, judged, span
+from tests.mutation.__main__ import main, table
+from tests.mutation.harness import ROOT, Case, Edit, Harness, Mechanism, MutationError, Run, Verdict, judged, span
+from tests.mutation.patches import MECHANISMS, QUICK
+from tests.mutation.places import PLACES
 
 PAGE = ROOT / "docs" / "promises.md"
 CHOSEN = [mechanism for mechanism in MECHANISMS if mechanism.name in QUICK]
@@ -58,9 +58,9 @@ def test_names_are_told_apart_and_the_quick_ones_are_of_the_list() -> None:
 
 def test_without_its_mechanism_a_promise_s_test_turns_red_and_what_is_not_held_does_not() -> None:
     expected = dict.fromkeys(QUICK, "red") | {one.name: result for one, result in EXAMPLES.items()}
-    with Workshop.open([*CHOSEN, *EXAMPLES]) as workshop:
-        verdicts = workshop.take_out_all([*CHOSEN, *EXAMPLES])
-        for copy in workshop.copies:
+    with Harness.open([*CHOSEN, *EXAMPLES]) as harness:
+        verdicts = harness.take_out_all([*CHOSEN, *EXAMPLES])
+        for copy in harness.copies:
             for file in {edit.file for one in (*CHOSEN, *EXAMPLES) for edit in one.edits}:
                 assert (copy.root / file).read_bytes() == (ROOT / file).read_bytes(), "what was taken out is not back"
     assert {verdict.mechanism.name: verdict.result for verdict in verdicts} == expected
@@ -98,7 +98,7 @@ def test_only_the_right_test_failing_for_the_right_reason_is_red(
 @pytest.mark.parametrize(("search", "times"), [("nowhere to be found", 0), ("parts", 3)])
 def test_a_patch_that_no_longer_applies_names_file_and_text(search: str, times: int) -> None:
     with pytest.raises(
-        SabotageError, match=rf"lambda/bridge/processing/splitting.py: .* is there {times} times:\n{search}"
+        MutationError, match=rf"lambda/bridge/processing/splitting.py: .* is there {times} times:\n{search}"
     ):
         Edit("lambda/bridge/processing/splitting.py", search, "").apply(ROOT)
 
@@ -113,7 +113,7 @@ def test_a_patch_that_no_longer_applies_names_file_and_text(search: str, times: 
 )
 def test_a_patch_of_a_place_names_it(monkeypatch: pytest.MonkeyPatch, place: str, search: str, said: str) -> None:
     monkeypatch.setitem(PLACES, "split_by", "lambda/bridge/processing/splitting.py::split_by")
-    with pytest.raises(SabotageError, match=said):
+    with pytest.raises(MutationError, match=said):
         Edit(place, search, "").apply(ROOT)
 
 
@@ -151,7 +151,7 @@ def test_places_are_those_that_the_list_uses_and_each_is_there() -> None:
 
 def test_the_tests_must_be_green_while_nothing_is_taken_out() -> None:
     missing = replace(CHOSEN[0], tests=("tests/unit/test_split.py::test_that_nobody_wrote",))
-    with pytest.raises(SabotageError, match="not green before anything is taken out"), Workshop.open([missing]):
+    with pytest.raises(MutationError, match="not green before anything is taken out"), Harness.open([missing]):
         pass
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.sabotage.making import BY_EVENTS, unit
-from tests.sabotage.workshop import Edit, Mechanism
+from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.patches.making import BY_EVENTS, unit
 
 _TESTS = "test_start_chat.py::"
 _TABLE = "test_chats.py::"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.config import load
-from tests.sabotage.workshop import ROOT, Copy, copy_tree
+from tests.mutation.harness import ROOT, Copy, copy_tree
 
 AFFECTED = (
     "tests/unit/test_config.py",
