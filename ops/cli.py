@@ -9,10 +9,12 @@ from types import FrameType
 import typer
 from typer.exceptions import Abort, TyperException
 
-from ops import demo, failed, numbers, replay, sandbox, trace
+from ops import demo, failed, sandbox, trace
+from ops.console import complain
 from ops.doctor.command import command as doctor
-from ops.output import complain
-from ops.samples import SampleError
+from ops.numbers import command as numbers
+from ops.replay import command as replay
+from ops.replay.samples import SampleError
 from ops.target import TargetError
 from sandbox.local import SandboxError
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,24 +18,30 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from infra.config import Number, load
-from ops import dialogue
-from ops.dialogue import Dialogue
-from ops.outcomes import Result
-from ops.progress import progress
-from ops.replay import outcomes_table, replay, short_name
-from ops.sandbox import Steps
-from ops.target import Target, TargetError
+from infra.config import BridgeConfig, Number, load
+from ops.console import progress
+from ops.replay.command import outcomes_table, replay, short_name
+from ops.replay.outcomes import Result
+from ops.sandbox import Steps, contact_centre, publish_text
+from ops.target import Target
+from sandbox.double.client import Double
 from sandbox.local import ROOT, Sandbox, names
 
 NAME = "demo"
 EVENTS = ROOT / "events"
 CONFIG = ROOT / "sandbox/demo.toml"
-"""The numbers that the events are sent to, by either delivery: not the user's bridge.toml, which has others."""
+"""It has the numbers that the events are sent to; the user's bridge.toml may have others."""
 WIDTH = 80
 TIMEOUT = 120.0
+"""Seconds, for all outcomes of the replay and for each dialogue."""
 LONG_MESSAGE = 200
 """Characters of one message that are shown."""
+QUESTION, ANSWER, THANKS = (
+    "Is my bicycle ready?",
+    "Yes, since this morning. Shall we keep it until Saturday?",
+    "Please do 🙏",
+)
+_POLL_SECONDS = 0.2
 
 
 def broken_promises(results: Iterable[Result]) -> list[str]:
@@ -60,14 +67,17 @@ def _promised(folder: str, results: Sequence[Result]) -> list[str]:
 
 
 def chat_panel(chat: Mapping[str, Any], *, number: str, phone: Sequence[Mapping[str, Any]] = ()) -> Panel:
-    """A chat as an agent reads it: `chat` as the contact centre tells of it, `number` the one that was texted.
+    """A chat as an agent reads it.
 
-    `phone` are the texts that the customer got, each shown below what was said before it.
+    Parameters:
+        chat: as the contact centre's controls return it.
+        number: the business number.
+        phone: the texts that the customer's phone got, shown among the messages by time.
     """
     lines = Table.grid(padding=(0, 2))
-    said = [(message["at"], _said(message)) for message in chat["messages"]]
-    got = [(text["at"], _got(text)) for text in phone]
-    for at, line in sorted(said + got, key=lambda each: each[0]):
+    messages = [(message["at"], _message(message)) for message in chat["messages"]]
+    texts = [(text["at"], _text(text)) for text in phone]
+    for at, line in sorted(messages + texts, key=lambda each: each[0]):
         lines.add_row(Text(time.strftime("%H:%M:%S", time.localtime(at)), style="dim"), line)
     lines.add_row("", Text("the customer ended the chat" if chat["ended"] else "active", style="dim italic"))
     attributes = chat.get("attributes") or {}
@@ -83,7 +93,7 @@ def chat_panel(chat: Mapping[str, Any], *, number: str, phone: Sequence[Mapping[
     )
 
 
-def _said(message: Mapping[str, Any]) -> Text:
+def _message(message: Mapping[str, Any]) -> Text:
     role = str(message.get("role", "CUSTOMER")).lower()
     line = Text("" if role == "customer" else f"{role}: ", style="bold")
     text = str(message["content"]).strip()
@@ -94,7 +104,7 @@ def _said(message: Mapping[str, Any]) -> Text:
     return line
 
 
-def _got(text: Mapping[str, Any]) -> Text:
+def _text(text: Mapping[str, Any]) -> Text:
     by = "the bridge" if text["by"] == "SendTextMessage" else "Connect"
     return Text(f"↳ on the phone, sent by {by} from {text['from']}", style="cyan")
 
@@ -119,15 +129,20 @@ def command() -> None:
             results = replay(target, [_from_here(EVENTS)], timeout=TIMEOUT, on_progress=on_progress)
         console.print(outcomes_table(results))
         _heading(console, "the chats, as an agent reads them")
-        chats = _chats(sandbox)
+        with contact_centre(target) as double:
+            chats = double.chats()
         for chat in chats:
             console.print(chat_panel(chat, number=numbers.get(chat["destination"], "?")))
         _heading(console, "both ways: what the agent answers, and where the phone gets it from")
-        dialogues = _dialogues(target, dialogue.numbers(config))
+        with contact_centre(target) as double:
+            dialogues = [
+                play(target, double, delivery=delivery, number=number.number, customer=f"+142555501{last}")
+                for last, (delivery, number) in enumerate(sorted(numbers_by_delivery(config).items()), 70)
+            ]
         for one in dialogues:
             console.print(f"delivery = {one.delivery}", style="bold")
             if one.chat:
-                console.print(chat_panel(one.chat, number=one.ours, phone=one.phone))
+                console.print(chat_panel(one.chat, number=one.number, phone=one.phone))
         _heading(console, "in the failed queue, untouched, each with its reason")
         for result in results:
             if result.outcome == "failed":
@@ -145,21 +160,60 @@ def command() -> None:
     console.print("each event ended as its folder promises, each answer on its phone; sandbox stopped")
 
 
-def _dialogues(target: Target, ours: Mapping[str, Number]) -> list[Dialogue]:
-    if target.sandbox is None:
-        raise TargetError("only a sandbox can be played by hand")
-    with target.sandbox.double() as double:
-        return [
-            dialogue.play(
-                target,
-                double,
-                delivery=delivery,
-                ours=number.number,
-                customer=f"+142555501{last}",
-                timeout=TIMEOUT,
-            )
-            for last, (delivery, number) in enumerate(sorted(ours.items()), 70)
-        ]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialogue:
+    """One conversation both ways: `chat` as the contact centre has it, `phone` the texts that the customer got."""
+
+    delivery: str
+    number: str
+    customer: str
+    chat: Mapping[str, Any] | None
+    phone: Sequence[Mapping[str, Any]]
+
+    @property
+    def broken(self) -> str | None:
+        """One line that says what did not arrive."""
+        messages = [(message["role"], message["content"]) for message in (self.chat or {}).get("messages", ())]
+        if messages != [("CUSTOMER", QUESTION), ("AGENT", ANSWER), ("CUSTOMER", THANKS)]:
+            return f"{self.delivery}: the agent's chat has {len(messages)} of 3 messages, or others"
+        if [text["body"] for text in self.phone] != [ANSWER]:
+            return f"{self.delivery}: the phone got {len(self.phone)} texts, not the agent's answer alone"
+        return None
+
+
+def numbers_by_delivery(config: BridgeConfig) -> dict[str, Number]:
+    """The first number of each delivery in the configuration."""
+    first: dict[str, Number] = {}
+    for number in config.numbers:
+        first.setdefault(config.delivery_of(number), number)
+    return first
+
+
+def play(target: Target, double: Double, *, delivery: str, number: str, customer: str) -> Dialogue:
+    """The customer asks, an agent answers, the customer thanks; each waits for the one before. Raises TargetError."""
+
+    def chat() -> dict[str, Any] | None:
+        return next((chat for chat in double.chats() if chat["source"] == customer), None)
+
+    def has_messages(count: int) -> Callable[[], bool]:
+        return lambda: len((chat() or {"messages": ()})["messages"]) >= count
+
+    deadline = time.monotonic() + TIMEOUT
+    publish_text(target, customer, number, QUESTION)
+    if _wait(has_messages(1), deadline):
+        double.reply(customer, ANSWER)
+        if _wait(lambda: bool(double.phone(customer)), deadline):
+            publish_text(target, customer, number, THANKS)
+            _wait(has_messages(3), deadline)
+    return Dialogue(delivery=delivery, number=number, customer=customer, chat=chat(), phone=double.phone(customer))
+
+
+def _wait(condition: Callable[[], bool], deadline: float) -> bool:
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
 
 
 def _heading(console: Console, text: str) -> None:
@@ -168,15 +222,10 @@ def _heading(console: Console, text: str) -> None:
 
 
 def _free_name() -> str:
-    """Never one that is up already: this command stops only what it started."""
+    """Not the name of a sandbox that is up: the command stops only what it started."""
     taken = set(names())
     return next(name for number in count(1) if (name := f"{NAME}-{number}" if number > 1 else NAME) not in taken)
 
 
 def _from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _chats(sandbox: Sandbox) -> list[dict[str, Any]]:
-    with sandbox.double() as double:
-        return double.chats()

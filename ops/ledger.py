@@ -1,190 +1,171 @@
-"""The ledger as an operator reads it: a text by its key, SNS's id, conversation, the day on which it failed."""
+"""The tables as an operator reads them: the ledger by text key, SNS's id, conversation or day, and the chats."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from decimal import Decimal
+from functools import cache
+from typing import Any, Literal, TypeVar
 
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from bridge.aws.chat_sessions import ChatSessions
 from bridge.aws.ledger import KEEP_SECONDS
+from bridge.errors import LedgerError
 from bridge.processing.notification import valid_key
-from ops.target import Target
+from bridge.replies.participants import Participants
+from ops.target import Target, TargetError
+
+T = TypeVar("T")
 
 KEPT_DAYS = KEEP_SECONDS // 86400
-QUEUE_KEEPS = timedelta(days=14)
-"""How long SQS keeps what is in failed or undelivered."""
-_AT_ONCE = 100  # keys of one BatchGetItem
-_PAUSE = 0.2  # seconds before keys that DynamoDB left out are asked for again
+QUEUE_RETENTION = timedelta(days=14)
+"""How long SQS keeps the messages of failed and undelivered."""
+_KEYS_AT_ONCE = 100  # of one BatchGetItem
+_PAUSE = 0.2  # seconds before keys are requested again that DynamoDB did not process
 _LAST_FAILURE = "outcome = :failed AND failed_entry = :entry"
-"""A text is failed, and has not failed anew since."""
-_REPLIES = ("reply-intake", "reply")
+"""The text is failed, by this very queue message, and has not failed again since."""
+_REPLY_STAGES = ("reply-intake", "reply")
+_NAMES = {"ours": "business_number"}
+_deserialize, _serialize = TypeDeserializer().deserialize, TypeSerializer().serialize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """What the ledger says of one text. What it does not say is None, or 0."""
+class LedgerRecord:
+    """One item of the ledger: a text or a reply. What the item does not have is None, 0 or False."""
 
     text_key: str
-    outcome: str
-    stage: str | None
-    conversation: str | None = field(repr=False)
-    ours: str | None = field(repr=False)
-    sns_message_id: str | None
-    sent_at: datetime | None
-    received_at: datetime | None
-    first_seen_at: datetime | None
-    updated_at: datetime | None
-    done_at: datetime | None
-    duplicate_at: datetime | None
-    failed_at: datetime | None
-    redriven_at: datetime | None
-    parts: int
-    parts_done: int
-    attempts: int
-    retries: int
-    duplicates: int
-    failures: int
-    contact: str | None
-    new_chat: bool
-    reason: str | None
-    error: str | None
-    failed_stage: str | None
-    failed_error: str | None
-    failed_reason: str | None
+    outcome: str = "pending"
+    stage: str | None = None
+    conversation: str | None = field(default=None, repr=False)
+    business_number: str | None = field(default=None, repr=False)
+    sns_message_id: str | None = None
+    sent_at: datetime | None = None
+    received_at: datetime | None = None
+    first_seen_at: datetime | None = None
+    updated_at: datetime | None = None
+    done_at: datetime | None = None
+    duplicate_at: datetime | None = None
+    failed_at: datetime | None = None
+    redriven_at: datetime | None = None
+    parts: int = 0
+    parts_done: int = 0
+    attempts: int = 0
+    retries: int = 0
+    duplicates: int = 0
+    failures: int = 0
+    contact: str | None = None
+    new_chat: bool = False
+    reason: str | None = None
+    error: str | None = None
+    failed_stage: str | None = None
+    failed_error: str | None = None
+    failed_reason: str | None = None
 
     @classmethod
-    def from_item(cls, item: Mapping[str, Any]) -> Item:
-        """From an item as DynamoDB spells it."""
-
-        def text(name: str) -> str | None:
-            return item[name]["S"] if name in item else None
-
-        def number(name: str) -> int:
-            return int(item[name]["N"]) if name in item else 0
-
-        def at(name: str) -> datetime | None:
-            return datetime.fromtimestamp(number(name) / 1000, UTC) if name in item else None
-
-        sent_at = text("sent_at")
-        return cls(
-            text_key=item["text_key"]["S"],
-            outcome=text("outcome") or "pending",
-            stage=text("stage"),
-            conversation=text("conversation"),
-            ours=text("ours"),
-            sns_message_id=text("sns_message_id"),
-            sent_at=datetime.fromisoformat(sent_at) if sent_at else None,
-            received_at=at("received_at"),
-            first_seen_at=at("first_seen_at"),
-            updated_at=at("updated_at"),
-            done_at=at("done_at"),
-            duplicate_at=at("duplicate_at"),
-            failed_at=at("failed_at"),
-            redriven_at=at("redriven_at"),
-            parts=number("parts"),
-            parts_done=number("parts_done"),
-            attempts=number("attempts"),
-            retries=number("retries"),
-            duplicates=number("duplicates"),
-            failures=number("failures"),
-            contact=text("contact"),
-            new_chat=bool(item["new_chat"]["BOOL"]) if "new_chat" in item else False,
-            reason=text("reason"),
-            error=text("error"),
-            failed_stage=text("failed_stage"),
-            failed_error=text("failed_error"),
-            failed_reason=text("failed_reason"),
-        )
+    def from_item(cls, item: Mapping[str, Any]) -> LedgerRecord:
+        """From an item of DynamoDB's low-level API."""
+        values = {_NAMES.get(name, name): _value(name, _deserialize(value)) for name, value in item.items()}
+        return cls(**{one.name: values[one.name] for one in fields(cls) if one.name in values})
 
     @property
     def direction(self) -> Literal["in", "out"]:
         """`out` is an agent's reply to a phone."""
-        return "out" if self.stage in _REPLIES else "in"
+        return "out" if self.stage in _REPLY_STAGES else "in"
 
     @property
     def since(self) -> datetime:
-        """When the bridge had it first, as far as the ledger knows."""
+        """When the bridge first had it, as far as the ledger knows."""
         return self.received_at or self.first_seen_at or datetime.fromtimestamp(0, UTC)
 
 
+def _value(name: str, value: Any) -> Any:
+    """Times are milliseconds since the epoch; `sent_at` is ISO 8601."""
+    if name == "sent_at":
+        return datetime.fromisoformat(value) if value else None
+    if isinstance(value, Decimal):
+        return datetime.fromtimestamp(int(value) / 1000, UTC) if name.endswith("_at") else int(value)
+    return value
+
+
 class OperatorsLedger:
-    """Nothing here reads the whole table. Every method may raise what a boto3 client does."""
+    """No method reads the whole table. Each raises what a boto3 client does."""
 
     def __init__(self, target: Target) -> None:
         self._client = target.client("dynamodb")
         self._table = target.outputs["LedgerTableName"]
 
-    def read(self, text_keys: Iterable[str]) -> dict[str, Item]:
-        """As they are now, by key; those that the ledger does not know are left out."""
+    def read(self, text_keys: Iterable[str]) -> dict[str, LedgerRecord]:
+        """Consistent reads, by key. Keys that the ledger does not have are left out."""
         left = [{"text_key": {"S": key}} for key in dict.fromkeys(text_keys)]
-        found: dict[str, Item] = {}
+        found: dict[str, LedgerRecord] = {}
         while left:
-            batch, left = left[:_AT_ONCE], left[_AT_ONCE:]
+            batch, left = left[:_KEYS_AT_ONCE], left[_KEYS_AT_ONCE:]
             answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": batch, "ConsistentRead": True}})
             for item in answer["Responses"].get(self._table, ()):
-                found[item["text_key"]["S"]] = Item.from_item(item)
-            if skipped := answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", []):
-                left += skipped
+                found[item["text_key"]["S"]] = LedgerRecord.from_item(item)
+            if unprocessed := answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", []):
+                left += unprocessed
                 time.sleep(_PAUSE)
         return found
 
-    def find(self, an_id: str) -> Item | None:
-        """By text key, inboundMessageId, the Id of an agent's message, or the MessageId that SNS gave it."""
+    def find(self, an_id: str) -> LedgerRecord | None:
+        """By text key, inboundMessageId, the Id of an agent's message, or SNS's MessageId."""
         keys = [valid_key(an_id), valid_key(f"reply-{an_id}")]
-        keys += self._keys("BySnsMessage", "sns_message_id = :id", {":id": {"S": valid_key(an_id)}})
+        keys += self._keys("BySnsMessage", "sns_message_id = :id", {":id": valid_key(an_id)})
         return next(self._in_order(keys), None)
 
-    def of_conversation(self, conversation: str, *, since: datetime) -> list[Item]:
-        """Those that came since then, oldest first. Of a chat's replies the conversation is the contact."""
+    def of_conversation(self, conversation: str, *, since: datetime) -> list[LedgerRecord]:
+        """Those received since then, oldest first. The conversation of replies is their contact id."""
         keys = self._keys(
             "ByConversation",
             "conversation = :conversation AND first_seen_at >= :since",
-            {":conversation": {"S": conversation}, ":since": {"N": str(_milliseconds(since))}},
+            {":conversation": conversation, ":since": _milliseconds(since)},
         )
-        return sorted(self.read(keys).values(), key=lambda item: item.since)
+        return sorted(self.read(keys).values(), key=lambda record: record.since)
 
-    def failed(self, *, now: datetime) -> list[Item]:
-        """All that are failed, the one that has been so for longest first."""
+    def failed(self, *, now: datetime) -> list[LedgerRecord]:
+        """All that are failed, the oldest failure first."""
         keys: list[str] = []
         for days in range(KEPT_DAYS, -1, -1):
             day = (now - timedelta(days=days)).date().isoformat()
-            keys += self._keys("Failed", "failed_on = :day", {":day": {"S": day}})
-        return [item for item in self._in_order(keys) if item.outcome == "failed"]
+            keys += self._keys("Failed", "failed_on = :day", {":day": day})
+        return [record for record in self._in_order(keys) if record.outcome == "failed"]
 
     def redriven(self, text_key: str, *, entry: str, at: datetime) -> None:
-        """Note that a text was put back on its queue, unless it got further, or failed anew, in the meantime.
+        """Record that a text is back on its queue. If it got further or failed again meanwhile, only the time is set.
 
-        `entry` is what the failed entry says that it came from. Either way it is known for as long as a text that came
-        just now: it may wait on its queue for as long as that one.
+        The record's expiry starts anew in both cases, because the text may now wait as long as a new one. `entry` is
+        the id of the queue message that failed.
         """
-        when = {":now": {"N": str(_milliseconds(at))}, ":expires": {"N": str(int(at.timestamp()) + KEEP_SECONDS)}}
-        noted = "SET redriven_at = :now, expires_at = :expires"
+        times = {":now": _milliseconds(at), ":expires": int(at.timestamp()) + KEEP_SECONDS}
+        set_times = "SET redriven_at = :now, expires_at = :expires"
         if not self._update(
             text_key,
-            f"{noted}, outcome = :pending REMOVE failed_on, done_at, #error, reason",
-            when | {":pending": {"S": "pending"}} | _last_failure(entry),
+            f"{set_times}, outcome = :pending REMOVE failed_on, done_at, #error, reason",
+            times | {":pending": "pending", ":failed": "failed", ":entry": entry},
             condition=_LAST_FAILURE,
             names={"#error": "error"},
         ):
-            self._update(text_key, noted, when)
+            self._update(text_key, set_times, times)
 
     def discarded(self, text_key: str, *, entry: str | None, at: datetime) -> bool:
-        """Note that a failed text is wanted no more; one that got on in the meantime stays what it is.
+        """Record that a failed text was discarded, unless it got further meanwhile. Returns whether it is recorded.
 
-        `entry` is None of what SQS itself moved to failed: nobody noted that, so the text is on its way still. Says
-        whether it is noted.
+        `entry` is the id of the queue message that failed; None if SQS itself moved it to failed. Nobody recorded that
+        failure, so the text is still pending.
         """
-        condition, values = "outcome = :pending AND attribute_not_exists(failed_on)", {":pending": {"S": "pending"}}
+        condition, values = "outcome = :pending AND attribute_not_exists(failed_on)", {":pending": "pending"}
         if entry is not None:
-            condition, values = _LAST_FAILURE, _last_failure(entry)
+            condition, values = _LAST_FAILURE, {":failed": "failed", ":entry": entry}
         return self._update(
             text_key,
             "SET done_at = :now, outcome = :discarded REMOVE failed_on",
-            values | {":now": {"N": str(_milliseconds(at))}, ":discarded": {"S": "discarded"}},
+            values | {":now": _milliseconds(at), ":discarded": "discarded"},
             condition=f"{condition} OR outcome = :discarded",
         )
 
@@ -197,14 +178,14 @@ class OperatorsLedger:
         condition: str = "attribute_exists(text_key)",
         names: Mapping[str, str] | None = None,
     ) -> bool:
-        """Whether the condition held."""
+        """Returns whether the condition was true."""
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key={"text_key": {"S": text_key}},
                 UpdateExpression=expression,
                 ConditionExpression=condition,
-                ExpressionAttributeValues=dict(values),
+                ExpressionAttributeValues=_serialized(values),
                 **({"ExpressionAttributeNames": names} if names else {}),
             )
         except ClientError as exc:
@@ -213,7 +194,7 @@ class OperatorsLedger:
             return False
         return True
 
-    def _in_order(self, keys: Sequence[str]) -> Iterator[Item]:
+    def _in_order(self, keys: Sequence[str]) -> Iterator[LedgerRecord]:
         found = self.read(keys)
         return (found[key] for key in dict.fromkeys(keys) if key in found)
 
@@ -223,15 +204,39 @@ class OperatorsLedger:
             TableName=self._table,
             IndexName=index,
             KeyConditionExpression=condition,
-            ExpressionAttributeValues=dict(values),
+            ExpressionAttributeValues=_serialized(values),
             ProjectionExpression="text_key",
         )
         return [item["text_key"]["S"] for page in pages for item in page["Items"]]
 
 
-def _last_failure(entry: str) -> dict[str, Any]:
-    """Values of _LAST_FAILURE."""
-    return {":failed": {"S": "failed"}, ":entry": {"S": entry}}
+class OperatorsChats:
+    """The chats that the bridge started; none without start-chat delivery. Raises TargetError."""
+
+    def __init__(self, target: Target) -> None:
+        table = target.outputs.get("ChatsTableName")
+        self._where = target.where
+        self._sessions = ChatSessions(client=target.client("dynamodb"), table=table) if table else None
+        self.participants = cache(self._participants)
+
+    def _participants(self, contact: str) -> Participants | None:
+        """Known for a week after the chat began."""
+        return self._read(lambda sessions: sessions.participants(contact))
+
+    def latest(self, conversation: str) -> str | None:
+        """The contact id of the conversation's latest chat."""
+        chat = self._read(lambda sessions: sessions.latest(conversation))
+        return chat.contact if chat else None
+
+    def _read(self, read: Callable[[ChatSessions], T | None]) -> T | None:
+        try:
+            return read(self._sessions) if self._sessions else None
+        except LedgerError as exc:
+            raise TargetError(f"{self._where}: {exc}") from exc
+
+
+def _serialized(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _serialize(value) for name, value in values.items()}
 
 
 def _milliseconds(at: datetime) -> int:

@@ -1,28 +1,41 @@
-"""`bridge sandbox up|down|status`, and what is played in it by hand: the whole bridge on this machine."""
+"""`bridge sandbox`: start and stop the whole bridge on this machine, and play the phone and the agent in it by hand."""
 
 from __future__ import annotations
 
+import json
+import re
 import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import httpx
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.table import Table
 from rich.text import Text
 
 from infra.config import load
-from ops import chats
-from ops.samples import SAMPLES_TEXT
+from ops.replay.samples import SAMPLES_TEXT
+from ops.target import Target, TargetError, aws_errors
 from sandbox import local
+from sandbox.double.client import Double
 from sandbox.local import Sandbox
 
 app = typer.Typer(no_args_is_help=True, help="The whole bridge on this machine: local AWS, contact centre, deploy.")
 
 NameOption = Annotated[str, typer.Option("--name", help="Several sandboxes can be up, each on ports of its own.")]
+WhichOption = Annotated[str, typer.Option("--name", help="Which sandbox.")]
+ChatArgument = Annotated[
+    str, typer.Argument(metavar="CHAT", help="Contact id, its unambiguous beginning, or the customer's number.")
+]
+E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+_ID = 8  # characters of a contact id that are shown
 
 
 class Seconds(ProgressColumn):
@@ -33,7 +46,7 @@ class Seconds(ProgressColumn):
 
 
 class Steps:
-    """Shows what is being done and for how long: live on a terminal, a line when done elsewhere."""
+    """Shows each step and its duration: live on a terminal, else one line when it is done."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -90,7 +103,7 @@ def up(
     console.print(f"[bold]sandbox {name} is up[/] ({time.monotonic() - began:.0f} s)")
     _show(console, sandbox)
     named = name != "default"
-    options = f"{_to(config)}{f' --sandbox {name}' if named else ''}"
+    options = f"{_to_option(config)}{f' --sandbox {name}' if named else ''}"
     console.print(f"replay texts: bridge replay events/{options}", soft_wrap=True)
     console.print(f"stop it:      bridge sandbox down{f' --name {name}' if named else ''}", soft_wrap=True)
 
@@ -123,32 +136,32 @@ def status(
         raise typer.Exit(1)
 
 
-def _to(config: Path) -> str:
-    """The option that lets events/ text a number of this configuration, where they do not anyway."""
+def _to_option(config: Path) -> str:
+    """The option with which events/ text a number of this configuration; empty if they do so anyway."""
     ours = [number.number for number in load(config).numbers]
     return "" if SAMPLES_TEXT in ours else f" --to {ours[0]}"
 
 
 def _show(console: Console, sandbox: Sandbox) -> None:
     rows = {
-        "local AWS": f"{sandbox.endpoint_url}{_stopped(sandbox, 'ministack')}",
-        "contact centre": f"{sandbox.double_url}{_stopped(sandbox, 'double')}{_taken(sandbox)}",
+        "local AWS": f"{sandbox.endpoint_url}{_not_running(sandbox, 'ministack')}",
+        "contact centre": f"{sandbox.double_url}{_not_running(sandbox, 'double')}{_state(sandbox)}",
     }
     if sandbox.stack:
         rows["stack"] = f"{sandbox.stack}, from {_short(Path(sandbox.config))}"
         rows["topic"] = sandbox.outputs.get("InboundTopicArn", "")
     rows["logs"] = _short(sandbox.folder / "logs")
     for name, value in rows.items():
-        # Left to the terminal to wrap: an ARN that is broken in two cannot be copied.
+        # not wrapped here: an ARN that is broken into two lines cannot be copied
         console.print(f"  [dim]{name:14}[/]  {escape(value)}", soft_wrap=True)
 
 
-def _stopped(sandbox: Sandbox, role: str) -> str:
+def _not_running(sandbox: Sandbox, role: str) -> str:
     process = sandbox.processes.get(role)
     return "" if process and process.running else " (not running)"
 
 
-def _taken(sandbox: Sandbox) -> str:
+def _state(sandbox: Sandbox) -> str:
     try:
         with sandbox.double() as double:
             status = double.status()
@@ -159,8 +172,129 @@ def _taken(sandbox: Sandbox) -> str:
 
 
 def _short(path: Path) -> str:
-    """The path as seen from here, where that is shorter."""
+    """Relative to the current folder if it is below it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-chats.register(app)
+# --- the phone and the agent, played by hand ----------------------------------------------------------------------
+
+
+@app.command()
+def text(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The customer's number, such as +14255550182.")],
+    body: Annotated[str, typer.Argument(metavar="TEXT")],
+    to: Annotated[str | None, typer.Option("--to", help="Which of our numbers.", show_default="the first")] = None,
+    name: WhichOption = "default",
+) -> None:
+    """A customer texts one of our numbers: what EUM would publish to the inbound topic."""
+    for given in filter(None, (number, to)):
+        if not E164.fullmatch(given):
+            raise TargetError(f"{given} is no number such as +14255550182")
+    target = Target.in_sandbox(name)
+    with contact_centre(target) as double:
+        ours = [known["number"] for known in double.numbers()]
+    if to and to not in ours:
+        raise TargetError(f"{to} is none of our numbers: {', '.join(ours)}")
+    to = to or ours[0]
+    publish_text(target, number, to, body)
+    _print(f"{number} -> {to}")
+
+
+@app.command()
+def reply(
+    chat: ChatArgument, body: Annotated[str, typer.Argument(metavar="TEXT")], name: WhichOption = "default"
+) -> None:
+    """The agent writes in a chat."""
+    with contact_centre(Target.in_sandbox(name)) as double:
+        done = double.reply(chat, body)
+    _print(f"chat {done['contact'][:_ID]}: the agent replied to {done['source'] or 'the customer'}")
+
+
+@app.command()
+def transfer(chat: ChatArgument, name: WhichOption = "default") -> None:
+    """The agent hands a chat to another: it gets a new ContactId and keeps its InitialContactId."""
+    with contact_centre(Target.in_sandbox(name)) as double:
+        done = double.transfer(chat)
+    _print(f"chat {done['contact'][:_ID]}: transferred, now contact {done['contact_id'][:_ID]}")
+
+
+@app.command()
+def end(chat: ChatArgument, name: WhichOption = "default") -> None:
+    """The agent ends a chat."""
+    with contact_centre(Target.in_sandbox(name)) as double:
+        done = double.end(chat)
+    _print(f"chat {done['contact'][:_ID]}: ended")
+
+
+@app.command()
+def chats(name: WhichOption = "default") -> None:
+    """Show each chat and what was said last in it."""
+    target = Target.in_sandbox(name)
+    with contact_centre(target) as double:
+        found, ours = double.chats(), {known["arn"]: known["number"] for known in double.numbers()}
+    console = Console(highlight=False)
+    if not found:
+        console.print("no chats yet; start one with: bridge sandbox text +14255550182 hello")
+        return
+    console.print(chats_table(found, ours))
+
+
+def chats_table(found: list[dict[str, Any]], business_numbers: Mapping[str, str]) -> Table:
+    """At most 80 columns wide; `business_numbers` by ARN."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("chat", no_wrap=True, width=_ID)
+    table.add_column("customer", no_wrap=True, width=13)
+    table.add_column("to", no_wrap=True, width=13)
+    table.add_column("state", no_wrap=True, width=7)
+    table.add_column("n", justify="right", no_wrap=True, width=3)
+    table.add_column("last", no_wrap=True, overflow="ellipsis", max_width=28)
+    for chat in found:
+        state = "ended" if chat["ended"] else "active" if chat["connected"] else "waiting"
+        messages = chat["messages"]
+        table.add_row(
+            chat["contact"][:_ID],
+            Text(chat["source"] or chat["display_name"] or "?"),
+            Text(business_numbers.get(chat["destination"] or "", chat["destination"] or "?")),
+            Text(state, style="dim" if chat["ended"] else "green"),
+            str(len(messages)),
+            _summary(messages[-1]) if messages else Text(""),
+        )
+    return table
+
+
+def publish_text(target: Target, customer: str, business_number: str, body: str) -> None:
+    """Publish one SMS as EUM does, with an id of its own. Raises TargetError."""
+    message = {
+        "originationNumber": customer,
+        "destinationNumber": business_number,
+        "messageKeyword": "KEYWORD_111122223333",
+        "messageBody": body,
+        "inboundMessageId": str(uuid.uuid4()),
+        "previousPublishedMessageId": None,
+    }
+    with aws_errors(target):
+        target.client("sns").publish(TopicArn=target.outputs["InboundTopicArn"], Message=json.dumps(message))
+
+
+def _summary(message: Mapping[str, Any]) -> Text:
+    who = "" if message["role"] == "CUSTOMER" else f"{str(message['role']).lower()}: "
+    at = time.strftime("%H:%M", time.localtime(message["at"]))
+    return Text(f"{at} {who}{' '.join(str(message['content']).split())}")
+
+
+@contextmanager
+def contact_centre(target: Target) -> Iterator[Double]:
+    """The controls of the sandbox's contact centre. Raises TargetError if it refuses one, or does not answer."""
+    if target.sandbox is None:
+        raise TargetError("only a sandbox can be played by hand")
+    with target.sandbox.double() as double:
+        try:
+            yield double
+        except ValueError as exc:
+            raise TargetError(f"{exc}; see: bridge sandbox chats") from exc
+        except httpx.HTTPError as exc:
+            raise TargetError(f"the contact centre of {target.where} does not answer") from exc
+
+
+def _print(line: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(line, markup=False)

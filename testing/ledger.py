@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
+import ops.ledger
 from bridge.aws.ledger import Ledger
 from bridge.errors import LedgerError
 from bridge.processing.state import DeliveryState, MessageMetadata, SplitPlan
 from ops.ledger import OperatorsLedger
-from testing.clock import FakeClock
+from testing.clock import NOON, FakeClock
 from testing.models.table import Table
 
 
@@ -139,3 +140,18 @@ class TableLedger(Ledger):
         if self.broken.get(method, 0) > 0:
             self.broken[method] -= 1
             raise LedgerError(f"{method} is broken")
+
+
+def ledger_record(**attributes: Any) -> ops.ledger.LedgerRecord:
+    """A record as an operator reads it, by the names of DynamoDB's attributes; times are in seconds after noon."""
+    values: dict[str, Any] = {"text_key": "one", "outcome": "pending", "stage": "forward"} | attributes
+    item: dict[str, Any] = {}
+    for name, value in values.items():
+        if name.endswith("_at"):
+            at = NOON + timedelta(seconds=value)
+            item[name] = {"S": at.isoformat()} if name == "sent_at" else {"N": str(int(at.timestamp() * 1000))}
+        elif isinstance(value, bool):
+            item[name] = {"BOOL": value}
+        else:
+            item[name] = {"N": str(value)} if isinstance(value, int) else {"S": value}
+    return ops.ledger.LedgerRecord.from_item(item)

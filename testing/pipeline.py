@@ -13,7 +13,7 @@ from bridge.processing.batch import FifoBatchProcessor
 from bridge.processing.intake import NotificationIntake
 from bridge.replies import chat_events
 from bridge.texts import sms_event
-from ops.failed.redriving import Redrive
+from ops.failed.redrive import Redrive
 from ops.failed.selection import Selection
 from testing.chat_events import streamed
 from testing.clock import FakeClock
@@ -68,8 +68,8 @@ class _Pipeline:
     def redrive(self) -> int:
         """`bridge failed redrive` of everything. Returns how many messages it put back."""
         outputs = {f"{name.title()}QueueUrl": name for name in ("failed", "replies", "conversations")}
-        clock, notes = self.clock.as_clock(), self.ledger.operators
-        run = Redrive(sqs=self.sqs, outputs=outputs, notes=notes, selection=Selection(), clock=clock).run()
+        clock, ledger = self.clock.as_clock(), self.ledger.operators
+        run = Redrive(sqs=self.sqs, outputs=outputs, ledger=ledger, selection=Selection(), clock=clock).run()
         return run.put_back
 
 

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from ops.console import JsonOption, Output
 from ops.doctor import contact_centre, first_deploy, numbers, policies, quotas, stack
 from ops.doctor.findings import Check, Finding, State, examine
 from ops.doctor.preflight import Preflight
-from ops.output import JsonOption, Output
 from ops.target import ConfigOption, ProfileOption, RegionOption, SandboxOption, StackOption, Target
 
 CHECKS: tuple[Check, ...] = (

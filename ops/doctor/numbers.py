@@ -8,7 +8,7 @@ from typing import Any
 from infra.config import Number
 from ops.doctor.findings import Check, Finding, fail, ok
 from ops.doctor.preflight import Preflight
-from ops.two_way import TwoWay
+from ops.numbers.two_way import TwoWay
 
 
 def numbers(preflight: Preflight) -> Iterator[Finding]:

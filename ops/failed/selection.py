@@ -1,4 +1,4 @@
-"""Which failed texts are meant: the options that `bridge failed` takes, and what they say of a text. No AWS here."""
+"""Which failed texts a command acts on: its options, and whether a text or message matches them. No AWS here."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from bridge.errors import BridgeError
 from bridge.replies.participants import Participants
 from bridge.texts.sms_event import conversation_id
 from infra.values import seconds
-from ops.failed.letters import MOVED_BY_SQS, Letter
-from ops.failed.parcels import NOT_HANDED_OVER, NOT_TAKEN, Parcel
-from ops.ledger import Item
+from ops.failed.messages import MOVED_BY_SQS, NOT_HANDED_OVER, NOT_TAKEN, DeadLetterMessage
+from ops.ledger import LedgerRecord
 
 ReasonOption = Annotated[
     str | None, typer.Option("--reason", metavar="CODE", help="Only with this error, such as UnknownNumberError.")
@@ -33,10 +32,10 @@ IdsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="ID", help="Text keys, their beginnings, or SNS MessageIds.", show_default=False),
 ]
-_CLOCKS = timedelta(seconds=2)
-"""By so much the clocks of SQS may differ, and the one that says when it was asked leaves out parts of seconds."""
-PartyOf = Callable[[str], Participants | None]
-"""Whom a chat is with, by its contact."""
+_CLOCK_SKEW = timedelta(seconds=2)
+"""SQS's clocks may differ by this much, and an HTTP date has no fractions of a second."""
+ParticipantsOf = Callable[[str], Participants | None]
+"""The participants of a chat, by its contact id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +50,9 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Everything where nothing is said. Those with all that is said, where something is.
+    """What matches all the options given; everything if there are none.
 
-    `planned_at` is when it was looked at what there is to be done: nobody was told of what came later, or asked.
+    `planned_at` is when the command looked at the queues. The user was not told of messages that came later.
     """
 
     ids: frozenset[str] = frozenset()
@@ -62,13 +61,18 @@ class Selection:
     failed_before: datetime | None = None
     failed_after: datetime | None = None
     planned_at: datetime | None = None
-    party_of: PartyOf = lambda _: None
+    participants_of: ParticipantsOf = lambda _: None
 
     @classmethod
     def of(
-        cls, filters: Filters, *, ids: Iterable[str] = (), now: datetime, party_of: PartyOf = lambda _: None
+        cls,
+        filters: Filters,
+        *,
+        ids: Iterable[str] = (),
+        now: datetime,
+        participants_of: ParticipantsOf = lambda _: None,
     ) -> Selection:
-        """What the options say. Raises typer.BadParameter."""
+        """Raises typer.BadParameter."""
         if filters.reason and filters.reason not in reasons():
             raise typer.BadParameter(f"no error is called {filters.reason}; one of {', '.join(reasons())}")
         return cls(
@@ -77,7 +81,7 @@ class Selection:
             number=filters.number.strip() if filters.number else None,
             failed_before=now - _duration("--older", filters.older) if filters.older else None,
             failed_after=now - _duration("--newer", filters.newer) if filters.newer else None,
-            party_of=party_of,
+            participants_of=participants_of,
         )
 
     @property
@@ -86,7 +90,7 @@ class Selection:
 
     @property
     def in_failed(self) -> bool:
-        """Whether any of it can be there."""
+        """Whether a message of failed can match."""
         return self.reason not in (NOT_HANDED_OVER, NOT_TAKEN)
 
     @property
@@ -94,35 +98,27 @@ class Selection:
         return self.reason in (None, NOT_HANDED_OVER, NOT_TAKEN)
 
     def all_in(self, seen: Collection[str]) -> bool:
-        """Whether single ones are meant, and all of them were seen."""
+        """Whether ids are given and all of them are in `seen`."""
         return bool(self.ids) and self.ids <= set(seen)
 
-    def has_item(self, item: Item) -> bool:
-        ids = {item.text_key, *([item.sns_message_id] if item.sns_message_id else [])}
-        return self._has(ids, item.failed_error, item.failed_at) and (
-            self.number is None or self.number in self._phones(item)
+    def has_record(self, record: LedgerRecord) -> bool:
+        ids = {record.text_key, *([record.sns_message_id] if record.sns_message_id else [])}
+        return self._matches(ids, record.failed_error, record.failed_at) and (
+            self.number is None or self.number in self._numbers_of(record)
         )
 
-    def has(self, entry: Letter | Parcel) -> bool:
-        return self._has_letter(entry) if isinstance(entry, Letter) else self._has_parcel(entry)
-
-    def _has_letter(self, letter: Letter) -> bool:
-        return self._has(letter.ids, letter.error, letter.failed_at) and (
-            self.number is None or self.number in (letter.customer, letter.ours, *self._of_chat(letter.contact))
-        )
-
-    def _has_parcel(self, parcel: Parcel) -> bool:
-        return self._has(parcel.ids, parcel.kind, parcel.sent_at) and (
+    def has(self, message: DeadLetterMessage) -> bool:
+        return self._matches(message.ids, message.error, message.failed_at) and (
             self.number is None
-            or self.number in parcel.numbers
-            or any(self.number in self._of_chat(contact) for contact in parcel.contacts)
+            or self.number in message.numbers
+            or any(self.number in self._numbers_in_chat(contact) for contact in message.contacts)
         )
 
-    def is_later(self, entry: Letter | Parcel) -> bool:
-        """Whether it came when all was planned already: it is left, so that a run has an end."""
-        return self.planned_at is not None and entry.came_at > self.planned_at + _CLOCKS
+    def is_later(self, message: DeadLetterMessage) -> bool:
+        """Whether it arrived after the command looked. Such messages are left, so that a run ends."""
+        return self.planned_at is not None and message.arrived_at > self.planned_at + _CLOCK_SKEW
 
-    def _has(self, ids: Collection[str], error: str | None, failed_at: datetime | None) -> bool:
+    def _matches(self, ids: Collection[str], error: str | None, failed_at: datetime | None) -> bool:
         return (
             (not self.ids or not self.ids.isdisjoint(ids))
             and self.reason in (None, error)
@@ -130,20 +126,49 @@ class Selection:
             and (self.failed_after is None or (failed_at is not None and failed_at >= self.failed_after))
         )
 
-    def _phones(self, item: Item) -> Collection[str | None]:
-        """The numbers that a text is known to be of, as far as this can be told for the one that is asked for."""
-        if item.direction == "out":
-            return self._of_chat(item.conversation)
-        customer = self.number if item.conversation == conversation_id(self.number or "", item.ours or "") else None
-        return (item.ours, customer)
+    def _numbers_of(self, record: LedgerRecord) -> Collection[str | None]:
+        """The ledger has no customer number: whether it is the one asked for, the hash of the conversation tells."""
+        if record.direction == "out":
+            return self._numbers_in_chat(record.conversation)
+        asked_for = self.number or ""
+        is_customer = record.conversation == conversation_id(asked_for, record.business_number or "")
+        return (record.business_number, asked_for if is_customer else None)
 
-    def _of_chat(self, contact: str | None) -> Collection[str | None]:
-        party = self.party_of(contact) if contact else None
-        return (party.customer_number, party.business_number) if party else ()
+    def _numbers_in_chat(self, contact: str | None) -> Collection[str | None]:
+        chat = self.participants_of(contact) if contact else None
+        return (chat.customer_number, chat.business_number) if chat else ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Selected:
+    """What a run found so far, by message id.
+
+    Parameters:
+        left: not selected.
+        later: selected, but arrived later.
+        seen: all ids of what was selected, later ones too.
+        hidden: about how many messages of failed another run kept hidden to the end.
+    """
+
+    left: set[str] = field(default_factory=set)
+    later: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    hidden: int = 0
+
+    def add(self, message: DeadLetterMessage, selection: Selection) -> bool:
+        """Returns whether the run acts on this message."""
+        if not selection.has(message):
+            self.left.add(message.message_id)
+            return False
+        self.seen.update(message.ids)
+        if selection.is_later(message):
+            self.later.add(message.message_id)
+            return False
+        return True
 
 
 def reasons() -> list[str]:
-    """All that --reason can be."""
+    """All error codes that --reason takes."""
     found, left = list[str](), [BridgeError]
     while left:
         kind = left.pop()

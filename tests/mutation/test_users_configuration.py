@@ -11,10 +11,10 @@ from tests.mutation.harness import ROOT, Copy, copy_tree
 
 AFFECTED = (
     "tests/unit/test_config.py",
-    "tests/unit/test_demo.py",
-    "tests/unit/test_doctor.py",
+    "tests/unit/ops/test_demo.py",
+    "tests/unit/ops/doctor/test_command.py",
     "tests/unit/test_flood.py",
-    "tests/unit/test_sandbox_command.py",
+    "tests/unit/ops/test_sandbox.py",
 )
 """What would have anything to do with bridge.toml. tests/conftest.py lets no other test read it either."""
 SLOW = (

@@ -24,7 +24,7 @@ class Made(NamedTuple):
     on: tuple[tuple[str, str], ...]
 
 
-_MODULES = {"ops.replay": "replay", "ops.failed.commands": "failed redrive"}
+_MODULES = {"ops.replay.command": "replay", "ops.failed.commands": "failed redrive"}
 """Those that other code does a command's work by."""
 _PREFIXES = {"monitoring": "cloudwatch"}
 """IAM's prefix, where it is not what requests are signed for."""

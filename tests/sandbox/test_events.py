@@ -14,8 +14,8 @@ import pytest
 
 from ops.cli import run
 from ops.demo import broken_promises
-from ops.outcomes import Result
-from ops.replay import replay
+from ops.replay.command import replay
+from ops.replay.outcomes import Result
 from ops.target import Target
 from sandbox.local import Sandbox
 from tests.sandbox.texts import Phones, until

@@ -21,7 +21,7 @@ import pytest
 
 from bridge.texts.sms_event import conversation_id
 from ops.cli import run
-from ops.failed.queues import batched
+from ops.failed.queue import batched
 from ops.ledger import OperatorsLedger
 from ops.target import Target
 from tests.sandbox.texts import OURS, START_CHAT, Phones, Text, customer, until

@@ -9,9 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
+from testing.account import OURS_TOO, Account, refusal, settings
 from testing.builders import payload, record, sqs_record
 from testing.chat_events import CHAT, ended, event, item, streamed
-from tests.unit.account import OURS_TOO, Account, refusal, settings
 
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
 CHOICE = json.dumps({"data": {"content": {"title": "Which?", "elements": [{"title": "Apple"}, {"title": "Orange"}]}}})

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from ops.chats import chats_table
+from ops.sandbox import chats_table
 from sandbox.double.app import create_app
 from sandbox.double.chats import find
 from sandbox.double.connect import ContactCentre

@@ -13,12 +13,12 @@ from bridge.errors import RejectedError, UnavailableError
 from bridge.processing.rate_limiter import RateLimiter
 from bridge.processing.splitting import utf16_length
 from bridge.processing.state import MessageMetadata, SplitPlan
+from testing.account import OURS_TOO, QUEUES, Account, refusal, settings
 from testing.builders import OURS, payload, record, sqs_record, text_message, with_limits
 from testing.chat_events import CHAT, OTHER_CHAT, item, streamed
 from testing.clock import FakeClock
 from testing.harness import ForwardHarness
 from testing.models.table import Table
-from tests.unit.account import OURS_TOO, QUEUES, Account, refusal, settings
 from tests.unit.scenarios import BROKEN, OVER, SCENARIOS, batch, by_chat, now, open_chat, published, said, text
 
 

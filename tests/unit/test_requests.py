@@ -9,8 +9,8 @@ import boto3
 import pytest
 
 from infra.models import OPERATIONS
+from testing.account import FLOW_ID, INSTANCE_ID, STREAMING_TOPIC, Account
 from testing.builders import ARN, CUSTOMER
-from tests.unit.account import FLOW_ID, INSTANCE_ID, STREAMING_TOPIC, Account
 from tests.unit.scenarios import SCENARIOS
 
 USED: Mapping[str, set[str]] = {

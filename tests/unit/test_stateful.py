@@ -57,8 +57,8 @@ from bridge.texts import sms_event
 from bridge.texts.chat_messages import ChatPart
 from bridge.texts.delivery import Accepted, ChatTransport, NoOpenChat, PartRequest, TextDelivery
 from bridge.texts.sms_event import InboundSms
-from ops.failed.draining import HIDDEN
-from ops.failed.redriving import Redrive
+from ops.failed.queue import FAILED_VISIBILITY
+from ops.failed.redrive import Redrive
 from ops.failed.selection import Selection
 from testing.builders import ARN, CONFIG, OURS, payload, record
 from testing.clock import FakeClock
@@ -523,7 +523,7 @@ class Bridge(RuleBasedStateMachine):
             if not self._finished(text.key):
                 assert text.key in in_failed, f"{text.key} is nowhere"
                 assert self.ledger.outcome(text.key) == "failed" and self.ledger.record(text.key).reason
-        self.clock.time += HIDDEN
+        self.clock.time += FAILED_VISIBILITY
         self._redrive(None)
         self._drain()
         assert {text.key for text in self.texts.values() if not self._finished(text.key)} == {
@@ -696,9 +696,9 @@ class Bridge(RuleBasedStateMachine):
     def _redrive(self, death: Moment | None) -> None:
         outputs = {"FailedQueueUrl": "failed", "ConversationsQueueUrl": "conversations"}
         life = Life(death, killed)
-        sqs, notes = self._mortal(self.sqs, life), self._mortal(self.ledger.operators, life)
+        sqs, ledger = self._mortal(self.sqs, life), self._mortal(self.ledger.operators, life)
         with suppress(ClientError, KilledError):
-            Redrive(sqs=sqs, outputs=outputs, notes=notes, selection=Selection(), clock=self.clock.as_clock()).run()
+            Redrive(sqs=sqs, outputs=outputs, ledger=ledger, selection=Selection(), clock=self.clock.as_clock()).run()
 
     def _drain(self) -> None:
         started = self.clock.time

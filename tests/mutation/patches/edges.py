@@ -105,25 +105,25 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "redrive/reply-intake-to-conversations",
-        "test_operators_edges.py::test_what_a_function_gave_up_goes_back_to_the_queue_of_its_direction[reply_intake-<lambda>-replies]",
+        "ops/failed/test_rate.py::test_what_a_function_gave_up_goes_back_to_the_queue_of_its_direction[reply_intake-<lambda>-replies]",
         Edit("_OF_REPLIES", '("reply", "reply-intake")', '("reply",)'),
     ),
     unit(
         "redrive/catches-up-in-a-burst",
-        "test_operators_edges.py::test_a_redrive_that_had_to_wait_does_not_catch_up_in_a_burst",
+        "ops/failed/test_rate.py::test_a_redrive_that_had_to_wait_does_not_catch_up_in_a_burst",
         Edit(
-            "Redrive._wait_for_turn",
+            "Redrive._wait_for_rate",
             "max(self._next_at, self._clock.monotonic()) + count / self._rate",
             "self._next_at + count / self._rate",
         ),
     ),
     unit(
         "redrive/slow-and-hidden-for-as-long-as-ever",
-        "test_operators_edges.py::test_what_is_in_hand_is_put_back_before_it_would_be_seen_again[0.1]",
+        "ops/failed/test_rate.py::test_what_is_in_hand_is_put_back_before_it_would_be_seen_again[0.1]",
         Edit(
-            "Redrive.run",
-            "hidden=HIDDEN + int(max(slowly, _SECONDS_IN_HAND) if self._rate else 0)",
-            "hidden=HIDDEN + 0 * int(slowly)",
+            "Redrive.__init__",
+            "visibility_timeout=FAILED_VISIBILITY + int(slowly)",
+            "visibility_timeout=FAILED_VISIBILITY + 0 * int(slowly)",
         ),
     ),
     unit(
@@ -155,7 +155,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "remedies/one-too-few",
-        "test_operators_edges.py::test_the_max_receive_count_that_a_remedy_names_is_accepted_and_one_less_is_not",
+        "infra/test_remedies.py::test_the_max_receive_count_of_a_remedy_is_accepted_and_one_less_is_not",
         Edit(
             "_limits_mistakes",
             'f"max_receive_count of {needed} or more"',
@@ -178,27 +178,27 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "trace/a-day-whatever-is-asked",
-        "test_operators_edges.py::test_trace_shows_what_came_within_the_hours_the_oldest_first[options1-expected1]",
+        "ops/test_periods.py::test_trace_shows_what_came_within_the_hours_the_oldest_first[options1-expected1]",
         Edit(
             "trace.command",
-            "since=datetime.now(UTC) - timedelta(hours=hours)",
-            "since=datetime.now(UTC) - timedelta(hours=24)",
+            "since = datetime.now(UTC) - timedelta(hours=hours)",
+            "since = datetime.now(UTC) - timedelta(hours=24)",
         ),
     ),
     unit(
         "trace/without-the-latest-chat",
-        "test_operators_edges.py::test_trace_shows_replies_of_the_latest_chat_and_of_those_that_texts_went_into",
+        "ops/test_periods.py::test_trace_shows_replies_of_the_latest_chat_and_of_every_chat_with_a_text",
         Edit(
             "_of_customer",
-            "(parties.latest(key), *(text.contact for text in texts))",
+            "(chats.latest(conversation), *(text.contact for text in texts))",
             "(text.contact for text in texts)",
         ),
     ),
     unit(
         "doctor/not-the-last-figure",
         (
-            "test_operators_edges.py::test_active_chats_are_those_of_the_last_five_minutes_that_cloudwatch_has",
-            "test_operators_edges.py::test_what_is_spent_is_this_months_last_figure",
+            "ops/doctor/test_quotas.py::test_active_chats_are_those_of_the_last_five_minutes_that_cloudwatch_has",
+            "ops/doctor/test_quotas.py::test_what_is_spent_is_this_months_last_figure",
         ),
         Edit("_latest", 'points[-1]["Maximum"]', 'points[0]["Maximum"]'),
     ),

@@ -37,7 +37,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "leaving/nobody-is-told-of-open-chats",
-        "test_doctor.py::test_open_chats_are_counted_where_their_instance_is_no_longer_used[-3-found0]",
+        "ops/doctor/test_contact_centre.py::test_open_chats_are_counted_where_their_instance_is_no_longer_used[-3-found0]",
         Edit("ops/doctor/contact_centre.py", '    Check("open chats", open_chats),\n', ""),
     ),
     unit(
@@ -48,9 +48,9 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "leaving/a-reply-as-a-text",
-        "test_failed.py::test_a_reply_of_a_stack_without_a_reply_path_stays_in_failed_and_is_told",
-        Edit("ops/failed/redriving.py", "if letter.home not in self._outputs:", "if False:"),
-        Edit("ops/failed/letters.py", '    if "stage" in said:\n', '    if "stage" in said and replies:\n'),
+        "ops/failed/test_redrive.py::test_a_reply_of_a_stack_without_a_reply_path_stays_in_failed_and_is_told",
+        Edit("Redrive._wanted", "if message.source not in self._outputs:", "if False:"),
+        Edit("_is_reply", '    if "stage" in attributes:\n', '    if "stage" in attributes and replies:\n'),
     ),
     unit(
         "place/any-account",

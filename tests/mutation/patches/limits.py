@@ -92,12 +92,12 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "first-deploy/evidence-unseen",
-        "test_first_deploy.py::test_evidence_settles_what_somebody_did_and_without_it_the_step_is_told",
+        "ops/doctor/test_first_deploy.py::test_evidence_settles_what_somebody_did_and_without_it_the_step_is_told",
         Edit("ops/doctor/first_deploy.py", 'sum(float(point["Sum"]) for point in answer["Datapoints"])', "0.0"),
     ),
     unit(
         "first-deploy/one-spelling",
-        "test_first_deploy.py::test_a_phone_is_looked_for_in_each_spelling",
+        "ops/doctor/test_first_deploy.py::test_a_phone_is_looked_for_in_each_spelling",
         Edit("ops/doctor/first_deploy.py", 'return [f"+{digits}", digits, *national]', 'return [f"{digits}?"]'),
     ),
 )

@@ -173,7 +173,7 @@ _LEDGER_AND_ONCE = (
     unit(
         "deduplication/redrive",
         "test_promises.py::test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time",
-        Edit("send", ": letter.message_id,\n            }", ": letter.text_key,\n            }"),
+        Edit("send", ": message.message_id,\n        }", ": message.text_key,\n        }"),
     ),
     unit(
         "one-attempt/the-sdk-repeats",

@@ -186,7 +186,7 @@ _ONCE = (
     _reply(
         "reply-redrive/to-conversations",
         "test_promises.py::test_a_reply_that_is_redriven_goes_back_to_the_replies_and_is_in_failed_each_time_it_fails",
-        Edit("_is_reply", 'return said["stage"] in _OF_REPLIES', "return False"),
+        Edit("_is_reply", 'return attributes["stage"] in _OF_REPLIES', "return False"),
     ),
     _reply(
         "one-attempt/the-sdk-texts-again",

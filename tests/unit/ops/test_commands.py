@@ -1,0 +1,83 @@
+"""The `bridge` command: what the README names is there, and bad use is one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from ops.cli import app, run
+
+ROOT = Path(__file__).parents[3]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+def of(command: Any, *path: str) -> Iterator[tuple[str, set[str]]]:
+    """Each command with its options."""
+    for name, one in getattr(command, "commands", {}).items():
+        yield from of(one, *path, name)
+    if not hasattr(command, "commands") or command.invoke_without_command:
+        yield " ".join(path), {option for parameter in command.params for option in parameter.opts if option[0] == "-"}
+
+
+COMMANDS = dict(of(typer.main.get_command(app)))
+
+
+def commands(heading: str) -> list[str]:
+    """`bridge a b ARGUMENT`, `c` names a b and a c."""
+    first, *others = re.findall(r"`([^`]+)`", heading)
+    words = [word for word in first.split()[1:] if word.islower()]
+    return [" ".join(words), *(" ".join([*words[:-1], other.split()[0]]) for other in others)]
+
+
+def sections() -> dict[str, set[str]]:
+    """Of docs/commands.md: what each heading's table says there is."""
+    _, *found = re.split(r"(?m)^##+ ", PAGE)
+    return {section.partition("\n")[0]: set(re.findall(r"(?m)^\| `(--[a-z-]+)", section)) for section in found}
+
+
+def test_the_readme_names_every_command() -> None:
+    rows = re.findall(r"(?m)^\| (`bridge .+?) \|", README)
+    assert {command for row in rows for command in commands(row)} == COMMANDS.keys()
+
+
+def test_the_page_of_commands_has_every_command_with_its_options_and_no_others() -> None:
+    listed = sections()
+    everywhere = listed["Where commands act"] | listed["How they print"] | listed["What failed"]
+    said: dict[str, set[str]] = {}
+    for heading, options in listed.items():
+        if heading.startswith("`bridge"):
+            together = commands(heading)
+            said |= dict.fromkeys(together, options)
+            assert options == set().union(*(COMMANDS[command] for command in together)) - everywhere, heading
+    assert said.keys() == COMMANDS.keys()
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command.split(), "--help"]) == 0
+    assert f"bridge {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("nothing", "No such command 'nothing'"),
+        ("replay", "Missing argument 'PATH...'"),
+        ("replay x.json --direct --to +12125550101", "leave out --to and --from"),
+        ("sandbox text 555 hello", "555 is no number such as +14255550182"),
+        ("sandbox reply 1a2b hello --name none-is-up", "no sandbox named none-is-up is up"),
+        ("failed redrive --sandbox none-is-up", "no sandbox named none-is-up is up"),
+    ],
+)
+def test_a_command_that_cannot_be_carried_out_is_one_line(
+    arguments: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments.split()) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1 and error.startswith("bridge: ")

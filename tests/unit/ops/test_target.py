@@ -1,0 +1,90 @@
+"""What a command acts on: an environment that will not do is told in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from ops.cli import run
+from ops.target import Target, TargetError
+from sandbox.local import SandboxError
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PROFILE", "DEFAULT_PROFILE", "REGION", "DEFAULT_REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def test_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TargetError, match="no AWS Region; set AWS_DEFAULT_REGION"):
+        Target.choose(stack="SmsToConnect")
+
+
+def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with pytest.raises(TargetError, match="no AWS credentials; set AWS_PROFILE"):
+        Target.choose(stack="SmsToConnect")
+
+
+def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(TargetError, match="nobody"):
+        Target.choose(stack="SmsToConnect")
+
+
+def test_a_profile_that_was_asked_for_and_is_not_there() -> None:
+    with pytest.raises(TargetError, match="somebody"):
+        Target.choose(stack="SmsToConnect", profile="somebody")
+
+
+@pytest.mark.parametrize(("profile", "region"), [("x", None), (None, "x")])
+def test_profile_and_region_are_for_a_stack(profile: str | None, region: str | None) -> None:
+    with pytest.raises(TargetError, match="go with --stack NAME"):
+        Target.choose(stack=None, profile=profile, region=region)
+
+
+def test_a_stack_is_named_with_its_options_before_it_is_described() -> None:
+    target = Target.choose(stack="SmsToConnect", region="eu-west-1", deployed=False)
+    assert target.where == "stack SmsToConnect in eu-west-1"
+    assert target.options == " --stack SmsToConnect --region eu-west-1"
+    assert target.outputs == {}
+
+
+def test_no_sandbox_says_how_to_start_one() -> None:
+    with pytest.raises(SandboxError, match="start it with: bridge sandbox up --name nobody"):
+        Target.choose(stack=None, sandbox="nobody")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["trace x", "trace --from +14255550182", "failed list", "failed show x", "failed redrive", "failed discard --all"],
+)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--stack SmsToConnect", "no AWS Region; set AWS_DEFAULT_REGION, --region, or a profile that has one"),
+        ("--stack SmsToConnect --region us-east-1", "no AWS credentials; set AWS_PROFILE or --profile"),
+        ("--stack SmsToConnect --profile nobody", "nobody"),
+        ("--region us-east-1", "--profile and --region go with --stack NAME"),
+        ("--sandbox nobody", "no sandbox named nobody is up"),
+    ],
+)
+def test_a_target_that_cannot_be_reached_is_one_line_and_exit_code_2(
+    command: str, options: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command.split(), *options.split()]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith("bridge: ") and shown.err.count("\n") == 1 and said in shown.err
+
+
+@pytest.mark.parametrize("arguments", [["sandbox", "sideways"], ["sandbox", "up", "--port", "x"], ["--loud"]])
+def test_a_mistake_in_a_command_is_one_line_and_exit_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("bridge: ")
+    assert shown.count("\n") == 1
