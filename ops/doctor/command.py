@@ -1,4 +1,4 @@
-"""`bridge doctor`: the checks in the order in which one would mend what they find."""
+"""`bridge doctor`: the checks, in the order in which a user repairs what they find."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ QUESTIONS: tuple[Check, ...] = (
     *(check for check in stack.CHECKS if check.make in (stack.settings, stack.credentials, stack.stack)),
     *first_deploy.CHECKS,
 )
-"""Of a first deployment: what finds the stack, and then what only a real account answers."""
+"""With --first-deploy: the checks that find the stack, then the questions."""
 STYLES = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red", State.CANNOT_TELL: "cyan", State.LEFT_OUT: "dim"}
 
 _UUID = re.compile(r"\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
-"""Its beginning tells it from others; commands and --json have all of it."""
+"""Shortened in tables; commands and --json have it whole."""
 
 
 def command(

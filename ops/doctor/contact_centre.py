@@ -1,10 +1,11 @@
-"""Amazon Connect: numbers that were imported, instances, flows, streaming, and whether it lets events through."""
+"""Amazon Connect: imported numbers, instances, flows, streaming, open chats, and SendChatIntegrationEvent."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,16 +16,16 @@ from ops.doctor.findings import Check, Finding, cannot_tell, fail, ok, warn
 from ops.doctor.preflight import DeniedError, Imported, Preflight
 
 PROBE = "+12025550100"
-"""A number kept for fiction: no phone has it, so no chat is its."""
+"""A number reserved for fiction: no phone has it, so it has no chat."""
 CONNECT = "connect.amazonaws.com"
 _LONGEST_CHAT = 7 * 24 * 3600
 """Seconds (ChatDurationInMinutes of StartChatContact)."""
-_MEGABYTES = 20
-"""What one Scan reads is a megabyte, a few thousand chats."""
+_PAGES = 20
+"""Of one Scan, each of a megabyte: a few thousand chats."""
 
 
 def imports(preflight: Preflight) -> Iterator[Finding]:
-    """With integration-event delivery, its import into Connect decides instance and flow of a number's chats."""
+    """With integration-event delivery, a number's import into Connect decides instance and flow of its chats."""
     for number in preflight.by_events:
         yield of_import(number, preflight.imported.get(number.arn))
 
@@ -92,7 +93,7 @@ def _flow(preflight: Preflight, instance_id: str, flow_id: str) -> Finding:
 
 
 def of_flow(instance_id: str, flow_id: str, flow: Mapping[str, Any] | None) -> Finding:
-    """Only a published inbound flow starts chats."""
+    """Chats start only with a published inbound flow."""
     if flow is None:
         return fail(
             f"is not in instance {instance_id}",
@@ -110,7 +111,7 @@ def of_flow(instance_id: str, flow_id: str, flow: Mapping[str, Any] | None) -> F
 
 
 def streaming(preflight: Preflight) -> Iterator[Finding]:
-    """Whether Connect may publish what is said in chats; a condition that does not fit makes no error anywhere."""
+    """Whether Connect may publish to the streaming topics. If a condition does not match, no error is shown."""
     config = preflight.config
     wanted = {(preflight.output("StreamingTopicArn"), arn) for arn in config.instances()}
     for number in preflight.by_events:
@@ -128,7 +129,7 @@ def of_streaming(topic: str, instance_arn: str, attributes: Mapping[str, str] | 
         return fail("there is no such topic", "correct streaming_topic_arn in bridge.toml", about=name)
     if attributes.get("KmsMasterKeyId", "").endswith("alias/aws/sns"):
         return fail("is encrypted with AWS's own key, which Connect may not use", "give it a key of yours", about=name)
-    sources = _admitted(attributes)
+    sources = _allowed_instances(attributes)
     if any(source is None or instance_arn in source for source in sources):
         return ok(f"admits instance {instance_arn.rpartition('/')[2]}", about=name)
     nearly = any(one.startswith(instance_arn) for source in sources for one in source or ())
@@ -139,13 +140,13 @@ def of_streaming(topic: str, instance_arn: str, attributes: Mapping[str, str] | 
     )
 
 
-def _admitted(attributes: Mapping[str, str]) -> list[list[str] | None]:
-    """The instances for which each statement of a topic's policy admits Connect; None where it asks for none."""
+def _allowed_instances(attributes: Mapping[str, str]) -> list[list[str] | None]:
+    """For each statement that allows Connect to publish, the instances in its condition; None if it has none."""
     statements = json.loads(attributes.get("Policy") or "{}").get("Statement", [])
-    return [_sources(one) for one in statements if _admits_connect(one)]
+    return [_sources(one) for one in statements if _allows_connect(one)]
 
 
-def _admits_connect(statement: Mapping[str, Any]) -> bool:
+def _allows_connect(statement: Mapping[str, Any]) -> bool:
     principal, actions = statement.get("Principal"), statement.get("Action", [])
     services = principal.get("Service", []) if isinstance(principal, dict) else []
     listed = [actions] if isinstance(actions, str) else actions
@@ -157,7 +158,7 @@ def _admits_connect(statement: Mapping[str, Any]) -> bool:
 
 
 def _sources(statement: Mapping[str, Any]) -> list[str] | None:
-    """The source ARNs that a statement asks for; None where it asks for none."""
+    """The values of aws:SourceArn in a statement's conditions; None if there are none."""
     found = [
         value
         for by in statement.get("Condition", {}).values()
@@ -172,16 +173,16 @@ def _sources(statement: Mapping[str, Any]) -> list[str] | None:
 
 
 def open_chats(preflight: Preflight) -> Iterator[Finding]:
-    """Chats that the bridge started, and whether their replies would still reach phones were this file deployed.
+    """Whether replies of open chats that the bridge started would still reach phones if this file were deployed.
 
-    Asked where no number starts chats any more, or where an instance that is deployed is no longer in the file.
+    Asked if no number starts chats any more, or if a deployed instance is no longer in the file.
     """
     config, topic, table = preflight.config, *map(preflight.outputs.get, ("StreamingTopicArn", "ChatsTableName"))
     answer = preflight.find("sns", "get_topic_attributes", TopicArn=topic) if topic and table else None
     if answer is None:
         return
-    sources = {arn for of_one in _admitted(answer["Attributes"]) for arn in of_one or ()}
-    deployed = {arn for arn in sources if not set("*?") & set(arn)}  # a pattern is no instance: `streaming topic` tells
+    sources = {arn for of_one in _allowed_instances(answer["Attributes"]) for arn in of_one or ()}
+    deployed = {arn for arn in sources if not set("*?") & set(arn)}  # a pattern is no instance: see `streaming topic`
     gone = sorted(deployed.difference(config.instances()))
     if gone or not any(map(config.starts_chats, config.numbers)):
         count, all_of_them = _count_open(preflight, str(table))
@@ -189,7 +190,7 @@ def open_chats(preflight: Preflight) -> Iterator[Finding]:
 
 
 def of_open_chats(count: int, *, all_of_them: bool, gone: Sequence[str], path_stays: bool) -> Finding:
-    """`gone` are the instances that are deployed and not in the file; `path_stays` whether others are in it."""
+    """`gone` are deployed instances that are not in the file; `path_stays`: whether others are in it."""
     if not count:
         what = "the reply path can go" if gone else "instance_arn can go from bridge.toml, and the reply path with it"
         return ok(f"none of those that the bridge started is open: {what}")
@@ -206,44 +207,37 @@ def of_open_chats(count: int, *, all_of_them: bool, gone: Sequence[str], path_st
 
 
 def _count_open(preflight: Preflight, table: str) -> tuple[int, bool]:
-    """How many conversations' latest chat is not known to be over and not older than chats can be; whether that is all.
+    """In how many conversations the latest chat may be open, and whether all were counted.
 
-    It looks at the first megabytes only: whoever has more open chats than that waits anyway.
+    A chat counts unless it is known to have ended or is older than chats can be. Only the first pages are read.
     """
-    count, more = 0, dict[str, Any]()
-    for _ in range(_MEGABYTES):
-        answer = preflight.ask(
-            "dynamodb",
-            "scan",
-            TableName=table,
-            Select="COUNT",
-            FilterExpression="begins_with(chat_key, :conversation) AND ended = :no AND expires_at > :youngest_over",
-            ExpressionAttributeValues={
-                ":conversation": {"S": "conversation:"},
-                ":no": {"BOOL": False},
-                ":youngest_over": {"N": str(int(time.time()) + KEEP_SECONDS - _LONGEST_CHAT)},
-            },
-            **more,
-        )
-        count += answer["Count"]
-        if "LastEvaluatedKey" not in answer:
-            return count, True
-        more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-    return count, False
+    pages = preflight.pages(
+        "dynamodb",
+        "scan",
+        TableName=table,
+        Select="COUNT",
+        FilterExpression="begins_with(chat_key, :conversation) AND ended = :no AND expires_at > :youngest_over",
+        ExpressionAttributeValues={
+            ":conversation": {"S": "conversation:"},
+            ":no": {"BOOL": False},
+            ":youngest_over": {"N": str(int(time.time()) + KEEP_SECONDS - _LONGEST_CHAT)},
+        },
+    )
+    read = [*islice(pages, _PAGES)]
+    return sum(page["Count"] for page in read), "LastEvaluatedKey" not in read[-1]
 
 
 # --- SendChatIntegrationEvent ---------------------------------------------------------------------------------
 
 
 def access(preflight: Preflight) -> Iterator[Finding]:
-    """Whether Connect lets the account send chat integration events, by one that can show nothing to anybody.
+    """Whether Connect accepts chat integration events of the account, tried with an event that nobody can see.
 
-    It is a DISCONNECT, which carries no words, for a customer whose number is kept for fiction, so that there is no
-    chat that it could end. The API's reference says of such an event that it is answered without a contact, "if the
-    integration event is not valid without an already existing chat contact". Should Connect open a chat for it all the
-    same, the very call ends it: no flow has led it to an agent, and there is not a word in it.
+    It is a DISCONNECT, which has no content, for a customer number that is reserved for fiction and so has no chat. By
+    the API's reference the response has no contact "if the integration event is not valid without an already existing
+    chat contact". If Connect opens a chat all the same, this call ends it before any agent gets it.
 
-    The call is made by whoever runs this: what the function's own role may is checked as `permissions`.
+    The call uses the credentials of the user; those of the function are checked by `permissions`.
     """
     if not preflight.by_events:
         return
@@ -262,12 +256,12 @@ def access(preflight: Preflight) -> Iterator[Finding]:
         said = "AccessDeniedException"
     except ClientError as exc:
         said = exc.response["Error"]["Code"]
-    allowed = allowed_to_oneself(preflight) if said == "AccessDeniedException" else True
+    allowed = allowed_to_caller(preflight) if said == "AccessDeniedException" else True
     yield of_access(said, imported=imported, allowed=allowed, deploy=preflight.deploy)
 
 
 def send_probe(preflight: Preflight, number_arn: str) -> Mapping[str, Any]:
-    """The answer to that event. Raises what Preflight.ask does."""
+    """The response to that event. Raises what Preflight.ask does."""
     return preflight.ask(
         "connect",
         "send_chat_integration_event",
@@ -279,7 +273,7 @@ def send_probe(preflight: Preflight, number_arn: str) -> Mapping[str, Any]:
 
 
 def of_access(said: str, *, imported: bool | None, allowed: bool | None, deploy: str) -> Finding:
-    """`said` is the error's code; taken; or opened, where a chat was opened. `allowed` whether IAM lets the caller."""
+    """`said` is the error code, "taken", or "opened" if a chat was opened; `allowed`: whether IAM allows the call."""
     if said == "taken" or (said == "ResourceNotFoundException" and imported):
         return ok("Connect lets it through")
     if said == "opened":
@@ -303,14 +297,14 @@ def of_access(said: str, *, imported: bool | None, allowed: bool | None, deploy:
     )
 
 
-def allowed_to_oneself(preflight: Preflight) -> bool | None:
-    """Whether IAM lets whoever runs this call it; None where that is not to be learned."""
+def allowed_to_caller(preflight: Preflight) -> bool | None:
+    """Whether IAM allows the call to the user's credentials; None if that cannot be found out."""
     arn = preflight.identity.arn
     kind, _, rest = arn.split(":", 5)[5].partition("/")
     if kind == "root":
         return True
     try:
-        if kind == "assumed-role":  # whose ARN lacks the role's path
+        if kind == "assumed-role":  # its ARN lacks the role's path
             role = preflight.find("iam", "get_role", RoleName=rest.partition("/")[0])
             arn = role["Role"]["Arn"] if role else arn
         answer = preflight.ask(

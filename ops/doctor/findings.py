@@ -1,4 +1,4 @@
-"""What a check says, and how checks are made one after another: none stops the others."""
+"""The findings of checks, and how checks run one after another: none stops the others."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.doctor.preflight import DeniedError, Preflight, UnmetError
+from ops.doctor.preflight import DeniedError, Preflight, Resource, UnmetError
 
 
 class State(StrEnum):
-    """`cannot tell` is for what was not answered, or what an answer does not decide; `left out` for checks that were
-    not made, since they need what an earlier one did not find."""
+    """`cannot tell`: no answer, or none that decides. `left out`: an earlier check must pass first."""
 
     OK = "ok"
     WARN = "warn"
@@ -25,7 +24,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One line: `about` is which of several (a number, a function), `remedy` what to do, `command` with what."""
+    """`about` is which of several (a number, a function), `remedy` what to do, `command` what to run for it."""
 
     check: str = ""
     about: str = ""
@@ -35,7 +34,7 @@ class Finding:
     command: str = ""
 
     def row(self) -> dict[str, Any]:
-        """As --json has it, for programs."""
+        """The object that --json prints."""
         return {name: str(value) for name, value in asdict(self).items()}
 
 
@@ -56,7 +55,7 @@ def cannot_tell(finding: str, remedy: str = "", command: str = "", *, about: str
 
 
 def unless(problems: Iterable[Finding | None], well: str) -> Iterator[Finding]:
-    """The problems, or one line that says that there is none."""
+    """The problems; `well` as one finding if there are none."""
     found = [problem for problem in problems if problem]
     yield from found or [ok(well)]
 
@@ -67,28 +66,33 @@ class Check:
     make: Callable[[Preflight], Iterable[Finding]]
 
 
-def counted(said: str, count: int) -> str:
-    return f"{said}, all {count}" if count > 1 else said
+def of_each(
+    resources: Sequence[Resource], check: Callable[[Resource], Iterable[Finding | None]], well: str
+) -> Iterator[Finding]:
+    """The problems of all these resources; `well` as one finding if there are none."""
+    count = len(resources)
+    problems = (problem for resource in resources for problem in check(resource))
+    yield from unless(problems, f"{well}, all {count}" if count > 1 else well)
 
 
 def examine(checks: Sequence[Check], preflight: Preflight) -> Iterator[Finding]:
-    """All that the checks find, in their order; last, those that were left out."""
+    """The findings of the checks in their order; last, the checks that were left out."""
     left_out: list[Check] = []
     for check in checks:
         try:
             for finding in check.make(preflight):
                 yield replace(finding, check=check.name)
+            continue
         except UnmetError:
             left_out.append(check)
+            continue
         except DeniedError as exc:
-            said = cannot_tell("you may not ask for it", f"needs the permission {exc.permission}")
-            yield replace(said, check=check.name)
+            found = cannot_tell("you may not ask for it", f"needs the permission {exc.permission}")
         except ClientError as exc:
-            code = exc.response["Error"]["Code"]
-            said = cannot_tell(f"{exc.operation_name} answers {code}", "run doctor again; if it stays, look this up")
-            yield replace(said, check=check.name)
+            answer = f"{exc.operation_name} answers {exc.response['Error']['Code']}"
+            found = cannot_tell(answer, "run doctor again; if it stays, look this up")
         except BotoCoreError as exc:
-            said = cannot_tell(f"no answer: {exc}", "run doctor again, or look at the network")
-            yield replace(said, check=check.name)
+            found = cannot_tell(f"no answer: {exc}", "run doctor again, or look at the network")
+        yield replace(found, check=check.name)
     for check in left_out:
         yield Finding(state=State.LEFT_OUT, check=check.name, finding="needs what an earlier check did not find")

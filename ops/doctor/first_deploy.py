@@ -1,8 +1,7 @@
-"""`bridge doctor --first-deploy`: what no public source settles and no emulator shows, asked of a real account.
+"""`bridge doctor --first-deploy`: questions that only a real account answers, each a line of docs/real-account.md.
 
-Each check answers one question of docs/real-account.md. What can be asked harmlessly is asked; for what somebody has to
-do first (send a text, answer it, send a file), the finding says what, and once it was done, what came of it. `ok` means
-that the question is settled, whatever the answer is.
+If the user has to do something first (send a text, answer it, send a file), the finding says so; once it was done, it
+says what happened. `ok` means that the question is answered, whatever the answer is.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from botocore.exceptions import ClientError
 
 from bridge.metrics import REPLY, TEXT
 from bridge.texts.sms_event import conversation_id
-from ops.doctor.contact_centre import allowed_to_oneself, send_probe
+from ops.doctor.contact_centre import allowed_to_caller, send_probe
 from ops.doctor.findings import Check, Finding, cannot_tell, ok, warn
 from ops.doctor.numbers import described_as
 from ops.doctor.preflight import DeniedError, Preflight
 from ops.doctor.quotas import ACTIVE_CHATS
 
 DAYS = 14
-"""So far back evidence is looked for."""
+"""How far back evidence is searched."""
 LARGEST = 1_048_576
 """Bytes: the largest message of SQS."""
 RATES = ("SendChatIntegrationEvent", "StartChatContact", "CreateParticipantConnection", "SendMessage")
@@ -32,9 +31,9 @@ _TEXT = "text one of your numbers from a phone, then run this again"
 
 
 def api(preflight: Preflight) -> Iterator[Finding]:
-    """What SendChatIntegrationEvent answers to a DISCONNECT without a chat: how a refusal looks, or how "no chat" does.
+    """What SendChatIntegrationEvent answers to a DISCONNECT without a chat.
 
-    Also where no number is delivered that way: it says whether one could be.
+    Asked even if no number has integration-event delivery: it says whether one could have it.
     """
     if not preflight.probe:
         yield cannot_tell("not tried", "leave out --no-probe")
@@ -42,7 +41,7 @@ def api(preflight: Preflight) -> Iterator[Finding]:
     try:
         answer = send_probe(preflight, preflight.config.numbers[0].arn)
     except DeniedError:
-        yield of_api("AccessDeniedException", allowed=allowed_to_oneself(preflight))
+        yield of_api("AccessDeniedException", allowed=allowed_to_caller(preflight))
     except ClientError as exc:
         yield of_api(exc.response["Error"]["Code"], allowed=True)
     else:
@@ -50,11 +49,11 @@ def api(preflight: Preflight) -> Iterator[Finding]:
 
 
 _DECIDES = ("AccessDeniedException", "InvalidRequestException", "ResourceNotFoundException")
-"""What the API says of the account or of the chat. Any other code is about this call: throttled, failed, expired."""
+"""Codes that are about the account or the chat. All others are about this one call, such as throttling."""
 
 
 def of_api(answer: str | Mapping[str, Any], *, allowed: bool | None) -> Finding:
-    """`answer` is the error's code, or what came; `allowed` whether IAM lets the caller, None where unknown."""
+    """`answer` is the error code or the response; `allowed`: whether IAM allows the call, None if unknown."""
     if answer == "AccessDeniedException" and not allowed:
         return cannot_tell(
             "AccessDeniedException, by Connect to the account or by IAM to you",
@@ -70,7 +69,7 @@ def of_api(answer: str | Mapping[str, Any], *, allowed: bool | None) -> Finding:
 
 
 def channel(preflight: Preflight) -> Iterator[Finding]:
-    """Whether End User Messaging, in its role, publishes to the encrypted topic, and SNS calls intake."""
+    """Whether End User Messaging can publish to the encrypted topic in its role, and SNS calls intake."""
     yield of_count(
         _count(preflight, TEXT.received, "intake"),
         "texts arrived: the role, the topic and its key let End User Messaging publish",
@@ -79,7 +78,7 @@ def channel(preflight: Preflight) -> Iterator[Finding]:
 
 
 def senders(preflight: Preflight) -> Iterator[Finding]:
-    """How the sender of a text is spelled. The ledger keeps a hash of it, so the spelling has to be tried."""
+    """How the sender of a text is spelled. The ledger has only its hash, so each spelling is tried."""
     if not preflight.phone:
         yield cannot_tell("which phone texted is not known", f"{_TEXT}, with --phone NUMBER")
         return
@@ -94,14 +93,14 @@ def senders(preflight: Preflight) -> Iterator[Finding]:
 
 
 def spellings(phone: str) -> Sequence[str]:
-    """How a phone may be spelled as a sender: E.164, without `+`, and without the country code of North America."""
+    """Possible spellings of a sender: E.164, without `+`, and without the country code of North America."""
     digits = phone.strip().removeprefix("+")
     national = [digits[1:]] if len(digits) == 11 and digits.startswith("1") else []
     return [f"+{digits}", digits, *national]
 
 
 def of_senders(known: set[tuple[str, str]]) -> Finding:
-    """`known` are the spellings of sender and of our number of which the ledger has a text."""
+    """`known` are the spellings of sender and business number for which the ledger has a text."""
     if not known:
         return cannot_tell(f"the ledger has no text of this phone in {DAYS} days", f"{_TEXT}; or see `channel`")
     forms = sorted({_form(sender) for sender, _ in known})
@@ -113,7 +112,7 @@ def of_senders(known: set[tuple[str, str]]) -> Finding:
 
 
 def streaming(preflight: Preflight) -> Iterator[Finding]:
-    """Whether Connect can publish to the encrypted streaming topic: a key that refuses it makes no error anywhere."""
+    """Whether Connect can publish to the encrypted streaming topic. If the key refuses it, no error is shown."""
     arn = preflight.outputs.get("StreamingTopicArn")
     if not arn:
         return
@@ -136,7 +135,7 @@ def of_streamed(chats: float, published: float) -> Finding:
 
 
 def replies(preflight: Preflight) -> Iterator[Finding]:
-    """Whether what an agent writes gets to End User Messaging."""
+    """Whether the reply function sends what agents write."""
     if not preflight.outputs.get("StreamingTopicArn"):
         return
     yield of_count(
@@ -147,7 +146,7 @@ def replies(preflight: Preflight) -> Iterator[Finding]:
 
 
 def attachments(preflight: Preflight) -> Iterator[Finding]:
-    """What Connect streams of a file is said in no document, and nothing here keeps it: a person has to look."""
+    """What Connect streams for a file is not documented, and the bridge does not store it: the user must look."""
     arn = preflight.outputs.get("StreamingTopicArn")
     if not arn:
         return
@@ -160,7 +159,7 @@ def attachments(preflight: Preflight) -> Iterator[Finding]:
 
 
 def roles(preflight: Preflight) -> Iterator[Finding]:
-    """Whether a change of a number that does not name its role keeps it: `disconnect` is written for both."""
+    """Whether the numbers publish in a role."""
     options = preflight.target.options
     for number in preflight.config.numbers:
         described = described_as(number, preflight.phone_numbers)
@@ -175,7 +174,7 @@ def of_role(about: str, role: str | None, *, options: str) -> Finding:
 
 
 def filters(preflight: Preflight) -> Iterator[Finding]:
-    """Whether SNS took the filter policy: how it counts keys in `$or` is said in no document."""
+    """Whether SNS accepted the filter policy: how it counts keys in `$or` is not documented."""
     for one in preflight.all("SNS::Subscription"):
         if wanted := one.properties.get("FilterPolicy"):
             found = preflight.find("sns", "get_subscription_attributes", SubscriptionArn=one.physical_id)
@@ -190,7 +189,7 @@ def of_filter(wanted: Any, live: str | None) -> Finding:
 
 
 def sizes(preflight: Preflight) -> Iterator[Finding]:
-    """Whether the queues take the largest message: documents do not agree on the default."""
+    """Whether the queues accept the largest message: AWS's documents disagree about the default."""
     sizes = {}
     for name in ("ConversationsQueueUrl", "RepliesQueueUrl", "FailedQueueUrl", "UndeliveredQueueUrl"):
         if url := preflight.outputs.get(name):
@@ -207,7 +206,7 @@ def of_sizes(sizes: Mapping[str, int]) -> Finding:
 
 
 def quotas(preflight: Preflight) -> Iterator[Finding]:
-    """How Service Quotas calls what doctor looks for by name or code."""
+    """The names in Service Quotas of the quotas that doctor finds by name or code."""
     listed = preflight.every("service-quotas", "list_service_quotas", "Quotas", ServiceCode="connect", MaxResults=100)
     found = {one["QuotaCode"]: (one["QuotaName"], one["Value"]) for one in listed}
     yield of_quota("active chats", found.get(ACTIVE_CHATS), f"no quota has the code {ACTIVE_CHATS}")
@@ -223,7 +222,7 @@ def of_quota(about: str, found: tuple[str, float] | None, unless: str) -> Findin
 
 
 def of_count(count: float, said: str, otherwise: str) -> Finding:
-    """Of evidence that there is or is not; `otherwise` is what is missing and what to do, as "what: to do"."""
+    """`said` if something was counted; else `otherwise`, which is "what is missing: what to do"."""
     missing, _, to_do = otherwise.partition(": ")
     return ok(f"{count:g} {said}") if count else cannot_tell(missing, to_do)
 
@@ -250,24 +249,14 @@ def _knows(preflight: Preflight, sender: str, ours: str) -> bool:
 
 
 def _count(preflight: Preflight, name: str, function: str) -> float:
-    """Of a metric that the bridge writes."""
+    """Of a metric of the bridge."""
     return _sum(preflight, preflight.target.stack, name, {"service": function})
 
 
 def _sum(preflight: Preflight, namespace: str, name: str, dimensions: Mapping[str, str]) -> float:
     now = datetime.now(UTC)
-    answer = preflight.ask(
-        "cloudwatch",
-        "get_metric_statistics",
-        Namespace=namespace,
-        MetricName=name,
-        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-        StartTime=now - timedelta(days=DAYS),
-        EndTime=now + timedelta(minutes=1),
-        Period=86_400,
-        Statistics=["Sum"],
-    )
-    return sum(float(point["Sum"]) for point in answer["Datapoints"])
+    start, end = now - timedelta(days=DAYS), now + timedelta(minutes=1)
+    return sum(preflight.metric(namespace, name, dimensions, "Sum", start=start, end=end, period=86_400))
 
 
 CHECKS = (

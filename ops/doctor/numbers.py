@@ -1,4 +1,4 @@
-"""Our numbers in End User Messaging: there, active, and with their texts going to this stack."""
+"""The numbers in End User Messaging: whether they are there and active, and whether their texts go to this stack."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def numbers(preflight: Preflight) -> Iterator[Finding]:
 
 
 def described_as(number: Number, described: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """By its ARN, else as the same number with another one."""
+    """The number with this ARN, else the same number with another ARN."""
     by_arn = (one for one in described if one["PhoneNumberArn"] == number.arn)
     by_number = (one for one in described if one["PhoneNumber"] == number.number)
     return next(by_arn, None) or next(by_number, None)
@@ -70,7 +70,7 @@ def of_identity(number: Number, described: Mapping[str, Any] | None, *, options:
 
 
 def of_channel(about: str, now: TwoWay, *, ours: TwoWay, options: str) -> Finding | None:
-    """Where its texts go; an import into Connect may have changed it."""
+    """Where its texts go. An import into Connect may have changed that."""
     command = f"bridge numbers connect {about}{options}"
     if now == ours:
         return None
@@ -86,7 +86,7 @@ def of_channel(about: str, now: TwoWay, *, ours: TwoWay, options: str) -> Findin
 
 
 def of_pool(about: str, pool_id: str, now: TwoWay, *, ours: TwoWay) -> Finding:
-    """The two-way settings of a number in a pool are the pool's, and changed there."""
+    """A number in a pool has the pool's two-way settings, which are changed there."""
     if now == ours:
         return ok(f"active, its texts come to this stack, as its pool {pool_id} says", about=about)
     return fail(
@@ -99,7 +99,7 @@ def of_pool(about: str, pool_id: str, now: TwoWay, *, ours: TwoWay) -> Finding:
 
 
 def well(described: Mapping[str, Any]) -> str:
-    """Of a number that is as it should be. AWS answers STOP and HELP itself, unless it was told not to."""
+    """Of a number without problems. AWS answers STOP and HELP itself unless the number manages opt-outs itself."""
     opt_outs = "; STOP and HELP come as texts" if described["SelfManagedOptOutsEnabled"] else ""
     return f"active, its texts come to this stack{opt_outs}"
 

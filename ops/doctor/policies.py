@@ -1,4 +1,4 @@
-"""Who may do what: the policies that stand in the account against those that were deployed."""
+"""The policies in the account, compared with those that were deployed, and what IAM answers about the roles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ops.doctor.findings import Check, Finding, cannot_tell, counted, fail, unless, warn
+from ops.doctor.findings import Check, Finding, cannot_tell, fail, of_each, unless, warn
 from ops.doctor.preflight import Preflight, Resource
 from ops.doctor.template import UnresolvedError, resolve
 
@@ -15,52 +15,42 @@ CHANNEL_ROLE = "TwoWayChannelRole"
 
 
 def topics(preflight: Preflight) -> Iterator[Finding]:
-    wanted = preflight.all("SNS::TopicPolicy")
-    yield from unless(
-        (finding for one in wanted for finding in _topics(preflight, one)), counted("as deployed", len(wanted))
-    )
+    def check(resource: Resource) -> Iterator[Finding]:
+        for topic in resolve(resource.properties["Topics"], preflight):
+            answer = preflight.find("sns", "get_topic_attributes", TopicArn=topic)
+            live = answer and answer["Attributes"].get("Policy")
+            yield from _compared(preflight, _name(topic), resource.properties["PolicyDocument"], live)
 
-
-def _topics(preflight: Preflight, resource: Resource) -> Iterator[Finding]:
-    for topic in resolve(resource.properties["Topics"], preflight):
-        answer = preflight.find("sns", "get_topic_attributes", TopicArn=topic)
-        live = answer and answer["Attributes"].get("Policy")
-        yield from _compared(preflight, _name(topic), resource.properties["PolicyDocument"], live)
+    yield from of_each(preflight.all("SNS::TopicPolicy"), check, "as deployed")
 
 
 def queues(preflight: Preflight) -> Iterator[Finding]:
-    wanted = preflight.all("SQS::QueuePolicy")
-    yield from unless(
-        (finding for one in wanted for finding in _queues(preflight, one)), counted("as deployed", len(wanted))
-    )
+    def check(resource: Resource) -> Iterator[Finding]:
+        for url in resolve(resource.properties["Queues"], preflight):
+            answer = preflight.find("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["Policy"])
+            live = answer and answer.get("Attributes", {}).get("Policy")
+            yield from _compared(preflight, _name(url), resource.properties["PolicyDocument"], live)
 
-
-def _queues(preflight: Preflight, resource: Resource) -> Iterator[Finding]:
-    for url in resolve(resource.properties["Queues"], preflight):
-        answer = preflight.find("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["Policy"])
-        live = answer and answer.get("Attributes", {}).get("Policy")
-        yield from _compared(preflight, _name(url), resource.properties["PolicyDocument"], live)
+    yield from of_each(preflight.all("SQS::QueuePolicy"), check, "as deployed")
 
 
 def key(preflight: Preflight) -> Iterator[Finding]:
-    """One without the other is of no use: a key that stands, and a policy that admits who writes."""
-    wanted = preflight.all("KMS::Key")
-    yield from unless(
-        (finding for one in wanted for finding in _key(preflight, one)), counted("as deployed", len(wanted))
-    )
+    """The key must be enabled, and its policy must admit who writes."""
 
+    def check(resource: Resource) -> Iterator[Finding | None]:
+        key_id = resource.physical_id
+        answer = preflight.find("kms", "describe_key", KeyId=key_id)
+        state = answer["KeyMetadata"]["KeyState"] if answer else "gone"
+        yield of_key(key_id, state)
+        if state != "gone":
+            live = preflight.ask("kms", "get_key_policy", KeyId=key_id, PolicyName="default")["Policy"]
+            yield from _compared(preflight, key_id, resource.properties["KeyPolicy"], live)
 
-def _key(preflight: Preflight, resource: Resource) -> Iterator[Finding | None]:
-    answer = preflight.find("kms", "describe_key", KeyId=resource.physical_id)
-    state = answer["KeyMetadata"]["KeyState"] if answer else "gone"
-    yield of_key(resource.physical_id, state)
-    if state != "gone":
-        live = preflight.ask("kms", "get_key_policy", KeyId=resource.physical_id, PolicyName="default")["Policy"]
-        yield from _compared(preflight, resource.physical_id, resource.properties["KeyPolicy"], live)
+    yield from of_each(preflight.all("KMS::Key"), check, "as deployed")
 
 
 def of_key(key_id: str, state: str) -> Finding | None:
-    """`state` is KMS's, or gone."""
+    """`state` is KMS's, or "gone"."""
     mend = {
         "Disabled": ("enable it", f"aws kms enable-key --key-id {key_id}"),
         "PendingDeletion": ("keep it, then enable it", f"aws kms cancel-key-deletion --key-id {key_id}"),
@@ -78,8 +68,7 @@ def channel_role(preflight: Preflight) -> Iterator[Finding]:
 
 def function_roles(preflight: Preflight) -> Iterator[Finding]:
     wanted = [role for role in preflight.all("IAM::Role") if role.logical_id != CHANNEL_ROLE]
-    found = (finding for role in wanted for finding in _role(preflight, role))
-    yield from unless(found, counted("as deployed", len(wanted)))
+    yield from of_each(wanted, lambda role: _role(preflight, role), "as deployed")
 
 
 def _role(preflight: Preflight, resource: Resource) -> Iterator[Finding | None]:
@@ -100,7 +89,7 @@ def _role(preflight: Preflight, resource: Resource) -> Iterator[Finding | None]:
 
 
 def permissions(preflight: Preflight) -> Iterator[Finding]:
-    """What IAM itself answers, with what stands above a role's own policies: boundaries, an organization's policies."""
+    """What IAM's simulation answers: it also knows permissions boundaries and an organization's policies."""
     yield from unless(_permissions(preflight), "the roles may do what they are for")
 
 
@@ -148,7 +137,7 @@ def of_simulation(role: str, action: str, results: list[Mapping[str, Any]]) -> F
 
 
 def _compared(preflight: Preflight, about: str, document: Any, live: Any) -> Iterator[Finding]:
-    """`live` is the policy that stands there, as an object or as its JSON; None where there is none."""
+    """`live` is the policy in the account, as an object or as JSON; None if there is none."""
     try:
         expected = resolve(document, preflight)
     except UnresolvedError as exc:
@@ -157,16 +146,16 @@ def _compared(preflight: Preflight, about: str, document: Any, live: Any) -> Ite
     if live is None:
         yield fail("has no such policy any more", "put it back", preflight.restore, about=about)
         return
-    stands = json.loads(live) if isinstance(live, str) else live
-    yield from of_policy(about, expected, stands, restore=preflight.restore)
+    policy = json.loads(live) if isinstance(live, str) else live
+    yield from of_policy(about, expected, policy, restore=preflight.restore)
 
 
 def of_policy(about: str, expected: Mapping[str, Any], live: Mapping[str, Any], *, restore: str) -> Iterator[Finding]:
-    """What was changed in a policy since it was deployed, what was taken from it and what added."""
+    """The statements of a policy that were changed, removed or added since it was deployed."""
     deployed = {_canonical(one): _title(one) for one in _listed(expected["Statement"])}
-    stands = {_canonical(one): one for one in _listed(live.get("Statement", []))}
-    missing = [title for statement, title in deployed.items() if statement not in stands]
-    added = [one for statement, one in stands.items() if statement not in deployed]
+    found = {_canonical(one): one for one in _listed(live.get("Statement", []))}
+    missing = [title for statement, title in deployed.items() if statement not in found]
+    added = [one for statement, one in found.items() if statement not in deployed]
     changed = [title for title in missing if title in map(_title, added)]
     gone = [title for title in missing if title not in changed]
     more = [one for one in added if _title(one) not in changed]
@@ -183,7 +172,7 @@ def of_policy(about: str, expected: Mapping[str, Any], live: Mapping[str, Any], 
 
 
 def _canonical(statement: Mapping[str, Any]) -> str:
-    """The same text for what means the same, as services give back what they were given."""
+    """Equal for statements with the same meaning: services return policies in other spellings than they were given."""
 
     def plain(name: str, value: Any) -> Any:
         if name == "Principal":
@@ -201,7 +190,7 @@ def _canonical(statement: Mapping[str, Any]) -> str:
 
 
 def _title(statement: Mapping[str, Any]) -> str:
-    """Its name, or what it says."""
+    """Its Sid, or else its effect and actions."""
     actions = _listed(statement.get("Action", statement.get("NotAction", [])))
     return str(statement.get("Sid") or f"{statement['Effect']} {' '.join(actions)}")
 

@@ -1,12 +1,14 @@
-"""What the checks look at: the file, the account, and what the earlier ones found in it. Each thing is asked once."""
+"""What the checks of one run share: the file, the account, the stack, and calls to AWS."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
@@ -14,28 +16,28 @@ from botocore.exceptions import ClientError
 from infra.config import BridgeConfig, Number
 from ops.target import Target
 
-_PATIENCE = ClientConfig(
+_CLIENT_CONFIG = ClientConfig(
     connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=2
 )
 _DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
-"""As services spell it."""
-_NOT_THERE = {
+"""Error codes of services."""
+_NOT_FOUND = {
     *("ResourceNotFoundException", "NotFoundException", "NotFound", "NoSuchEntity"),
     *("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
 }
 _PREFIXES = {"monitoring": "cloudwatch"}
-"""IAM's name of a service where it is not the one that requests are signed for."""
+"""IAM's prefix of a service, if it is not the name that requests are signed for."""
 
 
 _T = TypeVar("_T")
 
 
 class UnmetError(Exception):
-    """A check needs what an earlier one did not find, and said so."""
+    """A check needs what an earlier one did not find and has reported."""
 
 
 class DeniedError(Exception):
-    """A call that whoever runs this may not make."""
+    """The caller has no permission for a call."""
 
     def __init__(self, permission: str) -> None:
         super().__init__(permission)
@@ -44,7 +46,7 @@ class DeniedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose credentials these are."""
+    """Of the credentials."""
 
     account: str
     arn: str
@@ -52,7 +54,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One of the stack: `properties` as the template has them, with its references in them."""
+    """A resource of the stack; the references in its `properties` are not resolved."""
 
     logical_id: str
     kind: str
@@ -62,7 +64,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """A number in Amazon Connect; without `flow_id` no chat of it can start."""
+    """A number that was imported into Amazon Connect. Without `flow_id` no chat of it can start."""
 
     instance_id: str
     instance_arn: str
@@ -71,48 +73,38 @@ class Imported:
     flow_id: str | None
 
 
+class _Known(Generic[_T]):
+    """An attribute that a check sets. Raises UnmetError when it is read before."""
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, preflight: Preflight, _: type) -> _T:
+        found: _T | None = preflight.__dict__.get(self._name)
+        return _met(found)
+
+    def __set__(self, preflight: Preflight, value: _T) -> None:
+        preflight.__dict__[self._name] = value
+
+
 class Preflight:
-    """Of one run. `probe` says whether SendChatIntegrationEvent may be tried; `phone` is the one that texted."""
+    """What one run knows, and the calls that it makes; what is cached is requested once.
+
+    Parameters:
+        probe: whether SendChatIntegrationEvent may be tried.
+        phone: the customer phone that texted.
+    """
+
+    config = _Known[BridgeConfig]()
+    identity = _Known[Identity]()
+    outputs = _Known[Mapping[str, str]]()
 
     def __init__(self, *, target: Target, config_path: Path, probe: bool = True, phone: str | None = None) -> None:
-        self.target = target
-        self.config_path = config_path
-        self.probe = probe
-        self.phone = phone
-        self._config: BridgeConfig | None = None
-        self._identity: Identity | None = None
-        self._outputs: Mapping[str, str] | None = None
+        self.target, self.config_path, self.probe, self.phone = target, config_path, probe, phone
         self._clients: dict[str, Any] = {}
 
-    @property
-    def config(self) -> BridgeConfig:
-        """Once the file was found sound."""
-        return _met(self._config)
-
-    @config.setter
-    def config(self, config: BridgeConfig) -> None:
-        self._config = config
-
-    @property
-    def identity(self) -> Identity:
-        """Once the credentials were found to be good."""
-        return _met(self._identity)
-
-    @identity.setter
-    def identity(self, identity: Identity) -> None:
-        self._identity = identity
-
-    @property
-    def outputs(self) -> Mapping[str, str]:
-        """Once the stack was found."""
-        return _met(self._outputs)
-
-    @outputs.setter
-    def outputs(self, outputs: Mapping[str, str]) -> None:
-        self._outputs = outputs
-
     def output(self, name: str) -> str:
-        """One of them. A stack of another configuration may lack it: `configuration` says so."""
+        """One output. A stack of another configuration may lack it, which the check `configuration` reports."""
         return _met(self.outputs.get(name))
 
     @property
@@ -124,50 +116,74 @@ class Preflight:
 
     @property
     def restore(self) -> str:
-        """What puts back what was deployed."""
+        """The command that restores what was deployed."""
         if self.target.sandbox:
             name = self.target.sandbox.name
             return f"bridge sandbox down --name {name}, then: {self.deploy}"
         return f"{self.deploy} --revert-drift"
 
     def ask(self, service: str, operation: str, **request: Any) -> Mapping[str, Any]:
-        """The answer. Raises DeniedError, ClientError, BotoCoreError; UnmetError before the credentials are good."""
-        if service != "sts":
-            _met(self._identity)
-        if service not in self._clients:
-            self._clients[service] = self.target.client(service, _PATIENCE)
-        client = self._clients[service]
-        try:
+        """The response. Raises DeniedError, ClientError, BotoCoreError; UnmetError before the credentials are known."""
+        client = self._client(service)
+        with _denials(client):
             return getattr(client, operation)(**request)  # type: ignore[no-any-return]
-        except ClientError as exc:
-            if exc.response["Error"]["Code"] in _DENIED:
-                prefix = client.meta.service_model.signing_name
-                raise DeniedError(f"{_PREFIXES.get(prefix, prefix)}:{exc.operation_name}") from exc
-            raise
 
     def find(self, service: str, operation: str, **request: Any) -> Mapping[str, Any] | None:
-        """The answer, or None where there is no such thing."""
+        """The response, or None if there is no such resource."""
         try:
             return self.ask(service, operation, **request)
         except ClientError as exc:
-            if exc.response["Error"]["Code"] in _NOT_THERE:
+            if exc.response["Error"]["Code"] in _NOT_FOUND:
                 return None
             raise
 
+    def pages(self, service: str, operation: str, **request: Any) -> Iterator[Mapping[str, Any]]:
+        """Raises as `ask` does."""
+        client = self._client(service)
+        with _denials(client):
+            yield from client.get_paginator(operation).paginate(**request)
+
     def every(self, service: str, operation: str, key: str, **request: Any) -> Iterator[Any]:
         """The items of all pages."""
-        more: dict[str, Any] = {}
-        while True:
-            answer = self.ask(service, operation, **request, **more)
-            yield from answer.get(key, ())
-            if not answer.get("NextToken"):
-                return
-            more = {"NextToken": answer["NextToken"]}
+        for page in self.pages(service, operation, **request):
+            yield from page.get(key, ())
+
+    def metric(
+        self,
+        namespace: str,
+        name: str,
+        dimensions: Mapping[str, str],
+        statistic: str,
+        *,
+        start: datetime,
+        end: datetime,
+        period: int,
+    ) -> list[float]:
+        """CloudWatch's values of a metric, the oldest first; `period` in seconds. It returns at most 1440 of them."""
+        answer = self.ask(
+            "cloudwatch",
+            "get_metric_statistics",
+            Namespace=namespace,
+            MetricName=name,
+            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+            StartTime=start,
+            EndTime=end,
+            Period=period,
+            Statistics=[statistic],
+        )
+        return [float(point[statistic]) for point in sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])]
+
+    def _client(self, service: str) -> Any:
+        if service != "sts":
+            _ = self.identity
+        if service not in self._clients:
+            self._clients[service] = self.target.client(service, _CLIENT_CONFIG)
+        return self._clients[service]
 
     @cached_property
     def resources(self) -> Mapping[str, Resource]:
-        """Those of the stack by logical id."""
-        _met(self._outputs)
+        """The resources of the stack, by logical id."""
+        _ = self.outputs
         stack = self.target.stack
         body = self.ask("cloudformation", "get_template", StackName=stack)["TemplateBody"]
         physical = {
@@ -186,7 +202,7 @@ class Preflight:
 
     @cached_property
     def pseudo(self) -> Mapping[str, str]:
-        """What the template's references to AWS::... mean."""
+        """The values of CloudFormation's pseudo parameters."""
         return {
             "AWS::AccountId": self.identity.account,
             "AWS::Partition": self.identity.arn.split(":")[1],
@@ -201,17 +217,17 @@ class Preflight:
 
     @cached_property
     def phone_numbers(self) -> list[Mapping[str, Any]]:
-        """All of the account in this Region: End User Messaging answers this once a second."""
+        """All of the account in this Region. End User Messaging answers this call once a second."""
         return list(self.every("pinpoint-sms-voice-v2", "describe_phone_numbers", "PhoneNumbers", MaxResults=100))
 
     @property
     def by_events(self) -> list[Number]:
-        """Our numbers with integration-event delivery."""
+        """The numbers with integration-event delivery."""
         return [number for number in self.config.numbers if not self.config.starts_chats(number)]
 
     @cached_property
     def imported(self) -> Mapping[str, Imported]:
-        """Those of them that are in an instance, by their ARN in End User Messaging."""
+        """Those of `by_events` that are in an instance, by their ARN in End User Messaging."""
         wanted = {number.arn for number in self.by_events}
         key = "ListPhoneNumbersSummaryList"
         listed = self.every("connect", "list_phone_numbers_v2", key, MaxResults=1000) if wanted else ()
@@ -242,7 +258,7 @@ class Preflight:
 
     @cached_property
     def flows(self) -> Mapping[str, set[str]]:
-        """Ids of the flows that chats start with, by the id of their instance."""
+        """Ids of the flows that chats start with, by instance id."""
         found: dict[str, set[str]] = {}
         for instance, arns in self.config.contact_flows().items():
             found.setdefault(_last(instance), set()).update(map(_last, arns))
@@ -259,3 +275,15 @@ def _met(found: _T | None) -> _T:
     if found is None:
         raise UnmetError
     return found
+
+
+@contextmanager
+def _denials(client: Any) -> Iterator[None]:
+    """A denied call as a DeniedError."""
+    try:
+        yield
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] not in _DENIED:
+            raise
+        prefix = client.meta.service_model.signing_name
+        raise DeniedError(f"{_PREFIXES.get(prefix, prefix)}:{exc.operation_name}") from exc

@@ -1,16 +1,15 @@
-"""What there is room for: chats, calls, dollars, functions at once."""
+"""Quotas and how much of them is used: chats, calls, dollars, concurrent functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from ops.doctor.findings import Check, Finding, cannot_tell, fail, ok, unless, warn
 from ops.doctor.preflight import Preflight
 
 NEARLY = 80
-"""Percent of a quota from which on it is worth a warning."""
+"""Percent of a quota from which there is a warning."""
 ACTIVE_CHATS = "L-D4BA6F6E"
 """The code of "Concurrent active chats per instance"."""
 RATE = "SendChatIntegrationEvent"
@@ -45,7 +44,7 @@ def of_chats(instance_arn: str, share: float | None, count: float | None) -> Fin
 
 
 def rate(preflight: Preflight) -> Iterator[Finding]:
-    """Only of chat integration events: what the chat APIs allow has settings of its own."""
+    """Of chat integration events only; the rates of the chat APIs are other settings."""
     if not preflight.by_events:
         return
     found = preflight.every("service-quotas", "list_service_quotas", "Quotas", ServiceCode="connect", MaxResults=100)
@@ -65,7 +64,7 @@ def of_rate(ours: float, quota: float | None) -> Finding:
 
 
 def spending(preflight: Preflight) -> Iterator[Finding]:
-    """Of replies, whoever texts them: the bridge or Connect."""
+    """Of replies, sent by the bridge or by Connect."""
     limits = preflight.every("pinpoint-sms-voice-v2", "describe_spend_limits", "SpendLimits")
     limit = next((one["EnforcedLimit"] for one in limits if one["Name"] == _TEXTS), None)
     this_month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -74,7 +73,7 @@ def spending(preflight: Preflight) -> Iterator[Finding]:
 
 
 def of_spending(limit: float | None, spent: float | None) -> Finding:
-    """Dollars a month. Nothing spent is what no figure in CloudWatch means: there is one from the first text on."""
+    """Dollars a month. Without a value in CloudWatch nothing was spent: there is one from the first text on."""
     if limit is None:
         return cannot_tell("End User Messaging names no limit for texts")
     so_far = spent or 0.0
@@ -151,25 +150,12 @@ def _latest(
     hours: float = 1,
     not_before: datetime | None = None,
 ) -> float | None:
-    """The last value that CloudWatch has of a metric, the highest of five minutes; None where it has none.
-
-    It gives at most 1440 of them: five days.
-    """
+    """The last value of a metric, the maximum of five minutes; None if there is none in these hours."""
     now = datetime.now(UTC)
     start = now - timedelta(hours=hours)
-    answer = preflight.ask(
-        "cloudwatch",
-        "get_metric_statistics",
-        Namespace=namespace,
-        MetricName=name,
-        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-        StartTime=max(start, not_before or start),
-        EndTime=now,
-        Period=300,
-        Statistics=["Maximum"],
-    )
-    points: Sequence[Mapping[str, Any]] = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])
-    return float(points[-1]["Maximum"]) if points else None
+    start = max(start, not_before or start)
+    values = preflight.metric(namespace, name, dimensions, "Maximum", start=start, end=now, period=300)
+    return values[-1] if values else None
 
 
 CHECKS = (

@@ -1,4 +1,4 @@
-"""Credentials, the stack and its settings, and whether what hands texts on is switched on."""
+"""Credentials, the stack and its configuration, functions, event sources, subscriptions and alarms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from infra.config import BridgeConfig, ConfigError, load
-from ops.doctor.findings import Check, Finding, State, cannot_tell, counted, fail, ok, unless, warn
+from ops.doctor.findings import Check, Finding, State, cannot_tell, fail, of_each, ok, warn
 from ops.doctor.preflight import Identity, Preflight, Resource
 from ops.doctor.template import UnresolvedError, resolve
 from ops.target import said_of
@@ -29,7 +29,7 @@ def settings(preflight: Preflight) -> Iterator[Finding]:
 
 
 def credentials(preflight: Preflight) -> Iterator[Finding]:
-    """Whose they are, and whether they fit the file's numbers; of another account or Region all else would be wrong."""
+    """Whether AWS accepts them, and whether account and Region are those of the file's numbers."""
     target = preflight.target
     try:
         if not target.region:
@@ -52,9 +52,9 @@ def credentials(preflight: Preflight) -> Iterator[Finding]:
 
 
 def of_place(config: BridgeConfig, *, arn: str, region: str) -> Finding | None:
-    """What is wrong where credentials with this ARN, in this Region, are not where all ARNs of the file are.
+    """A finding if credentials with this ARN, in this Region, are not of the place of the file's ARNs.
 
-    A sandbox is not asked: it has one account and Region, and takes any file.
+    Not called for a sandbox, which has one account and Region and accepts any file.
     """
     _, partition, _, _, account, _ = arn.split(":", 5)
     its = config.location
@@ -91,10 +91,10 @@ def stack(preflight: Preflight) -> Iterator[Finding]:
 
 
 def of_status(name: str, status: str, *, deploy: str) -> Finding:
-    """What a state of the stack means, with the command that leads out of it; `deploy` is the one that deploys.
+    """What a status of the stack means, with the command that repairs it; `deploy` is the command that deploys.
 
-    Source: "Stack status codes" in the CloudFormation user guide. Of a stack whose creation failed: the CDK deletes it
-    before it creates it anew, and CloudFormation deletes none while its termination protection is on.
+    A stack whose creation failed is deleted by the CDK before it is created again, and CloudFormation does not delete
+    a stack with termination protection. Source: "Stack status codes" in the CloudFormation user guide.
     """
     if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
         return ok(f"{name}, {status}")
@@ -105,15 +105,15 @@ def of_status(name: str, status: str, *, deploy: str) -> Finding:
         return fail(f"{name} is in state {status}: nothing is deployed yet", "deploy", deploy)
     if status.endswith("_IN_PROGRESS"):
         return warn(f"{name} is being changed: {status}", "run doctor again when that is done")
-    what, remedy, command = _ways_out(name, deploy).get(status, ("", "", ""))
+    what, remedy, command = _repairs(name, deploy).get(status, ("", "", ""))
     if not command:
         return fail(f"{name} is in state {status}", "see why", events)
     why = "its events say why (aws cloudformation describe-stack-events); mend that, then"
     return fail(f"{name} is in state {status}: {what}", f"{why} {remedy}", command)
 
 
-def _ways_out(name: str, deploy: str) -> Mapping[str, tuple[str, str, str]]:
-    """Of states in which nothing can be deployed: what happened, what to do, and the command that does it."""
+def _repairs(name: str, deploy: str) -> Mapping[str, tuple[str, str, str]]:
+    """For each status in which nothing can be deployed: what happened, what to do, and the command for it."""
     aws, of_stack = "aws cloudformation", f"--stack-name {name}"
     first = (
         "the first deployment failed",
@@ -157,20 +157,16 @@ def configuration(preflight: Preflight) -> Iterator[Finding]:
 
 
 def functions(preflight: Preflight) -> Iterator[Finding]:
-    wanted = preflight.all("Lambda::Function")
-    found = (
-        of_function(
-            resource.physical_id,
-            preflight.find("lambda", "get_function_configuration", FunctionName=resource.physical_id),
-            restore=preflight.restore,
-        )
-        for resource in wanted
-    )
-    yield from unless(found, counted("active", len(wanted)))
+    def check(resource: Resource) -> Iterator[Finding | None]:
+        name = resource.physical_id
+        answer = preflight.find("lambda", "get_function_configuration", FunctionName=name)
+        yield of_function(name, answer, restore=preflight.restore)
+
+    yield from of_each(preflight.all("Lambda::Function"), check, "active")
 
 
 def of_function(name: str, answer: Mapping[str, Any] | None, *, restore: str) -> Finding | None:
-    """Inactive is what Lambda makes of a function that was not called for weeks: the next call wakes it."""
+    """Inactive is no problem: Lambda sets it after weeks without a call, and the next call ends it."""
     if answer is None:
         return fail("is gone", "put it back", restore, about=name)
     state, update = answer.get("State", "Active"), answer.get("LastUpdateStatus", "Successful")
@@ -183,16 +179,12 @@ def of_function(name: str, answer: Mapping[str, Any] | None, *, restore: str) ->
 
 
 def event_sources(preflight: Preflight) -> Iterator[Finding]:
-    wanted = preflight.all("Lambda::EventSourceMapping")
-    found = (
-        of_event_source(
-            resource.physical_id,
-            preflight.find("lambda", "get_event_source_mapping", UUID=resource.physical_id),
-            restore=preflight.restore,
-        )
-        for resource in wanted
-    )
-    yield from unless(found, counted("enabled", len(wanted)))
+    def check(resource: Resource) -> Iterator[Finding | None]:
+        uuid = resource.physical_id
+        answer = preflight.find("lambda", "get_event_source_mapping", UUID=uuid)
+        yield of_event_source(uuid, answer, restore=preflight.restore)
+
+    yield from of_each(preflight.all("Lambda::EventSourceMapping"), check, "enabled")
 
 
 def of_event_source(uuid: str, answer: Mapping[str, Any] | None, *, restore: str) -> Finding | None:
@@ -215,47 +207,43 @@ def of_event_source(uuid: str, answer: Mapping[str, Any] | None, *, restore: str
 
 
 def subscriptions(preflight: Preflight) -> Iterator[Finding]:
-    """The stack's own; whoever else listens gets bodies and numbers, too."""
+    """The stack's subscriptions of functions, and others, whose owners get bodies and numbers too."""
     wanted = [one for one in preflight.all("SNS::Subscription") if one.properties["Protocol"] == "lambda"]
-    yield from unless(
-        _subscriptions(preflight, wanted), counted("there, with what cannot be handed over kept", len(wanted))
-    )
+    well = "there, with what cannot be handed over kept"
+    yield from of_each(wanted, lambda resource: _subscription(preflight, resource), well)
 
 
-def _subscriptions(preflight: Preflight, wanted: Sequence[Resource]) -> Iterator[Finding | None]:
-    for resource in wanted:
-        try:
-            expected = resolve(resource.properties, preflight)
-        except UnresolvedError as exc:
-            yield cannot_tell(str(exc), about=resource.logical_id)
-            continue
-        topic = expected["TopicArn"]
-        name = topic.rpartition(":")[2]
-        live = list(preflight.every("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic))
-        ours = [one for one in live if one["Endpoint"] == expected["Endpoint"] and one["Protocol"] == "lambda"]
-        attributes: Mapping[str, Any] = {}
-        if ours and ours[0]["SubscriptionArn"].startswith("arn:"):
-            arn = ours[0]["SubscriptionArn"]
-            attributes = preflight.ask("sns", "get_subscription_attributes", SubscriptionArn=arn)["Attributes"]
-        yield of_subscription(name, expected, attributes if ours else None, restore=preflight.restore)
-        others = sorted({one["Protocol"] for one in live if one not in ours})
-        if others:
-            yield warn(
-                f"is listened to by others as well ({', '.join(others)}): they get bodies and numbers",
-                "look at them",
-                f"aws sns list-subscriptions-by-topic --topic-arn {topic}",
-                about=name,
-            )
-        policy = preflight.find("lambda", "get_policy", FunctionName=expected["Endpoint"])
-        statements = json.loads(policy["Policy"])["Statement"] if policy else []
-        if not any(_lets_in(statement, topic) for statement in statements):
-            yield fail("may not call the function that it is for", "put it back", preflight.restore, about=name)
+def _subscription(preflight: Preflight, resource: Resource) -> Iterator[Finding | None]:
+    try:
+        expected = resolve(resource.properties, preflight)
+    except UnresolvedError as exc:
+        yield cannot_tell(str(exc), about=resource.logical_id)
+        return
+    topic = expected["TopicArn"]
+    name = topic.rpartition(":")[2]
+    live = list(preflight.every("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic))
+    ours = [one for one in live if one["Endpoint"] == expected["Endpoint"] and one["Protocol"] == "lambda"]
+    attributes: Mapping[str, Any] = {}
+    if ours and (arn := ours[0]["SubscriptionArn"]).startswith("arn:"):
+        attributes = preflight.ask("sns", "get_subscription_attributes", SubscriptionArn=arn)["Attributes"]
+    yield of_subscription(name, expected, attributes if ours else None, restore=preflight.restore)
+    if others := sorted({one["Protocol"] for one in live if one not in ours}):
+        yield warn(
+            f"is listened to by others as well ({', '.join(others)}): they get bodies and numbers",
+            "look at them",
+            f"aws sns list-subscriptions-by-topic --topic-arn {topic}",
+            about=name,
+        )
+    policy = preflight.find("lambda", "get_policy", FunctionName=expected["Endpoint"])
+    statements = json.loads(policy["Policy"])["Statement"] if policy else []
+    if not any(_allows_sns(statement, topic) for statement in statements):
+        yield fail("may not call the function that it is for", "put it back", preflight.restore, about=name)
 
 
 def of_subscription(
     topic: str, expected: Mapping[str, Any], live: Mapping[str, Any] | None, *, restore: str
 ) -> Finding | None:
-    """`expected` as the template has it, `live` the attributes of the one that stands; None where there is none."""
+    """`expected` are the template's properties, `live` the attributes in the account; None if it is not there."""
     if live is None:
         return fail("has no subscription of ours: what is published is dropped", "put it back", restore, about=topic)
     if _json(live.get("RedrivePolicy")) != expected.get("RedrivePolicy"):
@@ -278,8 +266,8 @@ def _json(text: str | None) -> Any:
     return json.loads(text) if text else None
 
 
-def _lets_in(statement: Mapping[str, Any], topic: str) -> bool:
-    """Whether a function's policy lets SNS call it for this topic."""
+def _allows_sns(statement: Mapping[str, Any], topic: str) -> bool:
+    """Whether a statement of a function's policy allows SNS to call it for this topic."""
     principal, conditions = statement.get("Principal", {}), statement.get("Condition", {}).values()
     arns = [value for by in conditions for name, value in by.items() if name.lower() == "aws:sourcearn"]
     return isinstance(principal, dict) and principal.get("Service") == "sns.amazonaws.com" and topic in arns
@@ -292,7 +280,7 @@ def alarms(preflight: Preflight) -> Iterator[Finding]:
 
 
 def of_listeners(arns: Sequence[str]) -> Finding:
-    """SNS gives a subscription no ARN until it is confirmed. Whose they are is nobody's business here."""
+    """A subscription has no ARN until it is confirmed."""
     waiting = sum(not arn.startswith("arn:") for arn in arns)
     if not arns:
         return warn("nobody is told of them", "set operation.alarm_email in bridge.toml, or subscribe to the topic")

@@ -1,4 +1,4 @@
-"""What was deployed, read from the stack's template: its references resolved to what stands in the account."""
+"""Values of the deployed template, with its references resolved to the resources in the account."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ARNS: Mapping[str, str] = {
     "SNS::Topic": "{name}",
     "SQS::Queue": "arn:{partition}:sqs:{region}:{account}:{last}",
 }
-"""Of a resource, by its physical id; of a queue that is its URL, of a topic its ARN."""
+"""The ARN of a resource from its physical id, which is the URL of a queue and the ARN of a topic."""
 
 
 class UnresolvedError(Exception):
-    """The template says something that is not understood here."""
+    """The template has an intrinsic function or a reference that is not supported here."""
 
 
 class Resource(Protocol):
@@ -30,17 +30,17 @@ class Resource(Protocol):
 
 
 class Deployed(Protocol):
-    """What references lead to."""
+    """What references can refer to."""
 
     @property
     def resources(self) -> Mapping[str, Resource]: ...
     @property
     def pseudo(self) -> Mapping[str, str]:
-        """AWS::Region and its like, all of them that templates use."""
+        """CloudFormation's pseudo parameters, such as AWS::Region."""
 
 
 def resolve(value: Any, deployed: Deployed) -> Any:
-    """A value of the template as CloudFormation made it. Raises UnresolvedError."""
+    """A value of the template with its references resolved. Raises UnresolvedError."""
     if isinstance(value, list):
         return [resolve(item, deployed) for item in value]
     if not isinstance(value, Mapping):

@@ -200,6 +200,6 @@ MECHANISMS: tuple[Mechanism, ...] = (
             "ops/doctor/test_quotas.py::test_active_chats_are_those_of_the_last_five_minutes_that_cloudwatch_has",
             "ops/doctor/test_quotas.py::test_what_is_spent_is_this_months_last_figure",
         ),
-        Edit("_latest", 'points[-1]["Maximum"]', 'points[0]["Maximum"]'),
+        Edit("_latest", "values[-1]", "values[0]"),
     ),
 )

@@ -93,7 +93,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "first-deploy/evidence-unseen",
         "ops/doctor/test_first_deploy.py::test_evidence_settles_what_somebody_did_and_without_it_the_step_is_told",
-        Edit("ops/doctor/first_deploy.py", 'sum(float(point["Sum"]) for point in answer["Datapoints"])', "0.0"),
+        Edit("ops/doctor/first_deploy.py", "sum(preflight.metric(", "0 * sum(preflight.metric("),
     ),
     unit(
         "first-deploy/one-spelling",

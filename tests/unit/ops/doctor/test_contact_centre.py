@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -145,12 +145,14 @@ class Tables:
     """DynamoDB's Scan and SNS's attributes of a stack; each page has one open chat."""
 
     pages: int
-    asked: list[Mapping[str, Any]] = field(default_factory=list)
 
-    def scan(self, **request: Any) -> Mapping[str, Any]:
-        self.asked.append(request)
-        more = {"LastEvaluatedKey": {"chat_key": {"S": "x"}}} if len(self.asked) < self.pages else {}
-        return {"Count": 1, **more}
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "scan"
+        return self
+
+    def paginate(self, **_: Any) -> Iterator[Mapping[str, Any]]:
+        more = {"LastEvaluatedKey": {"chat_key": {"S": "x"}}}
+        yield from ({"Count": 1, **(more if number < self.pages else {})} for number in range(1, self.pages + 1))
 
     def get_topic_attributes(self, **_: Any) -> Mapping[str, Any]:
         condition = {"ArnEquals": {"aws:SourceArn": [INSTANCE]}}

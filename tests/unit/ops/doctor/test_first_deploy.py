@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,6 +41,8 @@ number = "{OURS}"
 arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef"
 """
 
+SERVICES = ("cloudwatch", "connect", "dynamodb", "iam", "pinpoint-sms-voice-v2", "service-quotas", "sns", "sqs")
+
 
 class Account:
     """What AWS answers, by operation; `asked` is what was asked for."""
@@ -58,6 +61,9 @@ class Account:
 
         return call
 
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate=lambda **request: [getattr(self, operation)(**request)])
+
     class meta:  # noqa: N801 (as a client has it)
         class service_model:  # noqa: N801
             signing_name = "service"
@@ -70,7 +76,8 @@ def error(code: str) -> ClientError:
 def sums(**found: float) -> Any:
     def answer(request: Mapping[str, Any]) -> Mapping[str, Any]:
         value = found.get(request["MetricName"])
-        return {"Datapoints": [] if value is None else [{"Sum": value}, {"Sum": 0.0}]}
+        points = [] if value is None else [{"Sum": value, "Timestamp": 1}, {"Sum": 0.0, "Timestamp": 0}]
+        return {"Datapoints": points}
 
     return answer
 
@@ -95,7 +102,7 @@ def preflight(
     here.config = load(config)
     here.identity = Identity("111122223333", "arn:aws:iam::111122223333:root")
     here.outputs = outputs or {"LedgerTableName": "ledger"}
-    here.ask = lambda _, operation, **request: getattr(account, operation)(**request)  # type: ignore[method-assign]
+    here._clients = dict.fromkeys(SERVICES, account)
     return here
 
 
