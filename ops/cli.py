@@ -1,4 +1,4 @@
-"""The `bridge` command. Errors are one line on stderr: exit code 2 for usage and environment, 1 for an outcome."""
+"""The `bridge` command. Errors are one line on stderr; exit code 2 for usage and environment, 1 for an outcome."""
 
 from __future__ import annotations
 
@@ -38,31 +38,31 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    for hung_up in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(hung_up, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """The command's exit code; what goes wrong is said on stderr."""
+    """Returns the command's exit code."""
     try:
         result = app(arguments, prog_name="bridge", standalone_mode=False)
     except TyperException as exc:
-        return _say(exc.format_message()) if exc.format_message() else USAGE
+        return _usage_error(exc.format_message()) if exc.format_message() else USAGE
     except SandboxError as exc:
         for line in exc.tail:
             sys.stderr.write(f"  {line}\n")
-        return _say(f"{exc}" + (f" (all of it: {exc.log})" if exc.tail else ""))
+        return _usage_error(f"{exc}" + (f" (all of it: {exc.log})" if exc.tail else ""))
     except (SampleError, TargetError) as exc:
-        return _say(str(exc))
+        return _usage_error(str(exc))
     except (Abort, KeyboardInterrupt):
         result = INTERRUPTED
     if result == INTERRUPTED:
-        _say("interrupted")
+        complain("interrupted")
     return result if isinstance(result, int) else 0
 
 
-def _say(problem: str) -> int:
+def _usage_error(problem: str) -> int:
     complain(problem)
     return USAGE
 

@@ -1,4 +1,4 @@
-"""Where a command acts: a sandbox on this machine, or a stack in AWS."""
+"""What a command acts on: a sandbox on this machine, or a stack in AWS."""
 
 from __future__ import annotations
 
@@ -50,16 +50,24 @@ ConfigOption = Annotated[
 
 
 _NO_SUCH_STACK = "ValidationError"
-"""What DescribeStacks answers for a stack that it does not know."""
+"""The error code of DescribeStacks for a stack that does not exist."""
 
 
 class TargetError(Exception):
-    """There is nothing to act on; the message is one line for people."""
+    """A command cannot act on its target. The message is one line for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A bridge, by its stack. `sandbox` is None in AWS; `outputs` are empty where the stack was not looked at."""
+    """A deployed bridge.
+
+    Parameters:
+        where: its name in messages.
+        outputs: of the stack; empty until it is described.
+        session: a boto3 session; None for a sandbox.
+        sandbox: None in AWS.
+        options: the options with which another command acts here.
+    """
 
     where: str
     outputs: Mapping[str, str]
@@ -68,7 +76,6 @@ class Target:
     stack: str = ""
     region: str | None = None
     options: str = ""
-    """What makes another command act here, to be put behind it."""
 
     @classmethod
     def choose(
@@ -80,13 +87,10 @@ class Target:
         region: str | None = None,
         deployed: bool = True,
     ) -> Target:
-        """What a command's options mean, with `deployed` only where the stack is there.
-
-        Raises TargetError or SandboxError.
-        """
+        """The target of a command's options; with `deployed` the stack must exist. Raises TargetError, SandboxError."""
         if stack:
             target = cls.in_aws(stack, profile=profile, region=region)
-            return target.looked_at() if deployed else target
+            return target.described() if deployed else target
         if profile or region:
             raise TargetError("--profile and --region go with --stack NAME; the sandbox has neither")
         return cls.in_sandbox(sandbox)
@@ -106,34 +110,34 @@ class Target:
 
     @classmethod
     def in_aws(cls, stack: str, *, profile: str | None = None, region: str | None = None) -> Target:
-        """A stack that was not looked at yet: nothing is asked of AWS. Raises TargetError."""
+        """A stack, without a call to AWS. Raises TargetError."""
         try:
             session = boto3.session.Session(profile_name=profile, region_name=region)
         except BotoCoreError as exc:
-            raise TargetError(said_of(exc, stack=stack, region=region)) from exc
+            raise TargetError(explain(exc, stack=stack, region=region)) from exc
         here = session.region_name
         where = f"stack {stack}" + (f" in {here}" if here else "")
         given = {"--stack": stack, "--profile": profile, "--region": region}
         options = "".join(f" {option} {value}" for option, value in given.items() if value)
         return cls(where=where, outputs={}, session=session, stack=stack, region=here, options=options)
 
-    def looked_at(self) -> Target:
-        """This one with its outputs. Raises TargetError."""
+    def described(self) -> Target:
+        """With the stack's outputs. Raises TargetError."""
         try:
             stacks = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
         except (ClientError, BotoCoreError) as exc:
-            raise TargetError(said_of(exc, stack=self.stack, region=self.region)) from exc
+            raise TargetError(explain(exc, stack=self.stack, region=self.region)) from exc
         outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", ())}
         if "InboundTopicArn" not in outputs:
             raise TargetError(f"{self.where} is not a bridge, or is not deployed to the end")
         return replace(self, outputs=outputs)
 
-    def looked_at_if_there(self) -> Target:
-        """This one with its outputs, or without any where the stack is not deployed. Raises TargetError."""
+    def described_if_deployed(self) -> Target:
+        """With the stack's outputs, if it is deployed. Raises TargetError."""
         if self.outputs:
             return self
         try:
-            return self.looked_at()
+            return self.described()
         except TargetError as exc:
             if isinstance(exc.__cause__, ClientError) and exc.__cause__.response["Error"]["Code"] == _NO_SUCH_STACK:
                 return self
@@ -141,19 +145,19 @@ class Target:
 
     @property
     def config(self) -> Path:
-        """The bridge.toml that it should have been deployed from."""
+        """The bridge.toml of the sandbox, or the one in this folder."""
         path = Path(self.sandbox.config if self.sandbox else "bridge.toml")
         return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
     def client(self, service: str, config: ClientConfig | None = None) -> Any:
-        """A boto3 client there; make it before starting threads, use it in all of them."""
+        """A boto3 client. Create it before threads are started; all of them can use it."""
         if self.sandbox:
             return self.sandbox.client(service, config)
         return self.session.client(service, config=config)
 
 
-def said_of(exc: ClientError | BotoCoreError, *, stack: str, region: str | None) -> str:
-    """Why a stack cannot be looked at, and what to do, in one line."""
+def explain(exc: ClientError | BotoCoreError, *, stack: str, region: str | None) -> str:
+    """One line: why a stack cannot be described, and what to do."""
     if isinstance(exc, ProfileNotFound):
         return f"{exc}; see: aws configure list-profiles"
     if isinstance(exc, NoRegionError):
@@ -170,7 +174,7 @@ def said_of(exc: ClientError | BotoCoreError, *, stack: str, region: str | None)
 
 @contextmanager
 def aws_errors(target: Target) -> Iterator[None]:
-    """Errors of AWS as a TargetError of one line."""
+    """Errors of the SDK as a TargetError."""
     try:
         yield
     except ClientError as error:

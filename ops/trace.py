@@ -27,6 +27,10 @@ from ops.target import (
 )  # fmt: skip
 
 _COLUMNS = (Column(name="UTC"), Column(name="event"), Column(name="detail", fold=True))
+_FIELDS = (
+    *("text_key", "direction", "outcome", "sns_message_id", "ours", "contact", "new_chat", "parts", "parts_done"),
+    *("attempts", "retries", "duplicates", "failures", "stage", "error", "reason"),
+)
 
 
 def command(
@@ -154,24 +158,8 @@ def history(record: LedgerRecord) -> list[Event]:
 
 def row(record: LedgerRecord, output: Output) -> dict[str, Any]:
     """The object that --json prints."""
-    values: dict[str, Any] = {
-        "text_key": record.text_key,
-        "direction": record.direction,
-        "outcome": record.outcome,
-        "sns_message_id": record.sns_message_id,
-        "ours": output.number(record.business_number) or None,
-        "contact": record.contact,
-        "new_chat": record.new_chat,
-        "parts": record.parts,
-        "parts_done": record.parts_done,
-        "attempts": record.attempts,
-        "retries": record.retries,
-        "duplicates": record.duplicates,
-        "failures": record.failures,
-        "stage": record.stage,
-        "error": record.error,
-        "reason": record.reason,
-    }
+    values = {name: getattr(record, name, None) for name in _FIELDS}
+    values["ours"] = output.number(record.business_number) or None
     if output.show_content:
         values["conversation"] = record.conversation
     events = [

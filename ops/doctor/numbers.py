@@ -8,11 +8,11 @@ from typing import Any
 from infra.config import Number
 from ops.doctor.findings import Check, Finding, fail, ok
 from ops.doctor.preflight import Preflight
-from ops.numbers.two_way import TwoWay
+from ops.numbers.two_way import TwoWayChannel
 
 
 def numbers(preflight: Preflight) -> Iterator[Finding]:
-    config, ours, options = preflight.config, TwoWay.at(preflight.outputs), preflight.target.options
+    config, stack, options = preflight.config, TwoWayChannel.at(preflight.outputs), preflight.target.options
     pools: dict[str, Mapping[str, Any]] = {}
     for number in config.numbers:
         described = described_as(number, preflight.phone_numbers)
@@ -24,9 +24,9 @@ def numbers(preflight: Preflight) -> Iterator[Finding]:
         if pool_id and pool_id not in pools:
             (pools[pool_id],) = preflight.ask("pinpoint-sms-voice-v2", "describe_pools", PoolIds=[pool_id])["Pools"]
         if pool_id:
-            yield of_pool(number.number, pool_id, TwoWay.of(pools[pool_id]), ours=ours)
+            yield of_pool(number.number, pool_id, TwoWayChannel.of(pools[pool_id]), stack=stack)
         else:
-            yield of_channel(number.number, TwoWay.of(described), ours=ours, options=options) or ok(
+            yield of_channel(number.number, TwoWayChannel.of(described), stack=stack, options=options) or ok(
                 well(described), about=number.number
             )
 
@@ -69,31 +69,31 @@ def of_identity(number: Number, described: Mapping[str, Any] | None, *, options:
     return None
 
 
-def of_channel(about: str, now: TwoWay, *, ours: TwoWay, options: str) -> Finding | None:
+def of_channel(about: str, now: TwoWayChannel, *, stack: TwoWayChannel, options: str) -> Finding | None:
     """Where its texts go. An import into Connect may have changed that."""
     command = f"bridge numbers connect {about}{options}"
-    if now == ours:
+    if now == stack:
         return None
     if now.channel is None:
         return fail("two-way SMS is off: its texts go nowhere", "switch it on", command, about=about)
     if now.goes_to_connect:
         return fail("its texts go straight to Amazon Connect, past the bridge", "point it here", command, about=about)
-    if now.channel != ours.channel:
+    if now.channel != stack.channel:
         return fail(f"its texts go to {now.channel}", "point it here", command, about=about)
     if now.role is None:
         return fail("it publishes in no role, which the topic does not admit", "set it", command, about=about)
     return fail(f"it publishes in another role, {now.role}", "set this stack's", command, about=about)
 
 
-def of_pool(about: str, pool_id: str, now: TwoWay, *, ours: TwoWay) -> Finding:
+def of_pool(about: str, pool_id: str, now: TwoWayChannel, *, stack: TwoWayChannel) -> Finding:
     """A number in a pool has the pool's two-way settings, which are changed there."""
-    if now == ours:
+    if now == stack:
         return ok(f"active, its texts come to this stack, as its pool {pool_id} says", about=about)
     return fail(
         f"it is in pool {pool_id}, whose two-way SMS is {now}",
         "take it out of the pool, or point the pool here",
         f"aws pinpoint-sms-voice-v2 update-pool --pool-id {pool_id} --two-way-enabled "
-        f"--two-way-channel-arn {ours.channel} --two-way-channel-role {ours.role}",
+        f"--two-way-channel-arn {stack.channel} --two-way-channel-role {stack.role}",
         about=about,
     )
 

@@ -12,7 +12,7 @@ from infra.config import BridgeConfig, ConfigError, load
 from ops.doctor.findings import Check, Finding, State, cannot_tell, fail, of_each, ok, warn
 from ops.doctor.preflight import Identity, Preflight, Resource
 from ops.doctor.template import UnresolvedError, resolve
-from ops.target import said_of
+from ops.target import explain
 
 
 def settings(preflight: Preflight) -> Iterator[Finding]:
@@ -39,7 +39,7 @@ def credentials(preflight: Preflight) -> Iterator[Finding]:
         yield fail(f"AWS refuses them: {exc.response['Error']['Code']}", "sign in again", "aws sso login")
         return
     except BotoCoreError as exc:
-        finding, _, remedy = said_of(exc, stack=target.stack, region=target.region).partition("; ")
+        finding, _, remedy = explain(exc, stack=target.stack, region=target.region).partition("; ")
         yield fail(finding, remedy or "look at --region and --profile, and at the network")
         return
     identity = Identity(account=answer["Account"], arn=answer["Arn"])

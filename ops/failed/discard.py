@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +14,9 @@ from typing import Any, Protocol, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bridge.processing.clock import Clock
 from ops.failed.messages import DeadLetterMessage, FailedMessage, UndeliveredMessage
-from ops.failed.queue import BATCH, UNDELIVERED_VISIBILITY, DeadLetterQueue, FailedQueueConsumer, batched
-from ops.failed.selection import Selected, Selection
+from ops.failed.queue import BATCH, UNDELIVERED_VISIBILITY, DeadLetterQueue, FailedQueueConsumer, QueueRun, batched
+from ops.failed.selection import Selected
 from ops.target import TargetError
 
 _MOST_UNDELIVERED = 100
@@ -86,48 +85,33 @@ class DiscardResult(Selected):
     unrecorded: int = 0
 
 
-class Discard:
+@dataclass(kw_only=True)
+class Discard(QueueRun):
     """One run. If it is killed, what is in the copy may still be in its queue, and the next run discards it again."""
 
-    def __init__(
-        self,
-        *,
-        sqs: Any,
-        outputs: Mapping[str, str],
-        ledger: Ledger,
-        selection: Selection,
-        copy: Copy,
-        clock: Clock | None = None,
-        on_progress: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        self._outputs, self._ledger, self._selection = outputs, ledger, selection
-        self._copy, self._clock, self._on_progress = copy, clock or Clock(), on_progress
-        self.result = DiscardResult()
-        self._failed = FailedQueueConsumer(
-            sqs=sqs, outputs=outputs, selection=selection, selected=self.result, clock=self._clock
-        )
-        self._undelivered = DeadLetterQueue(
-            sqs=sqs,
-            url=outputs["UndeliveredQueueUrl"],
-            clock=self._clock,
-            visibility_timeout=UNDELIVERED_VISIBILITY,
-        )
+    ledger: Ledger
+    copy: Copy
+    result: DiscardResult = field(init=False, default_factory=DiscardResult)
+
+    def __post_init__(self) -> None:
+        self._failed = FailedQueueConsumer(context=self, selected=self.result)
+        self._undelivered = self.undelivered()
 
     def run(self) -> DiscardResult:
         """Raises TargetError, or what a boto3 client does; `result` then says how far it got."""
-        if self._selection.in_failed:
+        if self.selection.in_failed:
             self._failed.run(self._wanted, self._discard_failed)
-        if self._selection.in_undelivered and not self._selection.all_in(self.result.seen):
+        if self.selection.in_undelivered and not self.selection.all_in(self.result.seen):
             self._discard_undelivered()
         return self.result
 
     def _wanted(self, message: DeadLetterMessage) -> bool:
-        return self.result.add(message, self._selection)
+        return self.result.add(message, self.selection)
 
     def _discard_failed(self, messages: Sequence[FailedMessage]) -> set[str]:
         deleted: set[str] = set()
         for batch in batched(messages, BATCH):
-            self._copy.write(_row("failed", message, message.group_id) for message in batch)
+            self.copy.write(_row("failed", message, message.group_id) for message in batch)
             for message in batch:
                 self._record(message)
             deleted |= self._delete(self._failed.queue, batch)
@@ -137,9 +121,9 @@ class Discard:
         third = UNDELIVERED_VISIBILITY / 3
         with closing(self._undelivered.rounds(most=_MOST_UNDELIVERED, within=third, work=third)) as rounds:
             for received in rounds:
-                messages = [UndeliveredMessage.from_message(one, outputs=self._outputs) for one in received.messages]
+                messages = [UndeliveredMessage.from_message(one, outputs=self.outputs) for one in received.messages]
                 for batch in batched([*filter(self._wanted, messages)], BATCH):
-                    self._copy.write(_row("undelivered", message) for message in batch)
+                    self.copy.write(_row("undelivered", message) for message in batch)
                     self._delete(self._undelivered, batch)
                 if received.at_end:
                     break
@@ -148,14 +132,14 @@ class Discard:
         deleted = queue.delete(messages)
         self.result.discarded += len(deleted)
         self.result.undeleted += len(messages) - len(deleted)
-        self._on_progress(self.result.discarded)
+        self.on_progress(self.result.discarded)
         return deleted
 
     def _record(self, message: FailedMessage) -> None:
-        at = datetime.fromtimestamp(self._clock.now(), UTC)
+        at = datetime.fromtimestamp(self.clock.now(), UTC)
         entry = None if message.moved_by_sqs else message.failure_id
         try:
-            recorded = self._ledger.discarded(message.text_key, entry=entry, at=at)
+            recorded = self.ledger.discarded(message.text_key, entry=entry, at=at)
         except (ClientError, BotoCoreError):
             recorded = False
         self.result.unrecorded += not recorded

@@ -31,7 +31,7 @@ from ops.trace import not_in_ledger, print_records, row
 MOST_OF_GROUP = 10
 """SQS returns at most this many messages of one group."""
 _SHORTEST_PREFIX = 4
-"""Characters of a text key that may stand for it."""
+"""Characters of a text key that a user must give at least."""
 _WIDTH = 80
 _COLUMNS = (Column(name="failed"), Column(name="text_key"), Column(name="error", fold=True))
 _AGAIN = "then redrive."

@@ -1,6 +1,6 @@
 """The failed and undelivered queues as `bridge failed` reads them: receiving to the end, visibility timeouts, deleting.
 
-A message of a batch request can fail alone; what is said of it is said of that message only.
+One message of a batch request can fail without the others.
 """
 
 from __future__ import annotations
@@ -191,6 +191,21 @@ class DeadLetterQueue:
         return messages
 
 
+@dataclass(kw_only=True)
+class QueueRun:
+    """What every run over failed or undelivered needs; `on_progress` is called with the messages done so far."""
+
+    sqs: Any
+    outputs: Mapping[str, str]
+    selection: Selection
+    clock: Clock = field(default_factory=Clock)
+    on_progress: Callable[[int], None] = lambda _: None
+
+    def undelivered(self) -> DeadLetterQueue:
+        url, timeout = self.outputs["UndeliveredQueueUrl"], UNDELIVERED_VISIBILITY
+        return DeadLetterQueue(sqs=self.sqs, url=url, clock=self.clock, visibility_timeout=timeout)
+
+
 @dataclass(slots=True, kw_only=True)
 class FailedQueueConsumer:
     """Reads failed to its end. SQS returns at most the first ten messages of a group, and none behind a hidden one.
@@ -206,20 +221,17 @@ class FailedQueueConsumer:
             one after another.
     """
 
-    sqs: Any
-    outputs: Mapping[str, str]
-    selection: Selection
+    context: QueueRun
     selected: Selected
-    clock: Clock
     visibility_timeout: int = FAILED_VISIBILITY
     most: int = 100
     queue: DeadLetterQueue = field(init=False)
 
     def __post_init__(self) -> None:
         self.queue = DeadLetterQueue(
-            sqs=self.sqs,
-            url=self.outputs["FailedQueueUrl"],
-            clock=self.clock,
+            sqs=self.context.sqs,
+            url=self.context.outputs["FailedQueueUrl"],
+            clock=self.context.clock,
             visibility_timeout=self.visibility_timeout,
             extension=max(self.visibility_timeout, LONGEST_VISIBILITY),
         )
@@ -229,37 +241,40 @@ class FailedQueueConsumer:
     ) -> None:
         """Call `process` with wanted messages in their order until none is left; it returns the ids of the deleted.
 
-        If messages are hidden at the start, an earlier run may have been killed: they are waited for. Once nothing but
-        messages that came later has arrived for as long, the run ends: those may go on arriving for ever.
+        If messages are hidden at the start, an earlier run may have been killed, so this one waits for one visibility
+        timeout. It also ends after that time if all it receives arrived later: more of these may arrive for ever.
         """
-        waits = Counts.of(self.sqs, self.outputs["FailedQueueUrl"]).hidden > 0
-        found_at = self.clock.monotonic()
+        clock, outputs, selection = self.context.clock, self.context.outputs, self.context.selection
+        waits = self._hidden() > 0
+        found_at = clock.monotonic()
         deadline = found_at + (self.visibility_timeout if waits else 0)
         third = self.visibility_timeout / 3
         with closing(self.queue.rounds(most=self.most, within=third, work=third, long_polls=False)) as rounds:
             for received in rounds:
                 messages = [
-                    FailedMessage.from_message(message, replies=self.outputs.get("RepliesQueueUrl"))
+                    FailedMessage.from_message(message, replies=outputs.get("RepliesQueueUrl"))
                     for message in received.messages
                 ]
                 if messages:
                     self._process(messages, wanted, process)
-                    if not all(map(self.selection.is_later, messages)):
-                        found_at = self.clock.monotonic()
-                    elif self.clock.monotonic() >= found_at + self.visibility_timeout:
+                    if not all(map(selection.is_later, messages)):
+                        found_at = clock.monotonic()
+                    elif clock.monotonic() >= found_at + self.visibility_timeout:
                         break
-                elif received.at_end and self.clock.monotonic() >= deadline:
+                elif received.at_end and clock.monotonic() >= deadline:
                     break
                 elif waits:
-                    self.clock.sleep(_POLL)
+                    clock.sleep(_POLL)
                 if self._found_all():
                     break
             if waits and not self._found_all():  # else SQS still counts what this run has just deleted
-                hidden = Counts.of(self.sqs, self.outputs["FailedQueueUrl"]).hidden
-                self.selected.hidden = max(0, hidden - len(self.queue))
+                self.selected.hidden = max(0, self._hidden() - len(self.queue))
+
+    def _hidden(self) -> int:
+        return Counts.of(self.context.sqs, self.context.outputs["FailedQueueUrl"]).hidden
 
     def _found_all(self) -> bool:
-        return self.selection.all_in(self.selected.seen)
+        return self.context.selection.all_in(self.selected.seen)
 
     def _process(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,18 +13,17 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bridge.processing.clock import Clock
 from ops.failed.messages import FailedMessage, UndeliveredMessage
 from ops.failed.queue import (
     BATCH,
     FAILED_VISIBILITY,
     UNDELIVERED_VISIBILITY,
-    DeadLetterQueue,
     FailedQueueConsumer,
+    QueueRun,
     first_batch,
     send,
 )  # fmt: skip
-from ops.failed.selection import Selected, Selection, reasons
+from ops.failed.selection import Selected, reasons
 
 _SECONDS_IN_HAND = 10
 """With a rate, messages are received that can be sent within this time."""
@@ -67,7 +66,8 @@ class RedriveResult(Selected):
     undeleted: set[str] = field(default_factory=set)
 
 
-class Redrive:
+@dataclass(kw_only=True)
+class Redrive(QueueRun):
     """One run over failed. A message is deleted from failed once its source queue has it.
 
     If the run is killed in between, the next one sends the message a second time. SQS drops that within five minutes;
@@ -75,37 +75,25 @@ class Redrive:
     recognised by the id of the message that failed, which the bridge records and SQS keeps when it moves a message.
     """
 
-    def __init__(
-        self,
-        *,
-        sqs: Any,
-        outputs: Mapping[str, str],
-        ledger: Ledger,
-        selection: Selection,
-        rate: float | None = None,
-        clock: Clock | None = None,
-        on_progress: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        """`rate` in messages per second; `on_progress` is called with the number put back so far."""
-        self._sqs, self._outputs, self._ledger = sqs, outputs, ledger
-        self._selection, self._rate, self._clock, self._on_progress = selection, rate, clock or Clock(), on_progress
-        self._next_at = self._clock.monotonic()
+    ledger: Ledger
+    rate: float | None = None
+    """Messages per second."""
+    result: RedriveResult = field(init=False, default_factory=RedriveResult)
+
+    def __post_init__(self) -> None:
+        self._next_at = self.clock.monotonic()
         self._sent: set[str] = set()
         """Message ids in failed of what its source queue has."""
         self._new_ids: set[str] = set()
         """Message ids of the same on their source queues."""
         self._skipped_groups: set[str] = set()
         self._pool = ThreadPoolExecutor(max_workers=_LEDGER_WRITES)
-        self.result = RedriveResult()
-        slowly = max(BATCH / rate, _SECONDS_IN_HAND) if rate else 0
+        slowly = max(BATCH / self.rate, _SECONDS_IN_HAND) if self.rate else 0
         self._consumer = FailedQueueConsumer(
-            sqs=sqs,
-            outputs=outputs,
-            selection=selection,
+            context=self,
             selected=self.result,
-            clock=self._clock,
             visibility_timeout=FAILED_VISIBILITY + int(slowly),
-            most=max(1, min(100, int(rate * _SECONDS_IN_HAND))) if rate else 100,
+            most=max(1, min(100, int(self.rate * _SECONDS_IN_HAND))) if self.rate else 100,
         )
 
     def run(self) -> RedriveResult:
@@ -120,11 +108,11 @@ class Redrive:
         if not self._new_ids.isdisjoint(message.source_ids):
             self.result.failed_again.add(message.message_id)
             return False
-        if not self.result.add(message, self._selection):
+        if not self.result.add(message, self.selection):
             if message.message_id in self.result.left:
                 self._skipped_groups.add(message.group_id)
             return False
-        if message.source not in self._outputs:
+        if message.source not in self.outputs:
             self.result.without_queue.add(message.message_id)
             return False
         if message.group_id in self._skipped_groups:
@@ -143,8 +131,8 @@ class Redrive:
             source = next(source for source, _ in groups)
             batch = first_batch((group[0] for (of, _), group in groups.items() if of == source), most=self._at_once())
             self._wait_for_rate(len(batch))
-            at = datetime.fromtimestamp(self._clock.now(), UTC)
-            sent, refused = send(self._sqs, self._outputs[source], batch)
+            at = datetime.fromtimestamp(self.clock.now(), UTC)
+            sent, refused = send(self.sqs, self.outputs[source], batch)
             self._sent |= sent.keys()
             self._new_ids |= {*sent.values()}
             accepted = [message for message in batch if message.message_id in sent]
@@ -161,17 +149,17 @@ class Redrive:
                 if message.moved_by_sqs:
                     self.result.from_sqs += 1
                     self.result.receives = max(self.result.receives, message.receives - 1)
-            self._on_progress(self.result.put_back)
+            self.on_progress(self.result.put_back)
         return deleted
 
     def _at_once(self) -> int:
-        return BATCH if self._rate is None else max(1, min(BATCH, int(self._rate)))
+        return BATCH if self.rate is None else max(1, min(BATCH, int(self.rate)))
 
     def _wait_for_rate(self, count: int) -> None:
-        if self._rate is None:
+        if self.rate is None:
             return
-        self._clock.sleep(max(0.0, self._next_at - self._clock.monotonic()))
-        self._next_at = max(self._next_at, self._clock.monotonic()) + count / self._rate
+        self.clock.sleep(max(0.0, self._next_at - self.clock.monotonic()))
+        self._next_at = max(self._next_at, self.clock.monotonic()) + count / self.rate
 
     def _delete(self, messages: Sequence[FailedMessage]) -> set[str]:
         deleted = self._consumer.queue.delete(messages)
@@ -184,7 +172,7 @@ class Redrive:
 
         def record(message: FailedMessage) -> bool:
             try:
-                self._ledger.redriven(message.text_key, entry=message.failure_id, at=at)
+                self.ledger.redriven(message.text_key, entry=message.failure_id, at=at)
             except (ClientError, BotoCoreError):  # the worker function records what becomes of it
                 return False
             return True
@@ -208,7 +196,8 @@ class HandOverResult(Selected):
     undeleted: set[str] = field(default_factory=set)
 
 
-class HandOver:
+@dataclass(kw_only=True)
+class HandOver(QueueRun):
     """One run over undelivered: each event is given to its function, in the order in which they were published.
 
     The function is invoked and its answer awaited, so a text takes the same path as any other, and the message is
@@ -216,35 +205,21 @@ class HandOver:
     drops its texts within five minutes, and after that the ledger suppresses them.
     """
 
-    def __init__(
-        self,
-        *,
-        sqs: Any,
-        functions: Any,
-        outputs: Mapping[str, str],
-        selection: Selection,
-        clock: Clock | None = None,
-        on_progress: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        """`functions` is a client of Lambda; `on_progress` is called with the number handed over so far."""
-        self._functions, self._outputs, self._selection = functions, outputs, selection
-        self._clock, self._on_progress = clock or Clock(), on_progress
-        self._queue = DeadLetterQueue(
-            sqs=sqs,
-            url=outputs["UndeliveredQueueUrl"],
-            clock=self._clock,
-            visibility_timeout=UNDELIVERED_VISIBILITY,
-        )
+    functions: Any
+    """A client of Lambda."""
+    result: HandOverResult = field(init=False, default_factory=HandOverResult)
+
+    def __post_init__(self) -> None:
+        self._queue = self.undelivered()
         self._tried: set[str] = set()
         """Message ids, whatever the result."""
-        self.result = HandOverResult()
 
     def run(self) -> HandOverResult:
         """Raises what a boto3 client does; `result` then says how far it got."""
         rounds = self._queue.rounds(most=_MOST_UNDELIVERED, within=_RECEIVING, work=UNDELIVERED_VISIBILITY - _RECEIVING)
         with closing(rounds):
             for received in rounds:
-                messages = [UndeliveredMessage.from_message(one, outputs=self._outputs) for one in received.messages]
+                messages = [UndeliveredMessage.from_message(one, outputs=self.outputs) for one in received.messages]
                 if self._process(messages) and received.at_end:
                     break
         return self.result
@@ -252,9 +227,9 @@ class HandOver:
     def _process(self, messages: Sequence[UndeliveredMessage]) -> bool:
         """Returns whether all of them were tried. The others are released, to be received again."""
         wanted = sorted(filter(self._wanted, messages), key=lambda message: message.sent_at)
-        deadline = self._clock.monotonic() + _HANDING_OVER
+        deadline = self.clock.monotonic() + _HANDING_OVER
         for number, message in enumerate(wanted):
-            if self._clock.monotonic() >= deadline:
+            if self.clock.monotonic() >= deadline:
                 self._queue.release([message.message_id for message in wanted[number:]])
                 return False
             self._tried.add(message.message_id)
@@ -263,14 +238,14 @@ class HandOver:
         return True
 
     def _wanted(self, message: UndeliveredMessage) -> bool:
-        return message.message_id not in self._tried and self.result.add(message, self._selection)
+        return message.message_id not in self._tried and self.result.add(message, self.selection)
 
     def _hand_over(self, message: UndeliveredMessage) -> bool:
         if message.event is None:
             self.result.refused[_NO_EVENT] += 1
             return False
-        answer = self._functions.invoke(
-            FunctionName=self._outputs[message.function],
+        answer = self.functions.invoke(
+            FunctionName=self.outputs[message.function],
             InvocationType="RequestResponse",
             Payload=json.dumps(message.event).encode(),
         )
@@ -278,7 +253,7 @@ class HandOver:
             self.result.refused[_function_error(answer["Payload"].read())] += 1
             return False
         self.result.handed_over += 1
-        self._on_progress(self.result.handed_over)
+        self.on_progress(self.result.handed_over)
         return True
 
 

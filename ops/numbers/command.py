@@ -11,7 +11,7 @@ import typer
 
 from infra.config import BridgeConfig, ConfigError, load
 from ops.console import Column, JsonOption, Output
-from ops.numbers.two_way import Change, Numbers, TwoWay
+from ops.numbers.two_way import Change, PhoneNumbers, TwoWayChannel
 from ops.target import ConfigOption, ProfileOption, RegionOption, SandboxOption, StackOption, Target, TargetError
 
 app = typer.Typer()
@@ -28,22 +28,21 @@ NumberArgument = Annotated[str, typer.Argument(metavar="NUMBER", help="One of yo
 def rows(
     described: Sequence[Mapping[str, Any]], config: BridgeConfig, outputs: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """Each of the account's numbers, and those that only bridge.toml knows."""
+    """One row for each of the account's numbers, and for those that only bridge.toml has."""
     configured = {number.number: number for number in config.numbers}
     for one in described:
         number = configured.pop(one["PhoneNumber"], None)
-        said = "missing" if can_be_added(one) else "not possible"
+        state = "missing" if can_be_added(one) else "not possible"
         if number:
-            delivery = "start-chat" if config.starts_chats(number) else "integration-event"
-            said = delivery if number.arn == one["PhoneNumberArn"] else "with another ARN"
+            state = config.delivery_of(number) if number.arn == one["PhoneNumberArn"] else "with another ARN"
         yield {
             "number": one["PhoneNumber"],
             "arn": one["PhoneNumberArn"],
             "status": one["Status"],
             "texts_go": _texts_go(one, outputs),
-            "bridge_toml": said,
+            "bridge_toml": state,
             "pool": one.get("PoolId"),
-            "can_be_added": said == "missing",
+            "can_be_added": state == "missing",
         }
     for number in configured.values():
         yield {
@@ -51,30 +50,30 @@ def rows(
             "arn": number.arn,
             "status": "not there",
             "texts_go": "",
-            "bridge_toml": "start-chat" if config.starts_chats(number) else "integration-event",
+            "bridge_toml": config.delivery_of(number),
             "pool": None,
             "can_be_added": False,
         }
 
 
 def can_be_added(described: Mapping[str, Any]) -> bool:
-    """Whether bridge.toml takes it: a short code is no E.164 number, and what has no SMS gets no texts."""
+    """Whether bridge.toml accepts it: a short code is no E.164 number, and a number without SMS gets no texts."""
     sms = "SMS" in described["NumberCapabilities"]
     return sms and described["PhoneNumber"].startswith("+") and described["Status"] != "DELETED"
 
 
 def block(row: Mapping[str, Any]) -> str:
-    """What bridge.toml lacks, to be pasted."""
+    """The lines to paste into bridge.toml."""
     return f"[[numbers]]\nnumber = {json.dumps(row['number'])}\narn = {json.dumps(row['arn'])}\n"
 
 
 def _texts_go(described: Mapping[str, Any], outputs: Mapping[str, str]) -> str:
     if described.get("PoolId"):
         return f"as pool {described['PoolId']} says"
-    now = TwoWay.of(described)
+    now = TwoWayChannel.of(described)
     if now.channel is None:
         return "nowhere"
-    if outputs and now == TwoWay.at(outputs):
+    if outputs and now == TwoWayChannel.at(outputs):
         return "to this stack"
     if outputs and now.channel == outputs["InboundTopicArn"]:
         return "to this stack, in another role"
@@ -106,9 +105,9 @@ def command(
     except ConfigError as exc:
         count = len(exc.mistakes)
         raise TargetError(str(exc) if count == 1 else f"{path} has {count} mistakes; bridge doctor tells them") from exc
-    target = target.looked_at_if_there()
+    target = target.described_if_deployed()
     output = Output(as_json=as_json)
-    found = list(rows(Numbers(target).all(), settings, target.outputs))
+    found = list(rows(PhoneNumbers(target).all(), settings, target.outputs))
     output.rows(COLUMNS, found)
     if lacking := [row for row in found if row["can_be_added"]]:
         output.say(f"\nadd to {path}:\n")
@@ -127,8 +126,8 @@ def connect(
 ) -> None:
     """Let a number's texts go to the stack's topic, in its role. What stood before is noted in tags of the number."""
     target = Target.choose(stack=stack, sandbox=sandbox, profile=profile, region=region)
-    change = Numbers(target).connect(number)
-    _tell(change, Output(as_json=as_json), undo=f"bridge numbers disconnect {change.number}{target.options}")
+    change = PhoneNumbers(target).connect(number)
+    _print(change, Output(as_json=as_json), undo=f"bridge numbers disconnect {change.number}{target.options}")
 
 
 @app.command("disconnect")
@@ -142,15 +141,15 @@ def disconnect(
 ) -> None:
     """Let a number's texts go where they went before `connect`."""
     target = Target.choose(stack=stack, sandbox=sandbox, profile=profile, region=region)
-    change = Numbers(target).disconnect(number)
-    _tell(change, Output(as_json=as_json), undo=f"bridge numbers connect {change.number}{target.options}")
+    change = PhoneNumbers(target).disconnect(number)
+    _print(change, Output(as_json=as_json), undo=f"bridge numbers connect {change.number}{target.options}")
 
 
-def _tell(change: Change, output: Output, *, undo: str) -> None:
-    """What was done, and how to undo it."""
+def _print(change: Change, output: Output, *, undo: str) -> None:
+    """Print what was done, and the command that undoes it."""
     changed = change.before != change.now
     if output.as_json:
-        typer.echo(json.dumps(asdict(change) | {"changed": changed}))
+        output.json(asdict(change) | {"changed": changed})
         return
     if not changed:
         output.say(f"{change.number}: nothing to do")

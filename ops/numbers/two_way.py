@@ -1,7 +1,6 @@
-"""Where a number's inbound texts go: pointing them at a stack, remembering what stood before, and back.
+"""The two-way channel of a number, which says where its texts go: set to a stack's topic, and back to the earlier one.
 
-What stood before is kept in tags of the number itself: it goes with the number, whoever undoes it and from wherever,
-and outlives the stack.
+The earlier channel is stored in tags of the number. So it is there for every user, on every machine, without the stack.
 """
 
 from __future__ import annotations
@@ -17,38 +16,38 @@ from botocore.exceptions import ClientError
 
 from ops.target import Target, TargetError, aws_errors
 
-BEFORE = "sms-to-connect:two-way-before"
-"""The tag's key; what is too long for one value goes on in BEFORE-2, and so on."""
-VALUE = 256
-"""Characters that a tag's value may have."""
-_PATIENT = ClientConfig(retries={"mode": "standard", "total_max_attempts": 8})
-"""End User Messaging answers each of these calls once a second."""
-_LOOKS = 4
-"""How often a change is looked for before it counts as not made."""
+TAG = "sms-to-connect:two-way-before"
+"""The tag's key. A value that is too long continues in TAG-2, and so on."""
+LONGEST_VALUE = 256
+"""Characters of a tag's value."""
+_CLIENT_CONFIG = ClientConfig(retries={"mode": "standard", "total_max_attempts": 8})
+"""For many retries: End User Messaging answers each of these calls once a second."""
+_CHECKS = 4
+"""How often a change is checked before it counts as not made."""
 
 
 @dataclass(frozen=True, slots=True)
-class TwoWay:
-    """`channel` is a topic's ARN, or connect.REGION.amazonaws.com; None where two-way SMS is off."""
+class TwoWayChannel:
+    """`channel` is a topic's ARN, or connect.REGION.amazonaws.com; None if two-way SMS is off."""
 
     channel: str | None = None
     role: str | None = None
 
     @classmethod
-    def of(cls, described: Mapping[str, Any]) -> TwoWay:
+    def of(cls, described: Mapping[str, Any]) -> TwoWayChannel:
         """Of a number or a pool, as End User Messaging describes it."""
         if not described.get("TwoWayEnabled"):
             return cls()
         return cls(described.get("TwoWayChannelArn"), described.get("TwoWayChannelRole"))
 
     @classmethod
-    def at(cls, outputs: Mapping[str, str]) -> TwoWay:
-        """A stack's."""
+    def at(cls, outputs: Mapping[str, str]) -> TwoWayChannel:
+        """The channel of a stack's numbers."""
         return cls(outputs["InboundTopicArn"], outputs["TwoWayChannelRoleArn"])
 
     @property
     def goes_to_connect(self) -> bool:
-        """Straight into Amazon Connect, as importing a number there may set it."""
+        """Directly to Amazon Connect, as an import there may set it."""
         return (self.channel or "").startswith("connect.")
 
     def __str__(self) -> str:
@@ -58,52 +57,54 @@ class TwoWay:
         return f"{to}, in role {self.role}" if self.role else to
 
 
-def tags(before: TwoWay) -> dict[str, str]:
-    """`before` in characters that AWS takes in tags: others as =XX, and = itself."""
-    said = " ".join(part for part in (before.channel, before.role) if part) or "off"
-    value = quote(said, safe=":/+@._-").replace("~", "%7E").replace("%", "=")  # quote leaves ~ as it is
-    parts = (value[start : start + VALUE] for start in range(0, len(value), VALUE))
+def to_tags(before: TwoWayChannel) -> dict[str, str]:
+    """The tags that store a channel. Characters that AWS refuses in tags, and `=`, are written as =XX."""
+    text = " ".join(part for part in (before.channel, before.role) if part) or "off"
+    value = quote(text, safe=":/+@._-").replace("~", "%7E").replace("%", "=")  # quote does not quote ~
+    parts = (value[start : start + LONGEST_VALUE] for start in range(0, len(value), LONGEST_VALUE))
     return {_key(n): part for n, part in enumerate(parts, start=1)}
 
 
-def remembered(found: Mapping[str, str]) -> TwoWay | None:
-    """What `tags` wrote; None where nothing is."""
+def from_tags(found: Mapping[str, str]) -> TwoWayChannel | None:
+    """The channel that `to_tags` stored; None if there is none."""
     parts, n = [], 1
     while part := found.get(_key(n)):
         parts.append(part)
         n += 1
     if not parts:
         return None
-    said = unquote("".join(parts).replace("=", "%"))
-    return TwoWay() if said == "off" else TwoWay(*said.split(" "))
+    text = unquote("".join(parts).replace("=", "%"))
+    return TwoWayChannel() if text == "off" else TwoWayChannel(*text.split(" "))
 
 
 def _key(n: int) -> str:
-    return BEFORE if n == 1 else f"{BEFORE}-{n}"
+    return TAG if n == 1 else f"{TAG}-{n}"
 
 
-def _halfway(now: TwoWay, before: TwoWay, ours: TwoWay) -> bool:
-    """Whether a disconnect that was interrupted leaves this: off, or what stood before, but still in our role."""
-    return now != before and now in (TwoWay(), TwoWay(before.channel, ours.role))
+def _is_interrupted(now: TwoWayChannel, before: TwoWayChannel, stack: TwoWayChannel) -> bool:
+    """Whether an interrupted disconnect left `now`: off, or the earlier channel in the stack's role."""
+    return now != before and now in (TwoWayChannel(), TwoWayChannel(before.channel, stack.role))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What was done to a number: `before` and `now` are the same where there was nothing to do."""
+    """What was done to a number: `before` and `now` are equal if there was nothing to do.
+
+    `interrupted`: whether two-way SMS was off for a moment in between.
+    """
 
     number: str
-    before: TwoWay
-    now: TwoWay
+    before: TwoWayChannel
+    now: TwoWayChannel
     interrupted: bool = False
-    """Whether two-way SMS was off for a moment in between."""
 
 
-class Numbers:
-    """The account's numbers, as somebody changes them. Raises TargetError."""
+class PhoneNumbers:
+    """Lists and changes the account's numbers. Every method raises TargetError."""
 
     def __init__(self, target: Target, *, pause: Callable[[float], None] = time.sleep) -> None:
         self._target, self._pause = target, pause
-        self._eum = target.client("pinpoint-sms-voice-v2", _PATIENT)
+        self._eum = target.client("pinpoint-sms-voice-v2", _CLIENT_CONFIG)
 
     def all(self) -> list[Mapping[str, Any]]:
         """As End User Messaging describes them."""
@@ -112,30 +113,30 @@ class Numbers:
             return [number for page in pages for number in page["PhoneNumbers"]]
 
     def connect(self, number: str) -> Change:
-        """Points it at the stack. What stood before is noted first, so that no interruption loses it."""
-        found, wanted = self._changeable(number), TwoWay.at(self._target.outputs)
-        now = TwoWay.of(found)
-        if now == wanted:
+        """Set the stack's channel. The earlier one is stored first, so that no interruption loses it."""
+        found, stack = self._changeable(number), TwoWayChannel.at(self._target.outputs)
+        now = TwoWayChannel.of(found)
+        if now == stack:
             return Change(number=found["PhoneNumber"], before=now, now=now)
         with aws_errors(self._target):
-            if now.channel != wanted.channel:  # else it is this stack's already, but for the role
-                self._note_unless_undone_halfway(found["PhoneNumberArn"], now, wanted)
-            self._update(found, wanted)
-        return Change(number=found["PhoneNumber"], before=now, now=self._look(found, wanted))
+            if now.channel != stack.channel:  # else only the role differs
+                self._store(found["PhoneNumberArn"], now, stack)
+            self._update(found, stack)
+        return Change(number=found["PhoneNumber"], before=now, now=self._confirmed(found, stack))
 
     def disconnect(self, number: str) -> Change:
-        """Sets what stood before it was connected. One that does not point at the stack is left as it is.
+        """Set the channel that it had before `connect`, also if an earlier disconnect was interrupted.
 
-        Unless an earlier disconnect was interrupted: what that left is set right.
+        A number with another channel than the stack's is left unchanged.
         """
-        found, ours = self._changeable(number), TwoWay.at(self._target.outputs)
-        now, arn = TwoWay.of(found), found["PhoneNumberArn"]
+        found, stack = self._changeable(number), TwoWayChannel.at(self._target.outputs)
+        now, arn = TwoWayChannel.of(found), found["PhoneNumberArn"]
         with aws_errors(self._target):
-            noted = self._tags(arn)
-            before = remembered(noted)
-            if now.channel != ours.channel and not (before and _halfway(now, before, ours)):
+            stored = self._tags(arn)
+            before = from_tags(stored)
+            if now.channel != stack.channel and not (before and _is_interrupted(now, before, stack)):
                 if now == before:
-                    self._forget(arn, noted)
+                    self._untag(arn, stored)
                 return Change(number=found["PhoneNumber"], before=now, now=now)
             if before is None:
                 raise TargetError(
@@ -145,15 +146,15 @@ class Numbers:
                 )
             self._update(found, before)
             interrupted = before.channel is not None and before.role is None and self._describe(found).role is not None
-            if interrupted:  # a role that is not named stays, until two-way SMS is off
-                self._update(found, TwoWay())
+            if interrupted:  # a request without a role keeps the old one until two-way SMS is off
+                self._update(found, TwoWayChannel())
                 self._update(found, before)
-            is_now = self._look(found, before)
-            self._forget(arn, noted)
+            is_now = self._confirmed(found, before)
+            self._untag(arn, stored)
         return Change(number=found["PhoneNumber"], before=now, now=is_now, interrupted=interrupted)
 
     def _changeable(self, number: str) -> Mapping[str, Any]:
-        """The number by itself, its id or its ARN, where End User Messaging lets it be changed."""
+        """The number with this E.164 spelling, id or ARN, if End User Messaging allows a change of it."""
         found = next(
             (
                 one
@@ -175,7 +176,7 @@ class Numbers:
             raise TargetError(f"{number} has no SMS: {', '.join(found['NumberCapabilities'])}")
         return found
 
-    def _update(self, found: Mapping[str, Any], to: TwoWay) -> None:
+    def _update(self, found: Mapping[str, Any], to: TwoWayChannel) -> None:
         request: dict[str, Any] = {"PhoneNumberId": found["PhoneNumberId"], "TwoWayEnabled": to.channel is not None}
         request |= {"TwoWayChannelArn": to.channel} if to.channel else {}
         request |= {"TwoWayChannelRole": to.role} if to.role else {}
@@ -189,14 +190,14 @@ class Numbers:
                 + (needs if code == "AccessDeniedException" else "")
             ) from exc
 
-    def _describe(self, found: Mapping[str, Any]) -> TwoWay:
+    def _describe(self, found: Mapping[str, Any]) -> TwoWayChannel:
         answer = self._eum.describe_phone_numbers(PhoneNumberIds=[found["PhoneNumberId"]])
-        return TwoWay.of(answer["PhoneNumbers"][0])
+        return TwoWayChannel.of(answer["PhoneNumbers"][0])
 
-    def _look(self, found: Mapping[str, Any], wanted: TwoWay) -> TwoWay:
-        """What stands now, which is what was wanted."""
+    def _confirmed(self, found: Mapping[str, Any], wanted: TwoWayChannel) -> TwoWayChannel:
+        """Wait until End User Messaging shows the wanted channel."""
         with aws_errors(self._target):
-            for left in reversed(range(_LOOKS)):
+            for left in reversed(range(_CHECKS)):
                 now = self._describe(found)
                 if now == wanted or not left:
                     break
@@ -209,20 +210,17 @@ class Numbers:
 
     def _tags(self, arn: str) -> dict[str, str]:
         found = self._eum.list_tags_for_resource(ResourceArn=arn)["Tags"]
-        return {tag["Key"]: tag["Value"] for tag in found if tag["Key"].startswith(BEFORE)}
+        return {tag["Key"]: tag["Value"] for tag in found if tag["Key"].startswith(TAG)}
 
-    def _note_unless_undone_halfway(self, arn: str, now: TwoWay, ours: TwoWay) -> None:
-        """What an interrupted disconnect left is nothing that anybody wants back."""
-        noted = self._tags(arn)
-        before = remembered(noted)
-        if before is None or not _halfway(now, before, ours):
-            self._note(arn, now, over=noted)
+    def _store(self, arn: str, now: TwoWayChannel, stack: TwoWayChannel) -> None:
+        """Store `now` in tags, unless it is what an interrupted disconnect left: nobody wants that back."""
+        stored = self._tags(arn)
+        before = from_tags(stored)
+        if before is None or not _is_interrupted(now, before, stack):
+            tags = to_tags(now)
+            self._untag(arn, stored.keys() - tags.keys())
+            self._eum.tag_resource(ResourceArn=arn, Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
 
-    def _note(self, arn: str, before: TwoWay, *, over: Mapping[str, str]) -> None:
-        noted = tags(before)
-        self._forget(arn, over.keys() - noted.keys())
-        self._eum.tag_resource(ResourceArn=arn, Tags=[{"Key": key, "Value": value} for key, value in noted.items()])
-
-    def _forget(self, arn: str, keys: Iterable[str]) -> None:
+    def _untag(self, arn: str, keys: Iterable[str]) -> None:
         if keys := [*keys]:
             self._eum.untag_resource(ResourceArn=arn, TagKeys=keys)

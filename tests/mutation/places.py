@@ -124,7 +124,7 @@ PLACES: Mapping[str, str] = {
     "HandOver._hand_over": "ops/failed/redrive.py::HandOver._hand_over",
     "HandOver._process": "ops/failed/redrive.py::HandOver._process",
     "HandOver.run": "ops/failed/redrive.py::HandOver.run",
-    "Redrive.__init__": "ops/failed/redrive.py::Redrive.__init__",
+    "Redrive.__post_init__": "ops/failed/redrive.py::Redrive.__post_init__",
     "Redrive._put_back": "ops/failed/redrive.py::Redrive._put_back",
     "Redrive._wait_for_rate": "ops/failed/redrive.py::Redrive._wait_for_rate",
     "Redrive._wanted": "ops/failed/redrive.py::Redrive._wanted",

@@ -113,15 +113,15 @@ MECHANISMS: tuple[Mechanism, ...] = (
         "ops/failed/test_rate.py::test_a_redrive_that_had_to_wait_does_not_catch_up_in_a_burst",
         Edit(
             "Redrive._wait_for_rate",
-            "max(self._next_at, self._clock.monotonic()) + count / self._rate",
-            "self._next_at + count / self._rate",
+            "max(self._next_at, self.clock.monotonic()) + count / self.rate",
+            "self._next_at + count / self.rate",
         ),
     ),
     unit(
         "redrive/slow-and-hidden-for-as-long-as-ever",
         "ops/failed/test_rate.py::test_what_is_in_hand_is_put_back_before_it_would_be_seen_again[0.1]",
         Edit(
-            "Redrive.__init__",
+            "Redrive.__post_init__",
             "visibility_timeout=FAILED_VISIBILITY + int(slowly)",
             "visibility_timeout=FAILED_VISIBILITY + 0 * int(slowly)",
         ),

@@ -49,7 +49,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "leaving/a-reply-as-a-text",
         "ops/failed/test_redrive.py::test_a_reply_of_a_stack_without_a_reply_path_stays_in_failed_and_is_told",
-        Edit("Redrive._wanted", "if message.source not in self._outputs:", "if False:"),
+        Edit("Redrive._wanted", "if message.source not in self.outputs:", "if False:"),
         Edit("_is_reply", '    if "stage" in attributes:\n', '    if "stage" in attributes and replies:\n'),
     ),
     unit(

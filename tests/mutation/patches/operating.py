@@ -133,8 +133,8 @@ MECHANISMS: tuple[Mechanism, ...] = (
         "ops/failed/test_discard.py::test_what_is_discarded_is_copied_recorded_in_the_ledger_and_deleted",
         Edit(
             "Discard._discard_failed",
-            'self._copy.write(_row("failed", message, message.group_id) for message in batch)',
-            "self._copy.write({} for message in batch)",
+            'self.copy.write(_row("failed", message, message.group_id) for message in batch)',
+            "self.copy.write({} for message in batch)",
         ),
     ),
     unit(

@@ -15,14 +15,14 @@ from infra.config import BridgeConfig, load
 from ops.doctor.findings import State
 from ops.doctor.numbers import described_as, of_channel, of_identity, of_pool, well
 from ops.numbers.command import block, rows
-from ops.numbers.two_way import BEFORE, VALUE, Change, Numbers, TwoWay, remembered, tags
+from ops.numbers.two_way import LONGEST_VALUE, TAG, Change, PhoneNumbers, TwoWayChannel, from_tags, to_tags
 from ops.target import Target, TargetError
 
 ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef"
 OTHER = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-fedcba9876543210"
 TOPIC = "arn:aws:sns:us-east-1:111122223333:inbound"
 ROLE = "arn:aws:iam::111122223333:role/channel"
-OURS = TwoWay(TOPIC, ROLE)
+OURS = TwoWayChannel(TOPIC, ROLE)
 OUTPUTS = {"InboundTopicArn": TOPIC, "TwoWayChannelRoleArn": ROLE}
 BRIDGE_TOML = f'[[numbers]]\nnumber = "+12125550101"\narn = "{ARN}"\n'
 
@@ -54,16 +54,16 @@ def config(tmp_path: Path) -> BridgeConfig:
 arns = st.from_regex(r"\Aarn:aws:[a-z]{3}:us-east-1:111122223333:[!-~]{1,600}\Z")
 
 
-@given(st.builds(TwoWay) | st.builds(TwoWay, arns) | st.builds(TwoWay, arns, arns))
-def test_whatever_stood_before_fits_into_tags_and_is_read_from_them(before: TwoWay) -> None:
-    noted = tags(before)
-    assert all(re.fullmatch(r"[A-Za-z0-9_.:/=+@-]+", text) for text in (*noted, *noted.values()))
-    assert all(len(key) <= 128 and len(value) <= VALUE for key, value in noted.items())
-    assert remembered({"another": "tag", **noted}) == before
+@given(st.builds(TwoWayChannel) | st.builds(TwoWayChannel, arns) | st.builds(TwoWayChannel, arns, arns))
+def test_whatever_stood_before_fits_into_tags_and_is_read_from_them(before: TwoWayChannel) -> None:
+    stored = to_tags(before)
+    assert all(re.fullmatch(r"[A-Za-z0-9_.:/=+@-]+", text) for text in (*stored, *stored.values()))
+    assert all(len(key) <= 128 and len(value) <= LONGEST_VALUE for key, value in stored.items())
+    assert from_tags({"another": "tag", **stored}) == before
 
 
 def test_without_the_tag_nothing_is_remembered() -> None:
-    assert remembered({"another": "tag", f"{BEFORE}-2": "rest"}) is None
+    assert from_tags({"another": "tag", f"{TAG}-2": "rest"}) is None
 
 
 # --- the list ----------------------------------------------------------------------------------------------
@@ -153,23 +153,23 @@ def test_a_number_is_known_by_its_arn_before_its_number(config: BridgeConfig) ->
 @pytest.mark.parametrize(
     ("now", "said"),
     [
-        (TwoWay(), "two-way SMS is off"),
-        (TwoWay("connect.us-east-1.amazonaws.com", ROLE), "straight to Amazon Connect"),
-        (TwoWay(f"{TOPIC}-2", ROLE), f"its texts go to {TOPIC}-2"),
-        (TwoWay(TOPIC), "in no role"),
-        (TwoWay(TOPIC, f"{ROLE}-2"), f"in another role, {ROLE}-2"),
+        (TwoWayChannel(), "two-way SMS is off"),
+        (TwoWayChannel("connect.us-east-1.amazonaws.com", ROLE), "straight to Amazon Connect"),
+        (TwoWayChannel(f"{TOPIC}-2", ROLE), f"its texts go to {TOPIC}-2"),
+        (TwoWayChannel(TOPIC), "in no role"),
+        (TwoWayChannel(TOPIC, f"{ROLE}-2"), f"in another role, {ROLE}-2"),
     ],
 )
-def test_a_numbers_texts_must_come_to_this_stack_in_its_role(now: TwoWay, said: str) -> None:
-    finding = of_channel("+12125550101", now, ours=OURS, options=" --stack S")
+def test_a_numbers_texts_must_come_to_this_stack_in_its_role(now: TwoWayChannel, said: str) -> None:
+    finding = of_channel("+12125550101", now, stack=OURS, options=" --stack S")
     assert finding and finding.state == State.FAIL and said in finding.finding
     assert finding.command == "bridge numbers connect +12125550101 --stack S"
 
 
 def test_a_number_of_a_pool_is_as_its_pool_is() -> None:
-    assert of_channel("+12125550101", OURS, ours=OURS, options="") is None
-    assert of_pool("+12125550101", "pool-1", OURS, ours=OURS).state == State.OK
-    elsewhere = of_pool("+12125550101", "pool-1", TwoWay(), ours=OURS)
+    assert of_channel("+12125550101", OURS, stack=OURS, options="") is None
+    assert of_pool("+12125550101", "pool-1", OURS, stack=OURS).state == State.OK
+    elsewhere = of_pool("+12125550101", "pool-1", TwoWayChannel(), stack=OURS)
     assert elsewhere.state == State.FAIL and f"--two-way-channel-role {ROLE}" in elsewhere.command
 
 
@@ -220,17 +220,17 @@ class Eum:
         return {"PhoneNumbers": [self.number]}
 
     @property
-    def now(self) -> TwoWay:
-        return TwoWay.of(self.number)
+    def now(self) -> TwoWayChannel:
+        return TwoWayChannel.of(self.number)
 
 
-def numbers(eum: Eum, pauses: list[float] | None = None) -> Numbers:
+def numbers(eum: Eum, pauses: list[float] | None = None) -> PhoneNumbers:
     class Session:
         def client(self, *_: Any, **__: Any) -> Eum:
             return eum
 
     target = Target(where="stack S", outputs=OUTPUTS, session=Session(), stack="S")
-    return Numbers(target, pause=([] if pauses is None else pauses).append)
+    return PhoneNumbers(target, pause=([] if pauses is None else pauses).append)
 
 
 def connecting(eum: Eum, pauses: list[float]) -> Change:
@@ -248,7 +248,7 @@ def test_a_change_that_never_shows_was_not_made() -> None:
         connecting(Eum(shows_after=math.inf), [])
 
 
-BEFORE_US = TwoWay(f"{TOPIC}-2")
+BEFORE_US = TwoWayChannel(f"{TOPIC}-2")
 """In no role: to go back there, two-way SMS has to be off for a moment."""
 
 
@@ -278,12 +278,12 @@ def test_a_disconnect_interrupted_anywhere_and_repeated_restores_the_channel(upd
 def test_connect_after_an_interrupted_disconnect_keeps_the_earlier_channel(updates: int) -> None:
     eum = disconnecting(updates=updates)
     numbers(eum).connect("+12125550101")
-    assert (eum.now, remembered(eum.tags)) == (OURS, BEFORE_US)
+    assert (eum.now, from_tags(eum.tags)) == (OURS, BEFORE_US)
 
 
 def test_what_stands_before_a_connect_is_noted_over_an_old_note() -> None:
     eum = Eum()
-    eum.tags = tags(TwoWay(f"{TOPIC}-3", "x" * 600))
+    eum.tags = to_tags(TwoWayChannel(f"{TOPIC}-3", "x" * 600))
     eum.number |= {"TwoWayEnabled": True, "TwoWayChannelArn": BEFORE_US.channel, "TwoWayChannelRole": None}
     numbers(eum).connect("+12125550101")
-    assert remembered(eum.tags) == BEFORE_US
+    assert from_tags(eum.tags) == BEFORE_US
