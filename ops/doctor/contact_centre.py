@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from bridge.aws.chat_sessions import KEEP_SECONDS
 from infra.config import Number
-from ops.doctor.findings import Check, Finding, cannot_tell, fail, ok, warn
+from ops.doctor.findings import Check, Finding, about, cannot_tell, fail, ok, warn
 from ops.doctor.preflight import DeniedError, Imported, Preflight
 
 PROBE = "+12025550100"
@@ -27,59 +27,49 @@ _PAGES = 20
 def imports(preflight: Preflight) -> Iterator[Finding]:
     """With integration-event delivery, a number's import into Connect decides instance and flow of its chats."""
     for number in preflight.by_events:
-        yield of_import(number, preflight.imported.get(number.arn))
+        yield from about(number.number, of_import(number, preflight.imported.get(number.arn)))
 
 
 def of_import(number: Number, imported: Imported | None) -> Finding:
-    about = number.number
     if imported is None:
         return fail(
             "is in no Connect instance of this Region",
             "import it, give it a flow, and connect it to the stack again",
             f"aws connect import-phone-number --source-phone-number-arn {number.arn} --instance-id INSTANCE",
-            about=about,
         )
     if imported.status == "FAILED":
-        return fail(f"its import failed {imported.message}".rstrip(), "import it again", about=about)
+        return fail(f"its import failed {imported.message}".rstrip(), "import it again")
     if imported.status == "IN_PROGRESS":
-        return warn("is being imported", "run doctor again when that is done", about=about)
+        return warn("is being imported", "run doctor again when that is done")
     if imported.flow_id is None:
         return fail(
             f"has no flow in instance {imported.instance_id}: no chat can start",
             "give it one",
             f"aws connect associate-flow --instance-id {imported.instance_id} --resource-id {number.arn} "
             "--resource-type SMS_PHONE_NUMBER --flow-id FLOW",
-            about=about,
         )
-    return ok(f"in instance {imported.instance_id}, with flow {imported.flow_id}", about=about)
+    return ok(f"in instance {imported.instance_id}, with flow {imported.flow_id}")
 
 
 def instances(preflight: Preflight) -> Iterator[Finding]:
     for instance_id in preflight.flows:
         answer = preflight.find("connect", "describe_instance", InstanceId=instance_id)
-        yield of_instance(instance_id, answer and answer["Instance"])
+        yield from about(instance_id, of_instance(answer and answer["Instance"]))
 
 
-def of_instance(instance_id: str, instance: Mapping[str, Any] | None) -> Finding:
+def of_instance(instance: Mapping[str, Any] | None) -> Finding:
     if instance is None:
-        return fail(
-            "there is no such instance",
-            "correct instance_arn in bridge.toml",
-            "aws connect list-instances",
-            about=instance_id,
-        )
+        return fail("there is no such instance", "correct instance_arn in bridge.toml", "aws connect list-instances")
     if instance["InstanceStatus"] != "ACTIVE":
         why = instance.get("StatusReason", {}).get("Message", "")
-        return fail(
-            f"is {instance['InstanceStatus']} {why}".rstrip(), "look at it in the Connect console", about=instance_id
-        )
-    return ok("is active", about=instance_id)
+        return fail(f"is {instance['InstanceStatus']} {why}".rstrip(), "look at it in the Connect console")
+    return ok("is active")
 
 
 def flows(preflight: Preflight) -> Iterator[Finding]:
     for instance_id, flow_ids in preflight.flows.items():
         for flow_id in sorted(flow_ids):
-            yield _flow(preflight, instance_id, flow_id)
+            yield from about(flow_id, _flow(preflight, instance_id, flow_id))
 
 
 def _flow(preflight: Preflight, instance_id: str, flow_id: str) -> Finding:
@@ -88,26 +78,25 @@ def _flow(preflight: Preflight, instance_id: str, flow_id: str) -> Finding:
     except ClientError as exc:
         if exc.response["Error"]["Code"] != "ContactFlowNotPublishedException":
             raise
-        return of_flow(instance_id, flow_id, {"Status": "SAVED"})
-    return of_flow(instance_id, flow_id, answer and answer["ContactFlow"])
+        return of_flow(instance_id, {"Status": "SAVED"})
+    return of_flow(instance_id, answer and answer["ContactFlow"])
 
 
-def of_flow(instance_id: str, flow_id: str, flow: Mapping[str, Any] | None) -> Finding:
+def of_flow(instance_id: str, flow: Mapping[str, Any] | None) -> Finding:
     """Chats start only with a published inbound flow."""
     if flow is None:
         return fail(
             f"is not in instance {instance_id}",
             "correct contact_flow_id in bridge.toml",
             f"aws connect list-contact-flows --instance-id {instance_id}",
-            about=flow_id,
         )
     if flow["Status"] != "PUBLISHED":
-        return fail("was never published", "publish it in Connect's flow designer", about=flow_id)
+        return fail("was never published", "publish it in Connect's flow designer")
     if flow["Type"] != "CONTACT_FLOW":
-        return fail(f"is of type {flow['Type']}", "chats start with an inbound flow: CONTACT_FLOW", about=flow_id)
+        return fail(f"is of type {flow['Type']}", "chats start with an inbound flow: CONTACT_FLOW")
     if flow["State"] != "ACTIVE":
-        return fail(f"is {flow['State']}", "restore it in Connect's flow designer", about=flow_id)
-    return ok(f"{flow['Name']}, published", about=flow_id)
+        return fail(f"is {flow['State']}", "restore it in Connect's flow designer")
+    return ok(f"{flow['Name']}, published")
 
 
 def streaming(preflight: Preflight) -> Iterator[Finding]:
@@ -120,23 +109,21 @@ def streaming(preflight: Preflight) -> Iterator[Finding]:
             wanted.add((number.streaming_topic_arn, imported.instance_arn))
     for topic, instance_arn in sorted(wanted):
         answer = preflight.find("sns", "get_topic_attributes", TopicArn=topic)
-        yield of_streaming(topic, instance_arn, answer and answer["Attributes"])
+        yield from about(topic.rpartition(":")[2], of_streaming(instance_arn, answer and answer["Attributes"]))
 
 
-def of_streaming(topic: str, instance_arn: str, attributes: Mapping[str, str] | None) -> Finding:
-    name = topic.rpartition(":")[2]
+def of_streaming(instance_arn: str, attributes: Mapping[str, str] | None) -> Finding:
     if attributes is None:
-        return fail("there is no such topic", "correct streaming_topic_arn in bridge.toml", about=name)
+        return fail("there is no such topic", "correct streaming_topic_arn in bridge.toml")
     if attributes.get("KmsMasterKeyId", "").endswith("alias/aws/sns"):
-        return fail("is encrypted with AWS's own key, which Connect may not use", "give it a key of yours", about=name)
+        return fail("is encrypted with AWS's own key, which Connect may not use", "give it a key of yours")
     sources = _allowed_instances(attributes)
     if any(source is None or instance_arn in source for source in sources):
-        return ok(f"admits instance {instance_arn.rpartition('/')[2]}", about=name)
+        return ok(f"admits instance {instance_arn.rpartition('/')[2]}")
     nearly = any(one.startswith(instance_arn) for source in sources for one in source or ())
     return fail(
         f"does not admit {instance_arn}" + (": its condition is not the bare ARN" if nearly else ""),
         "let connect.amazonaws.com publish, with ArnEquals aws:SourceArn = the bare ARN of the instance",
-        about=name,
     )
 
 

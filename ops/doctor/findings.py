@@ -54,6 +54,11 @@ def cannot_tell(finding: str, remedy: str = "", command: str = "", *, about: str
     return Finding(state=State.CANNOT_TELL, finding=finding, remedy=remedy, command=command, about=about)
 
 
+def about(subject: str, *findings: Finding | None) -> Iterator[Finding]:
+    """These findings, with what they are about."""
+    yield from (replace(finding, about=subject) for finding in findings if finding)
+
+
 def unless(problems: Iterable[Finding | None], well: str) -> Iterator[Finding]:
     """The problems; `well` as one finding if there are none."""
     found = [problem for problem in problems if problem]

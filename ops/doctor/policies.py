@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ops.doctor.findings import Check, Finding, cannot_tell, fail, of_each, unless, warn
+from ops.doctor.findings import Check, Finding, about, cannot_tell, fail, of_each, unless, warn
 from ops.doctor.preflight import Preflight, Resource
 from ops.doctor.template import UnresolvedError, resolve
 
@@ -41,7 +41,7 @@ def key(preflight: Preflight) -> Iterator[Finding]:
         key_id = resource.physical_id
         answer = preflight.find("kms", "describe_key", KeyId=key_id)
         state = answer["KeyMetadata"]["KeyState"] if answer else "gone"
-        yield of_key(key_id, state)
+        yield from about(key_id, of_key(key_id, state))
         if state != "gone":
             live = preflight.ask("kms", "get_key_policy", KeyId=key_id, PolicyName="default")["Policy"]
             yield from _compared(preflight, key_id, resource.properties["KeyPolicy"], live)
@@ -58,7 +58,7 @@ def of_key(key_id: str, state: str) -> Finding | None:
     if state == "Enabled":
         return None
     remedy, command = mend.get(state, ("ask who changed it", ""))
-    return fail(f"is {state}: nothing can be written or read", remedy, command, about=key_id)
+    return fail(f"is {state}: nothing can be written or read", remedy, command)
 
 
 def channel_role(preflight: Preflight) -> Iterator[Finding]:
@@ -96,16 +96,16 @@ def permissions(preflight: Preflight) -> Iterator[Finding]:
 def _permissions(preflight: Preflight) -> Iterator[Finding | None]:
     config = preflight.config
     role = preflight.resources[CHANNEL_ROLE]
-    yield _simulated(preflight, role.physical_id, "sns:Publish", preflight.output("InboundTopicArn"))
+    yield from _simulated(preflight, role.physical_id, "sns:Publish", preflight.output("InboundTopicArn"))
     forward = _role_of(preflight, preflight.output("ForwardFunctionName"))
     if not all(config.starts_chats(number) for number in config.numbers):
-        yield _simulated(preflight, forward, "connect:SendChatIntegrationEvent", "*")
+        yield from _simulated(preflight, forward, "connect:SendChatIntegrationEvent", "*")
     for arns in config.contact_flows().values():
-        yield _simulated(preflight, forward, "connect:StartChatContact", *arns)
+        yield from _simulated(preflight, forward, "connect:StartChatContact", *arns)
     if config.instances():
         texting = [number.arn for number in config.numbers]
         reply = _role_of(preflight, preflight.output("ReplyFunctionName"))
-        yield _simulated(preflight, reply, "sms-voice:SendTextMessage", *texting)
+        yield from _simulated(preflight, reply, "sms-voice:SendTextMessage", *texting)
 
 
 def _role_of(preflight: Preflight, function: str) -> str:
@@ -113,15 +113,15 @@ def _role_of(preflight: Preflight, function: str) -> str:
     return _name(resolve(found.properties["Role"], preflight))
 
 
-def _simulated(preflight: Preflight, role: str, action: str, *resources: str) -> Finding | None:
+def _simulated(preflight: Preflight, role: str, action: str, *resources: str) -> Iterator[Finding]:
     arn = f"arn:{preflight.pseudo['AWS::Partition']}:iam::{preflight.identity.account}:role/{role}"
     answer = preflight.find(
         "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=[action], ResourceArns=[*resources]
     )
-    return of_simulation(role, action, answer["EvaluationResults"] if answer else [])
+    yield from about(role, of_simulation(action, answer["EvaluationResults"] if answer else []))
 
 
-def of_simulation(role: str, action: str, results: list[Mapping[str, Any]]) -> Finding | None:
+def of_simulation(action: str, results: list[Mapping[str, Any]]) -> Finding | None:
     refused = [result for result in results if result["EvalDecision"] != "allowed"]
     if not refused:
         return None
@@ -132,25 +132,24 @@ def of_simulation(role: str, action: str, results: list[Mapping[str, Any]]) -> F
     return fail(
         f"may not {action}: {why}",
         "have the organization's service control policies let it" if by_organization else "look at the role in IAM",
-        about=role,
     )
 
 
-def _compared(preflight: Preflight, about: str, document: Any, live: Any) -> Iterator[Finding]:
+def _compared(preflight: Preflight, subject: str, document: Any, live: Any) -> Iterator[Finding]:
     """`live` is the policy in the account, as an object or as JSON; None if there is none."""
     try:
         expected = resolve(document, preflight)
     except UnresolvedError as exc:
-        yield cannot_tell(str(exc), about=about)
+        yield cannot_tell(str(exc), about=subject)
         return
     if live is None:
-        yield fail("has no such policy any more", "put it back", preflight.restore, about=about)
+        yield fail("has no such policy any more", "put it back", preflight.restore, about=subject)
         return
     policy = json.loads(live) if isinstance(live, str) else live
-    yield from of_policy(about, expected, policy, restore=preflight.restore)
+    yield from about(subject, *of_policy(expected, policy, restore=preflight.restore))
 
 
-def of_policy(about: str, expected: Mapping[str, Any], live: Mapping[str, Any], *, restore: str) -> Iterator[Finding]:
+def of_policy(expected: Mapping[str, Any], live: Mapping[str, Any], *, restore: str) -> Iterator[Finding]:
     """The statements of a policy that were changed, removed or added since it was deployed."""
     deployed = {_canonical(one): _title(one) for one in _listed(expected["Statement"])}
     found = {_canonical(one): one for one in _listed(live.get("Statement", []))}
@@ -162,13 +161,13 @@ def of_policy(about: str, expected: Mapping[str, Any], live: Mapping[str, Any], 
     denies = [_title(one) for one in more if one["Effect"] == "Deny"]
     allows = [_title(one) for one in more if one["Effect"] == "Allow"]
     if changed:
-        yield fail(f"says otherwise than deployed: {', '.join(changed)}", "put it back", restore, about=about)
+        yield fail(f"says otherwise than deployed: {', '.join(changed)}", "put it back", restore)
     if gone:
-        yield fail(f"no longer says: {', '.join(gone)}", "put it back", restore, about=about)
+        yield fail(f"no longer says: {', '.join(gone)}", "put it back", restore)
     if denies:
-        yield fail(f"denies what was not deployed: {', '.join(denies)}", "take it out", restore, about=about)
+        yield fail(f"denies what was not deployed: {', '.join(denies)}", "take it out", restore)
     if allows:
-        yield warn(f"allows what was not deployed: {', '.join(allows)}", "take it out", restore, about=about)
+        yield warn(f"allows what was not deployed: {', '.join(allows)}", "take it out", restore)
 
 
 def _canonical(statement: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from ops.doctor.findings import Check, Finding, cannot_tell, fail, ok, unless, warn
+from ops.doctor.findings import Check, Finding, about, cannot_tell, fail, ok, unless, warn
 from ops.doctor.preflight import Preflight
 
 NEARLY = 80
@@ -22,16 +22,13 @@ def active_chats(preflight: Preflight) -> Iterator[Finding]:
         share = _latest(preflight, "AWS/Connect", "ConcurrentActiveChatsPercentage", dimensions)
         count = _latest(preflight, "AWS/Connect", "ConcurrentActiveChats", dimensions)
         arn = f"arn:{preflight.pseudo['AWS::Partition']}:connect:{preflight.target.region}:{preflight.identity.account}"
-        yield of_chats(f"{arn}:instance/{instance_id}", share, count)
+        yield from about(instance_id, of_chats(f"{arn}:instance/{instance_id}", share, count))
 
 
 def of_chats(instance_arn: str, share: float | None, count: float | None) -> Finding:
     """`share` of the quota in percent."""
-    about = instance_arn.rpartition("/")[2]
     if share is None or count is None:
-        return cannot_tell(
-            "CloudWatch has no count of the last hour", "run doctor again once there are chats", about=about
-        )
+        return cannot_tell("CloudWatch has no count of the last hour", "run doctor again once there are chats")
     said = f"{count:g} at once, {share:g} % of the quota"
     remedy = "let chats end sooner, or have the quota raised"
     command = (
@@ -39,8 +36,8 @@ def of_chats(instance_arn: str, share: float | None, count: float | None) -> Fin
         f"--context-id {instance_arn} --desired-value NUMBER"
     )
     if share >= 100:
-        return fail(f"{said}: no chat can start until one ends", remedy, command, about=about)
-    return warn(said, remedy, command, about=about) if share >= NEARLY else ok(said, about=about)
+        return fail(f"{said}: no chat can start until one ends", remedy, command)
+    return warn(said, remedy, command) if share >= NEARLY else ok(said)
 
 
 def rate(preflight: Preflight) -> Iterator[Finding]:

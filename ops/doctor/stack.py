@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from infra.config import BridgeConfig, ConfigError, load
-from ops.doctor.findings import Check, Finding, State, cannot_tell, fail, of_each, ok, warn
+from ops.doctor.findings import Check, Finding, State, about, cannot_tell, fail, of_each, ok, warn
 from ops.doctor.preflight import Identity, Preflight, Resource
 from ops.doctor.template import UnresolvedError, resolve
 from ops.target import explain
@@ -160,21 +160,21 @@ def functions(preflight: Preflight) -> Iterator[Finding]:
     def check(resource: Resource) -> Iterator[Finding | None]:
         name = resource.physical_id
         answer = preflight.find("lambda", "get_function_configuration", FunctionName=name)
-        yield of_function(name, answer, restore=preflight.restore)
+        yield from about(name, of_function(answer, restore=preflight.restore))
 
     yield from of_each(preflight.all("Lambda::Function"), check, "active")
 
 
-def of_function(name: str, answer: Mapping[str, Any] | None, *, restore: str) -> Finding | None:
+def of_function(answer: Mapping[str, Any] | None, *, restore: str) -> Finding | None:
     """Inactive is no problem: Lambda sets it after weeks without a call, and the next call ends it."""
     if answer is None:
-        return fail("is gone", "put it back", restore, about=name)
+        return fail("is gone", "put it back", restore)
     state, update = answer.get("State", "Active"), answer.get("LastUpdateStatus", "Successful")
     if state == "Failed" or update == "Failed":
         why = answer.get("StateReason") if state == "Failed" else answer.get("LastUpdateStatusReason")
-        return fail(f"does not work: {why or 'Lambda says Failed'}", "deploy again", restore, about=name)
+        return fail(f"does not work: {why or 'Lambda says Failed'}", "deploy again", restore)
     if state == "Pending" or update == "InProgress":
-        return warn("is being changed", "run doctor again when that is done", about=name)
+        return warn("is being changed", "run doctor again when that is done")
     return None
 
 
@@ -226,7 +226,7 @@ def _subscription(preflight: Preflight, resource: Resource) -> Iterator[Finding 
     attributes: Mapping[str, Any] = {}
     if ours and (arn := ours[0]["SubscriptionArn"]).startswith("arn:"):
         attributes = preflight.ask("sns", "get_subscription_attributes", SubscriptionArn=arn)["Attributes"]
-    yield of_subscription(name, expected, attributes if ours else None, restore=preflight.restore)
+    yield from about(name, of_subscription(expected, attributes if ours else None, restore=preflight.restore))
     if others := sorted({one["Protocol"] for one in live if one not in ours}):
         yield warn(
             f"is listened to by others as well ({', '.join(others)}): they get bodies and numbers",
@@ -240,25 +240,16 @@ def _subscription(preflight: Preflight, resource: Resource) -> Iterator[Finding 
         yield fail("may not call the function that it is for", "put it back", preflight.restore, about=name)
 
 
-def of_subscription(
-    topic: str, expected: Mapping[str, Any], live: Mapping[str, Any] | None, *, restore: str
-) -> Finding | None:
+def of_subscription(expected: Mapping[str, Any], live: Mapping[str, Any] | None, *, restore: str) -> Finding | None:
     """`expected` are the template's properties, `live` the attributes in the account; None if it is not there."""
     if live is None:
-        return fail("has no subscription of ours: what is published is dropped", "put it back", restore, about=topic)
+        return fail("has no subscription of ours: what is published is dropped", "put it back", restore)
     if _json(live.get("RedrivePolicy")) != expected.get("RedrivePolicy"):
-        return fail(
-            "does not keep in undelivered what it cannot hand over",
-            "put its RedrivePolicy back",
-            restore,
-            about=topic,
-        )
+        return fail("does not keep in undelivered what it cannot hand over", "put its RedrivePolicy back", restore)
     if _json(live.get("FilterPolicy")) != expected.get("FilterPolicy"):
-        return fail("filters otherwise than deployed", "put its FilterPolicy back", restore, about=topic)
+        return fail("filters otherwise than deployed", "put its FilterPolicy back", restore)
     if live.get("RawMessageDelivery", "false") != "false":
-        return fail(
-            "delivers raw messages, which intake cannot read", "switch RawMessageDelivery off", restore, about=topic
-        )
+        return fail("delivers raw messages, which intake cannot read", "switch RawMessageDelivery off", restore)
     return None
 
 

@@ -168,8 +168,8 @@ def test_a_numbers_texts_must_come_to_this_stack_in_its_role(now: TwoWayChannel,
 
 def test_a_number_of_a_pool_is_as_its_pool_is() -> None:
     assert of_channel("+12125550101", OURS, stack=OURS, options="") is None
-    assert of_pool("+12125550101", "pool-1", OURS, stack=OURS).state == State.OK
-    elsewhere = of_pool("+12125550101", "pool-1", TwoWayChannel(), stack=OURS)
+    assert of_pool("pool-1", OURS, stack=OURS).state == State.OK
+    elsewhere = of_pool("pool-1", TwoWayChannel(), stack=OURS)
     assert elsewhere.state == State.FAIL and f"--two-way-channel-role {ROLE}" in elsewhere.command
 
 

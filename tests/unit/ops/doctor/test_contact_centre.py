@@ -60,9 +60,9 @@ def test_an_import_is_done_once_it_has_a_flow(status: str, flow_id: str | None, 
 )
 def test_chats_start_only_with_a_published_inbound_flow(change: dict[str, str], state: State) -> None:
     flow = {"Name": "Texts", "Type": "CONTACT_FLOW", "State": "ACTIVE", "Status": "PUBLISHED"} | change
-    assert of_flow("i", "f", flow).state == state
-    assert of_flow("i", "f", None).state == State.FAIL
-    assert of_instance("i", {"InstanceStatus": "CREATION_IN_PROGRESS"}).state == State.FAIL
+    assert of_flow("i", flow).state == state
+    assert of_flow("i", None).state == State.FAIL
+    assert of_instance({"InstanceStatus": "CREATION_IN_PROGRESS"}).state == State.FAIL
 
 
 def admits(source: Any, **more: Any) -> dict[str, str]:
@@ -88,7 +88,7 @@ def admits(source: Any, **more: Any) -> dict[str, str]:
     ],
 )
 def test_a_streaming_topic_admits_that_very_instance(attributes: dict[str, str] | None, said: str) -> None:
-    found = of_streaming(TOPIC, INSTANCE, attributes)
+    found = of_streaming(INSTANCE, attributes)
     assert said in found.finding
     assert found.state == (State.OK if said == "admits instance" else State.FAIL)
 

@@ -90,7 +90,7 @@ def test_a_policy_that_says_the_same_in_other_words_is_as_deployed() -> None:
         Sid="",
         Condition={"ArnLike": {"AWS:SourceArn": ["arn:aws:sns:us-east-1:111122223333:*"]}},
     )
-    assert list(of_policy("key", policy(deployed), policy(stands), restore="deploy")) == []
+    assert list(of_policy(policy(deployed), policy(stands), restore="deploy")) == []
 
 
 @pytest.mark.parametrize(
@@ -106,21 +106,21 @@ def test_a_policy_that_says_the_same_in_other_words_is_as_deployed() -> None:
     ],
 )
 def test_a_statement_that_says_anything_else_is_told_by_its_name(change: dict[str, Any]) -> None:
-    (found,) = of_policy("key", policy(statement()), policy(statement(**change)), restore="deploy")
+    (found,) = of_policy(policy(statement()), policy(statement(**change)), restore="deploy")
     assert (found.state, found.command) == (State.FAIL, "deploy")
     assert found.finding == "says otherwise than deployed: SnsTo"
 
 
 def test_a_statement_that_was_taken_out_is_told_by_its_name() -> None:
-    (found,) = of_policy("key", policy(statement()), policy(), restore="deploy")
+    (found,) = of_policy(policy(statement()), policy(), restore="deploy")
     assert (found.state, found.finding) == (State.FAIL, "no longer says: SnsTo")
 
 
 def test_an_added_statement_is_a_warning_if_it_allows_a_failure_if_it_denies() -> None:
     more = {"Effect": "Allow", "Principal": "*", "Action": "sns:Publish", "Resource": "*"}
-    (allowed,) = of_policy("t", policy(), policy(more), restore="deploy")
+    (allowed,) = of_policy(policy(), policy(more), restore="deploy")
     assert (allowed.state, allowed.finding) == (State.WARN, "allows what was not deployed: Allow sns:Publish")
-    (denied,) = of_policy("t", policy(), policy(more | {"Effect": "Deny"}), restore="deploy")
+    (denied,) = of_policy(policy(), policy(more | {"Effect": "Deny"}), restore="deploy")
     assert (denied.state, denied.finding) == (State.FAIL, "denies what was not deployed: Deny sns:Publish")
 
 
@@ -134,7 +134,7 @@ def test_a_key_must_be_enabled(state: str) -> None:
 def test_a_role_that_an_organization_holds_back_is_told_apart() -> None:
     own = {"EvalDecision": "implicitDeny"}
     above = {"EvalDecision": "explicitDeny", "OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
-    assert of_simulation("r", "sns:Publish", [{"EvalDecision": "allowed"}]) is None
-    by_itself, by_organization = (of_simulation("r", "sns:Publish", [one]) for one in (own, above))
+    assert of_simulation("sns:Publish", [{"EvalDecision": "allowed"}]) is None
+    by_itself, by_organization = (of_simulation("sns:Publish", [one]) for one in (own, above))
     assert by_itself and "implicitDeny" in by_itself.finding
     assert by_organization and "organization" in by_organization.finding

@@ -134,7 +134,7 @@ def test_a_stack_without_outputs_is_judged_by_its_state_first(target: Any, comma
     ],
 )
 def test_a_function_must_be_one_that_can_be_called(answer: Mapping[str, Any] | None, state: State | None) -> None:
-    found = of_function("f", answer, restore="deploy")
+    found = of_function(answer, restore="deploy")
     assert (found and found.state) == state
 
 
@@ -168,15 +168,15 @@ EXPECTED = {"RedrivePolicy": {"deadLetterTargetArn": "arn:aws:sqs:us-east-1:1111
     ],
 )
 def test_a_subscription_must_be_there_with_its_dead_letter_queue(live: dict[str, str] | None, said: str | None) -> None:
-    found = of_subscription("t", EXPECTED, live, restore="deploy")
+    found = of_subscription(EXPECTED, live, restore="deploy")
     assert said in found.finding if said else found is None  # type: ignore[union-attr]
 
 
 def test_a_subscription_must_filter_and_wrap_as_deployed() -> None:
     sound = {"RedrivePolicy": '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:111122223333:undelivered"}'}
-    filtered = of_subscription("t", EXPECTED, sound | {"FilterPolicy": '{"Type": ["EVENT"]}'}, restore="deploy")
+    filtered = of_subscription(EXPECTED, sound | {"FilterPolicy": '{"Type": ["EVENT"]}'}, restore="deploy")
     assert filtered and "filters otherwise" in filtered.finding
-    raw = of_subscription("t", EXPECTED, sound | {"RawMessageDelivery": "true"}, restore="deploy")
+    raw = of_subscription(EXPECTED, sound | {"RawMessageDelivery": "true"}, restore="deploy")
     assert raw and "raw messages" in raw.finding
 
 
