@@ -151,8 +151,8 @@ def command() -> None:
         sandbox.down()
     console.print(Rule())
     counts = Counter(result.outcome for result in results)
-    said = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
-    console.print(f"{len(results)} notifications: {said}; {len(chats)} chats; {time.monotonic() - began:.0f} s")
+    summary = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
+    console.print(f"{len(results)} notifications: {summary}; {len(chats)} chats; {time.monotonic() - began:.0f} s")
     if broken := broken_promises(results) + [one.broken for one in dialogues if one.broken]:
         for line in broken:
             console.print(Text(f"not as promised: {line}", style="red"))

@@ -138,8 +138,8 @@ def status(
 
 def _to_option(config: Path) -> str:
     """The option with which events/ text a number of this configuration; empty if they do so anyway."""
-    ours = [number.number for number in load(config).numbers]
-    return "" if SAMPLES_TEXT in ours else f" --to {ours[0]}"
+    numbers = [number.number for number in load(config).numbers]
+    return "" if SAMPLES_TEXT in numbers else f" --to {numbers[0]}"
 
 
 def _show(console: Console, sandbox: Sandbox) -> None:
@@ -192,10 +192,10 @@ def text(
             raise TargetError(f"{given} is no number such as +14255550182")
     target = Target.in_sandbox(name)
     with contact_centre(target) as double:
-        ours = [known["number"] for known in double.numbers()]
-    if to and to not in ours:
-        raise TargetError(f"{to} is none of our numbers: {', '.join(ours)}")
-    to = to or ours[0]
+        numbers = [known["number"] for known in double.numbers()]
+    if to and to not in numbers:
+        raise TargetError(f"{to} is none of our numbers: {', '.join(numbers)}")
+    to = to or numbers[0]
     publish_text(target, number, to, body)
     _print(f"{number} -> {to}")
 
@@ -231,12 +231,12 @@ def chats(name: WhichOption = "default") -> None:
     """Show each chat and what was said last in it."""
     target = Target.in_sandbox(name)
     with contact_centre(target) as double:
-        found, ours = double.chats(), {known["arn"]: known["number"] for known in double.numbers()}
+        found, numbers = double.chats(), {known["arn"]: known["number"] for known in double.numbers()}
     console = Console(highlight=False)
     if not found:
         console.print("no chats yet; start one with: bridge sandbox text +14255550182 hello")
         return
-    console.print(chats_table(found, ours))
+    console.print(chats_table(found, numbers))
 
 
 def chats_table(found: list[dict[str, Any]], business_numbers: Mapping[str, str]) -> Table:

@@ -181,13 +181,13 @@ def of_open_chats(count: int, *, all_of_them: bool, gone: Sequence[str], path_st
     if not count:
         what = "the reply path can go" if gone else "instance_arn can go from bridge.toml, and the reply path with it"
         return ok(f"none of those that the bridge started is open: {what}")
-    said = f"{count}{'' if all_of_them else ' or more'} that the bridge started {'is' if count == 1 else 'are'} open"
+    summary = f"{count}{'' if all_of_them else ' or more'} that the bridge started {'is' if count == 1 else 'are'} open"
     if not gone:
-        return ok(f"{said}: replies reach phones while bridge.toml names their instance")
+        return ok(f"{summary}: replies reach phones while bridge.toml names their instance")
     names = ", ".join(arn.rpartition("/")[2] for arn in gone)
-    tell = warn if path_stays else fail
-    return tell(
-        f"{said}, and bridge.toml no longer names instance {names}: deployed so, replies from there reach no phone",
+    finding = warn if path_stays else fail
+    return finding(
+        f"{summary}, and bridge.toml no longer names instance {names}: deployed so, replies from there reach no phone",
         f'until they are over, name it in [start_chat] (instance_arn = "{gone[0]}"), and with each number that starts '
         "chats its own instance_arn and contact_flow_id",
     )
@@ -237,14 +237,14 @@ def access(preflight: Preflight) -> Iterator[Finding]:
     except DeniedError:
         imported = None
     try:
-        answer = send_probe(preflight, number.arn)
-        said = "opened" if answer.get("NewChatCreated") else "taken"
+        response = send_probe(preflight, number.arn)
+        answer = "opened" if response.get("NewChatCreated") else "taken"
     except DeniedError:
-        said = "AccessDeniedException"
+        answer = "AccessDeniedException"
     except ClientError as exc:
-        said = exc.response["Error"]["Code"]
-    allowed = allowed_to_caller(preflight) if said == "AccessDeniedException" else True
-    yield of_access(said, imported=imported, allowed=allowed, deploy=preflight.deploy)
+        answer = exc.response["Error"]["Code"]
+    allowed = allowed_to_caller(preflight) if answer == "AccessDeniedException" else True
+    yield of_access(answer, imported=imported, allowed=allowed, deploy=preflight.deploy)
 
 
 def send_probe(preflight: Preflight, number_arn: str) -> Mapping[str, Any]:
@@ -259,16 +259,16 @@ def send_probe(preflight: Preflight, number_arn: str) -> Mapping[str, Any]:
     )
 
 
-def of_access(said: str, *, imported: bool | None, allowed: bool | None, deploy: str) -> Finding:
-    """`said` is the error code, "taken", or "opened" if a chat was opened; `allowed`: whether IAM allows the call."""
-    if said == "taken" or (said == "ResourceNotFoundException" and imported):
+def of_access(answer: str, *, imported: bool | None, allowed: bool | None, deploy: str) -> Finding:
+    """`answer` is the error code, "taken", or "opened" if a chat was opened; `allowed`: whether IAM allows the call."""
+    if answer == "taken" or (answer == "ResourceNotFoundException" and imported):
         return ok("Connect lets it through")
-    if said == "opened":
+    if answer == "opened":
         return warn("Connect lets it through, and opened a chat for the trial that it ended at once", "use --no-probe")
-    if said == "ResourceNotFoundException":
+    if answer == "ResourceNotFoundException":
         return cannot_tell("Connect knows no such number", "import the number, then run doctor again")
-    if said != "AccessDeniedException":
-        return cannot_tell(f"Connect answers {said}, which says nothing of access", "run doctor again")
+    if answer != "AccessDeniedException":
+        return cannot_tell(f"Connect answers {answer}, which says nothing of access", "run doctor again")
     if allowed is False:
         return cannot_tell("you may not call it yourself", "needs the permission connect:SendChatIntegrationEvent")
     if allowed is None:

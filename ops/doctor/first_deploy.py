@@ -82,10 +82,10 @@ def senders(preflight: Preflight) -> Iterator[Finding]:
     if not preflight.phone:
         yield cannot_tell("which phone texted is not known", f"{_TEXT}, with --phone NUMBER")
         return
-    ours = [number.number for number in preflight.config.numbers]
+    numbers = [number.number for number in preflight.config.numbers]
     known = {
         (sender, number)
-        for number in (*ours, *(number.removeprefix("+") for number in ours))
+        for number in (*numbers, *(number.removeprefix("+") for number in numbers))
         for sender in spellings(preflight.phone)
         if _knows(preflight, sender, number)
     }
@@ -104,11 +104,11 @@ def of_senders(known: set[tuple[str, str]]) -> Finding:
     if not known:
         return cannot_tell(f"the ledger has no text of this phone in {DAYS} days", f"{_TEXT}; or see `channel`")
     forms = sorted({_form(sender) for sender, _ in known})
-    ours = sorted({_form(number) for _, number in known})
-    said = f"it comes as {' and '.join(forms)}, to a number spelled {' and '.join(ours)}"
-    if forms == ours == ["+digits"]:
-        return ok(said)
-    return warn(said, "a conversation goes by the spelling: answers to one phone may be in two chats")
+    number_forms = sorted({_form(number) for _, number in known})
+    summary = f"it comes as {' and '.join(forms)}, to a number spelled {' and '.join(number_forms)}"
+    if forms == number_forms == ["+digits"]:
+        return ok(summary)
+    return warn(summary, "a conversation goes by the spelling: answers to one phone may be in two chats")
 
 
 def streaming(preflight: Preflight) -> Iterator[Finding]:
@@ -200,8 +200,8 @@ def sizes(preflight: Preflight) -> Iterator[Finding]:
 
 def of_sizes(sizes: Mapping[str, int]) -> Finding:
     if small := {name: size for name, size in sizes.items() if size < LARGEST}:
-        said = ", ".join(f"{name} {size}" for name, size in small.items())
-        return warn(f"these take less than {LARGEST} bytes: {said}", "deploy again")
+        summary = ", ".join(f"{name} {size}" for name, size in small.items())
+        return warn(f"these take less than {LARGEST} bytes: {summary}", "deploy again")
     return ok(f"all {len(sizes)} take {LARGEST} bytes")
 
 
@@ -221,17 +221,17 @@ def of_quota(about: str, found: tuple[str, float] | None, unless: str) -> Findin
     return ok(f'"{found[0]}" is {found[1]:g}', about=about)
 
 
-def of_count(count: float, said: str, otherwise: str) -> Finding:
-    """`said` if something was counted; else `otherwise`, which is "what is missing: what to do"."""
+def of_count(count: float, found: str, otherwise: str) -> Finding:
+    """`found` if something was counted; else `otherwise`, which is "what is missing: what to do"."""
     missing, _, to_do = otherwise.partition(": ")
-    return ok(f"{count:g} {said}") if count else cannot_tell(missing, to_do)
+    return ok(f"{count:g} {found}") if count else cannot_tell(missing, to_do)
 
 
 def _form(number: str) -> str:
     return "+digits" if number.startswith("+") else "digits" if len(number) > 10 else "digits without country code"
 
 
-def _knows(preflight: Preflight, sender: str, ours: str) -> bool:
+def _knows(preflight: Preflight, sender: str, number: str) -> bool:
     since = datetime.now(UTC) - timedelta(days=DAYS)
     answer = preflight.ask(
         "dynamodb",
@@ -240,7 +240,7 @@ def _knows(preflight: Preflight, sender: str, ours: str) -> bool:
         IndexName="ByConversation",
         KeyConditionExpression="conversation = :conversation AND first_seen_at >= :since",
         ExpressionAttributeValues={
-            ":conversation": {"S": conversation_id(sender, ours)},
+            ":conversation": {"S": conversation_id(sender, number)},
             ":since": {"N": str(int(since.timestamp() * 1000))},
         },
         Limit=1,

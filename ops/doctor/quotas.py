@@ -29,15 +29,15 @@ def of_chats(instance_arn: str, share: float | None, count: float | None) -> Fin
     """`share` of the quota in percent."""
     if share is None or count is None:
         return cannot_tell("CloudWatch has no count of the last hour", "run doctor again once there are chats")
-    said = f"{count:g} at once, {share:g} % of the quota"
+    usage = f"{count:g} at once, {share:g} % of the quota"
     remedy = "let chats end sooner, or have the quota raised"
     command = (
         f"aws service-quotas request-service-quota-increase --service-code connect --quota-code {ACTIVE_CHATS} "
         f"--context-id {instance_arn} --desired-value NUMBER"
     )
     if share >= 100:
-        return fail(f"{said}: no chat can start until one ends", remedy, command)
-    return warn(said, remedy, command) if share >= NEARLY else ok(said)
+        return fail(f"{usage}: no chat can start until one ends", remedy, command)
+    return warn(usage, remedy, command) if share >= NEARLY else ok(usage)
 
 
 def rate(preflight: Preflight) -> Iterator[Finding]:
@@ -49,15 +49,15 @@ def rate(preflight: Preflight) -> Iterator[Finding]:
     yield of_rate(preflight.config.limits.connect_rate, quota)
 
 
-def of_rate(ours: float, quota: float | None) -> Finding:
+def of_rate(configured: float, quota: float | None) -> Finding:
     if quota is None:
         return cannot_tell(f"Service Quotas names no rate of {RATE}; it is 17 a second by default")
-    if ours > quota:
+    if configured > quota:
         return warn(
-            f"limits.connect_rate is {ours:g} a second, the quota {quota:g}: texts will be throttled",
+            f"limits.connect_rate is {configured:g} a second, the quota {quota:g}: texts will be throttled",
             "lower limits.connect_rate, or have the quota raised",
         )
-    return ok(f"{quota:g} calls a second, {ours:g} at most for one forward function")
+    return ok(f"{quota:g} calls a second, {configured:g} at most for one forward function")
 
 
 def spending(preflight: Preflight) -> Iterator[Finding]:
@@ -74,16 +74,16 @@ def of_spending(limit: float | None, spent: float | None) -> Finding:
     if limit is None:
         return cannot_tell("End User Messaging names no limit for texts")
     so_far = spent or 0.0
-    said = f"{so_far:.2f} of {limit:g} dollars this month"
+    usage = f"{so_far:.2f} of {limit:g} dollars this month"
     remedy, command = (
         "raise the limit",
         "aws pinpoint-sms-voice-v2 set-text-message-spend-limit-override --monthly-limit N",
     )
     if so_far >= limit:
-        return fail(f"{said}: replies are not sent", remedy, command)
+        return fail(f"{usage}: replies are not sent", remedy, command)
     if so_far * 100 >= limit * NEARLY or limit <= 1:
-        return warn(said + (", what a new account may spend" if limit <= 1 else ""), remedy, command)
-    return ok(said)
+        return warn(usage + (", what a new account may spend" if limit <= 1 else ""), remedy, command)
+    return ok(usage)
 
 
 def tier(preflight: Preflight) -> Iterator[Finding]:

@@ -201,8 +201,8 @@ def of_event_source(uuid: str, answer: Mapping[str, Any] | None, *, restore: str
     if answer["State"] != "Enabled":
         return warn(f"is in state {answer['State']}", "run doctor again when that is done", about=queue)
     if str(answer.get("LastProcessingResult", "")).startswith("PROBLEM"):
-        said = answer["LastProcessingResult"]
-        return warn(f"Lambda says: {said}", "the function's log group says more", about=queue)
+        result = answer["LastProcessingResult"]
+        return warn(f"Lambda says: {result}", "the function's log group says more", about=queue)
     return None
 
 
@@ -222,12 +222,12 @@ def _subscription(preflight: Preflight, resource: Resource) -> Iterator[Finding 
     topic = expected["TopicArn"]
     name = topic.rpartition(":")[2]
     live = list(preflight.every("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic))
-    ours = [one for one in live if one["Endpoint"] == expected["Endpoint"] and one["Protocol"] == "lambda"]
+    subscribed = [one for one in live if one["Endpoint"] == expected["Endpoint"] and one["Protocol"] == "lambda"]
     attributes: Mapping[str, Any] = {}
-    if ours and (arn := ours[0]["SubscriptionArn"]).startswith("arn:"):
+    if subscribed and (arn := subscribed[0]["SubscriptionArn"]).startswith("arn:"):
         attributes = preflight.ask("sns", "get_subscription_attributes", SubscriptionArn=arn)["Attributes"]
-    yield from about(name, of_subscription(expected, attributes if ours else None, restore=preflight.restore))
-    if others := sorted({one["Protocol"] for one in live if one not in ours}):
+    yield from about(name, of_subscription(expected, attributes if subscribed else None, restore=preflight.restore))
+    if others := sorted({one["Protocol"] for one in live if one not in subscribed}):
         yield warn(
             f"is listened to by others as well ({', '.join(others)}): they get bodies and numbers",
             "look at them",
