@@ -23,8 +23,7 @@ from botocore.exceptions import (
 from sandbox.local import Sandbox
 
 StackOption = Annotated[
-    str | None,
-    typer.Option("--stack", help="A stack in AWS instead of the sandbox.", metavar="NAME"),
+    str | None, typer.Option("--stack", help="A stack in AWS instead of the sandbox.", metavar="NAME")
 ]
 SandboxOption = Annotated[str, typer.Option("--sandbox", help="Which sandbox.", metavar="NAME")]
 ProfileOption = Annotated[
@@ -34,8 +33,7 @@ ProfileOption = Annotated[
     ),
 ]
 RegionOption = Annotated[
-    str | None,
-    typer.Option("--region", help="Region of the stack.", metavar="REGION", show_default="the profile's"),
+    str | None, typer.Option("--region", help="Region of the stack.", metavar="REGION", show_default="the profile's")
 ]
 
 ConfigOption = Annotated[

@@ -1,4 +1,4 @@
-"""An AWS account behind the SDK: the four handlers and the `bridge` command run whole, no call leaves the process.
+"""An AWS account behind the SDK: the four handlers and the `bridge` command run as they are, without network.
 
 Every request of every client of botocore is checked against the API's model (members, types, lengths, ranges, enums and
 patterns) and then answered: SQS and DynamoDB by the tests' models of them, the other services by short canned answers.
@@ -112,7 +112,7 @@ def settings(
 
 
 def refusal(code: str, status: int = 400, **members: Any) -> ClientError:
-    """What the SDK raises for an answer with an error."""
+    """The exception of the SDK for an error response."""
     answer: Any = {
         "Error": {"Code": code, "Message": "no"},
         "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "request-1"},
@@ -169,14 +169,14 @@ class Account:
         self.sqs = SqsClient({QUEUES[name]: queue for name, queue in self.queues.items()})
 
     def call(self, function: str, event: Mapping[str, Any]) -> Any:
-        """The handler of one of the four functions, as after a cold start."""
+        """Call the handler of one of the four functions, as after a cold start."""
         handler = importlib.import_module(f"bridge.{function}").handler
         _forget()
         with contextlib.redirect_stdout(self.printed):
             return handler(event, SimpleNamespace())
 
     def command(self, *arguments: str) -> int:
-        """The `bridge` command; its exit code. What it says is on stdout and stderr."""
+        """Run the `bridge` command; returns its exit code."""
         code: int = importlib.import_module("ops.cli").run([*arguments])
         return code
 
@@ -193,7 +193,7 @@ class Account:
         return [json.loads(line) for line in self.printed.getvalue().splitlines() if line.startswith('{"_aws"')]
 
     def answer(self, client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:
-        """In the place of botocore's BaseClient._make_api_call."""
+        """Replaces botocore's BaseClient._make_api_call."""
         service, model = client.meta.service_model.service_name, client.meta.service_model.operation_model(operation)
         options = client.meta.config
         request = Request(
@@ -267,7 +267,7 @@ class Account:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """An account in which everything is in its place and empty."""
+    """An account with all resources of the stack, all of them empty."""
     here = Account()
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
@@ -298,7 +298,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
 
 
 def against_the_model(shape: Shape, value: Any, place: str = "") -> Iterator[str]:
-    """What a service would say against a value: the API's reference beyond what botocore itself checks."""
+    """What a service would reject in a value, by the API's model; botocore itself checks less."""
     where = place or "the request"
     if isinstance(shape, StructureShape):
         if not isinstance(value, dict):
@@ -369,7 +369,7 @@ def _modules() -> list[ModuleType]:
 
 
 def _forget() -> None:
-    """What a warm function remembers between two calls."""
+    """Clear the caches that a warm function keeps between two calls."""
     for module in _modules():
         for value in list(vars(module).values()):
             if callable(clear := getattr(value, "cache_clear", None)):

@@ -14,13 +14,7 @@ from ops.doctor.findings import Check, Finding, State, examine
 from ops.doctor.preflight import Preflight
 from ops.target import ConfigOption, ProfileOption, RegionOption, SandboxOption, StackOption, Target
 
-CHECKS: tuple[Check, ...] = (
-    *stack.CHECKS,
-    *numbers.CHECKS,
-    *policies.CHECKS,
-    *contact_centre.CHECKS,
-    *quotas.CHECKS,
-)
+CHECKS: tuple[Check, ...] = (*stack.CHECKS, *numbers.CHECKS, *policies.CHECKS, *contact_centre.CHECKS, *quotas.CHECKS)
 QUESTIONS: tuple[Check, ...] = (
     *(check for check in stack.CHECKS if check.make in (stack.settings, stack.credentials, stack.stack)),
     *first_deploy.CHECKS,

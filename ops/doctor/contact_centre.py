@@ -295,10 +295,7 @@ def allowed_to_caller(preflight: Preflight) -> bool | None:
             role = preflight.find("iam", "get_role", RoleName=rest.partition("/")[0])
             arn = role["Role"]["Arn"] if role else arn
         answer = preflight.ask(
-            "iam",
-            "simulate_principal_policy",
-            PolicySourceArn=arn,
-            ActionNames=["connect:SendChatIntegrationEvent"],
+            "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=["connect:SendChatIntegrationEvent"]
         )
     except (DeniedError, ClientError):
         return None

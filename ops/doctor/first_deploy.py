@@ -139,9 +139,7 @@ def replies(preflight: Preflight) -> Iterator[Finding]:
     if not preflight.outputs.get("StreamingTopicArn"):
         return
     yield of_count(
-        _count(preflight, REPLY.done, "reply"),
-        "replies were sent",
-        f"no reply was sent in {DAYS} days: {_ANSWER}",
+        _count(preflight, REPLY.done, "reply"), "replies were sent", f"no reply was sent in {DAYS} days: {_ANSWER}"
     )
 
 

@@ -155,12 +155,7 @@ class RedriveRun:
         target, sqs, outputs = plan.target, plan.target.client("sqs"), plan.target.outputs
         self._plan = plan
         self._redrive = Redrive(
-            sqs=sqs,
-            outputs=outputs,
-            ledger=plan.ledger,
-            selection=plan.selection,
-            rate=rate,
-            on_progress=on_progress,
+            sqs=sqs, outputs=outputs, ledger=plan.ledger, selection=plan.selection, rate=rate, on_progress=on_progress
         )
         self._hand_over = HandOver(
             sqs=sqs,

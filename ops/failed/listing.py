@@ -263,11 +263,7 @@ def compared(failed: Failed, in_failed: Counts, undelivered: Counts) -> Iterator
 def _row(record: LedgerRecord, output: Output) -> dict[str, Any]:
     at = record.failed_at
     if not output.as_json:
-        return {
-            "failed": f"{at:%m-%d %H:%M}" if at else "",
-            "text_key": record.text_key,
-            "error": record.failed_error,
-        }
+        return {"failed": f"{at:%m-%d %H:%M}" if at else "", "text_key": record.text_key, "error": record.failed_error}
     values = {
         "text_key": record.text_key,
         "failed_at": at.isoformat(timespec="milliseconds") if at else None,

@@ -19,7 +19,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "configuration/samples-to-nobody",
         "ops/test_sandbox.py::test_the_samples_are_replayed_to_a_number_that_is_there[not-there]",
-        Edit("ops/sandbox.py", 'return "" if SAMPLES_TEXT in ours else', 'return "" if ours else'),
+        Edit("ops/sandbox.py", 'return "" if SAMPLES_TEXT in numbers else', 'return "" if numbers else'),
     ),
     Mechanism(
         name="configuration/tests-read-the-users",

@@ -1,4 +1,4 @@
-"""The `bridge` command: what the README names is there, and bad use is one line."""
+"""The `bridge` command: README and docs name every command and option, and wrong use prints one line."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ COMMANDS = dict(of(typer.main.get_command(app)))
 
 
 def commands(heading: str) -> list[str]:
-    """`bridge a b ARGUMENT`, `c` names a b and a c."""
+    """The commands of a heading: `bridge a b ARGUMENT`, `c` are a b and a c."""
     first, *others = re.findall(r"`([^`]+)`", heading)
     words = [word for word in first.split()[1:] if word.islower()]
     return [" ".join(words), *(" ".join([*words[:-1], other.split()[0]]) for other in others)]
 
 
 def sections() -> dict[str, set[str]]:
-    """Of docs/commands.md: what each heading's table says there is."""
+    """The options in the table of each heading of docs/commands.md."""
     _, *found = re.split(r"(?m)^##+ ", PAGE)
     return {section.partition("\n")[0]: set(re.findall(r"(?m)^\| `(--[a-z-]+)", section)) for section in found}
 

@@ -1,4 +1,4 @@
-"""What bridge demo shows and what it insists on."""
+"""`bridge demo`: what it shows, and when it fails."""
 
 from __future__ import annotations
 

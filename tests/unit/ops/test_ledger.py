@@ -1,4 +1,4 @@
-"""The ledger as an operator reads it and notes in it, over the model of a table; the functions' ledger writes there."""
+"""The ledger as an operator reads and writes it, on the model of the table that the functions write."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from testing.models.table import Table
 SPLIT = SplitPlan(limit=100)
 
 
-class Books:
-    """One table, and all who write to it."""
+class Ledgers:
+    """One table with the ledgers of all writers."""
 
     def __init__(self) -> None:
         self.clock, self.table = FakeClock(), cast(Any, Table(by="text_key"))
@@ -62,124 +62,124 @@ class Books:
 
 
 def test_a_text_is_found_by_key_or_sns_id_and_a_reply_by_the_id_in_its_chat() -> None:
-    books = Books()
-    books.receive("one", sns="sns-1")
-    books.receive("reply-two", sns="sns-2")
+    ledgers = Ledgers()
+    ledgers.receive("one", sns="sns-1")
+    ledgers.receive("reply-two", sns="sns-2")
     for an_id, key in (("one", "one"), ("sns-1", "one"), ("two", "reply-two"), ("sns-2", "reply-two")):
-        found = books.operator.find(an_id)
+        found = ledgers.operator.find(an_id)
         assert found and found.text_key == key
-    assert books.operator.find("three") is None
+    assert ledgers.operator.find("three") is None
 
 
 def test_an_id_that_no_store_takes_as_it_is_is_found_too() -> None:
-    books = Books()
-    books.receive(valid_key("an id with spaces"))
-    found = books.operator.find("an id with spaces")
+    ledgers = Ledgers()
+    ledgers.receive(valid_key("an id with spaces"))
+    found = ledgers.operator.find("an id with spaces")
     assert found and found.text_key.startswith("sha256-")
 
 
 def test_texts_of_a_conversation_since_a_time_are_found_oldest_first() -> None:
-    books = Books()
+    ledgers = Ledgers()
     for n in range(150):
-        books.receive(f"t{n}", conversation="group" if n % 2 else "other")
-    found = books.operator.of_conversation("group", since=NOON + timedelta(seconds=20))
+        ledgers.receive(f"t{n}", conversation="group" if n % 2 else "other")
+    found = ledgers.operator.of_conversation("group", since=NOON + timedelta(seconds=20))
     assert [item.text_key for item in found] == [f"t{n}" for n in range(21, 150, 2)]
 
 
 def test_failed_texts_of_all_days_in_the_ledger_are_found_the_oldest_first() -> None:
-    books = Books()
+    ledgers = Ledgers()
     for n in range(130):
-        books.fail(f"t{n}")
-        books.clock.time += 10_000
-    assert books.failed() == [f"t{n}" for n in range(130)]
-    books.deliver("t5")
-    books.forward.record_retry("t6", MessageMetadata(), UnavailableError("500"), attempts=1, message_id="put back")
-    assert books.failed() == [f"t{n}" for n in range(130) if n not in (5, 6)]
+        ledgers.fail(f"t{n}")
+        ledgers.clock.time += 10_000
+    assert ledgers.failed() == [f"t{n}" for n in range(130)]
+    ledgers.deliver("t5")
+    ledgers.forward.record_retry("t6", MessageMetadata(), UnavailableError("500"), attempts=1, message_id="put back")
+    assert ledgers.failed() == [f"t{n}" for n in range(130) if n not in (5, 6)]
 
 
 def test_a_text_that_was_put_back_is_on_its_way_and_why_it_failed_stays_known() -> None:
-    books = Books()
-    books.receive("one")
-    books.fail("one")
-    books.operator.redriven("one", entry="entry", at=NOON)
-    item = books.item("one")
+    ledgers = Ledgers()
+    ledgers.receive("one")
+    ledgers.fail("one")
+    ledgers.operator.redriven("one", entry="entry", at=NOON)
+    item = ledgers.item("one")
     assert (item["outcome"], item["redriven_at"]) == ("pending", str(int(NOON.timestamp() * 1000)))
-    assert books.failed() == [] and item["failed_reason"] == "400"
+    assert ledgers.failed() == [] and item["failed_reason"] == "400"
     assert {"done_at", "error", "reason"}.isdisjoint(item)
 
 
 @pytest.mark.parametrize("meanwhile", ["delivered", "failed again", "discarded"])
 def test_a_late_record_of_a_redrive_sets_its_time_only(meanwhile: str) -> None:
-    books = Books()
-    books.fail("one", entry="first")
+    ledgers = Ledgers()
+    ledgers.fail("one", entry="first")
     match meanwhile:
         case "delivered":
-            books.deliver("one")
+            ledgers.deliver("one")
         case "failed again":
-            books.fail("one", entry="second")
+            ledgers.fail("one", entry="second")
         case "discarded":
-            books.operator.discarded("one", entry="first", at=NOON)
-    before = books.item("one")
-    books.operator.redriven("one", entry="first", at=NOON)
-    after = books.item("one")
+            ledgers.operator.discarded("one", entry="first", at=NOON)
+    before = ledgers.item("one")
+    ledgers.operator.redriven("one", entry="first", at=NOON)
+    after = ledgers.item("one")
     assert after.pop("redriven_at") == str(int(NOON.timestamp() * 1000))
     assert after | {"expires_at": before["expires_at"]} == before
-    assert books.failed() == (["one"] if meanwhile == "failed again" else [])
+    assert ledgers.failed() == (["one"] if meanwhile == "failed again" else [])
 
 
 @pytest.mark.parametrize("failed", [True, False])
 def test_a_redriven_text_stays_in_the_ledger_longer_than_a_queue_keeps_it(failed: bool) -> None:
-    """It may have been in failed for 14 days, and be on a queue for as long again whose function is stopped."""
-    books = Books()
-    books.receive("one")
+    """It may have been in failed for 14 days, and then wait as long on a queue that no function reads."""
+    ledgers = Ledgers()
+    ledgers.receive("one")
     if failed:
-        books.fail("one")
-    books.operator.redriven("one", entry="entry", at=NOON + timedelta(days=14))
-    forgotten_at = datetime.fromtimestamp(int(books.item("one")["expires_at"]), UTC)
+        ledgers.fail("one")
+    ledgers.operator.redriven("one", entry="entry", at=NOON + timedelta(days=14))
+    forgotten_at = datetime.fromtimestamp(int(ledgers.item("one")["expires_at"]), UTC)
     assert forgotten_at == NOON + timedelta(days=14) + timedelta(seconds=KEEP_SECONDS)
 
 
 def test_a_text_that_expired_from_the_ledger_is_not_recorded_again() -> None:
-    books = Books()
-    books.operator.redriven("one", entry="entry", at=NOON)
-    books.operator.discarded("one", entry="entry", at=NOON)
-    assert books.table.items == {}
+    ledgers = Ledgers()
+    ledgers.operator.redriven("one", entry="entry", at=NOON)
+    ledgers.operator.discarded("one", entry="entry", at=NOON)
+    assert ledgers.table.items == {}
 
 
 def test_a_discarded_text_is_not_failed_any_more_but_a_delivered_one_stays() -> None:
-    books = Books()
+    ledgers = Ledgers()
     for key in ("one", "two"):
-        books.fail(key)
-    books.deliver("two")
+        ledgers.fail(key)
+    ledgers.deliver("two")
     for key in ("one", "two"):
-        books.operator.discarded(key, entry="entry", at=NOON)
-    assert (books.item("one")["outcome"], books.item("two")["outcome"]) == ("discarded", "forwarded")
-    assert books.failed() == []
+        ledgers.operator.discarded(key, entry="entry", at=NOON)
+    assert (ledgers.item("one")["outcome"], ledgers.item("two")["outcome"]) == ("discarded", "forwarded")
+    assert ledgers.failed() == []
 
 
 def test_what_sqs_moved_to_failed_is_discarded_if_the_ledger_has_it_as_pending() -> None:
-    books = Books()
+    ledgers = Ledgers()
     for key in ("one", "two", "three", "four"):
-        books.receive(key)
-    books.deliver("two")
-    books.fail("three")
-    noted = [books.operator.discarded(key, entry=None, at=NOON) for key in ("one", "two", "three", "four", "unknown")]
+        ledgers.receive(key)
+    ledgers.deliver("two")
+    ledgers.fail("three")
+    noted = [ledgers.operator.discarded(key, entry=None, at=NOON) for key in ("one", "two", "three", "four", "unknown")]
     assert noted == [True, False, False, True, False]
-    assert [books.item(key)["outcome"] for key in ("one", "two", "three")] == ["discarded", "forwarded", "failed"]
-    assert books.failed() == ["three"] and "unknown" not in books.table.items
+    assert [ledgers.item(key)["outcome"] for key in ("one", "two", "three")] == ["discarded", "forwarded", "failed"]
+    assert ledgers.failed() == ["three"] and "unknown" not in ledgers.table.items
 
 
 def test_a_text_that_is_discarded_a_second_time_counts_as_recorded() -> None:
-    """The first time its entry was copied and noted, and could not be deleted."""
-    books = Books()
-    books.fail("one")
-    assert [books.operator.discarded("one", entry="entry", at=NOON) for _ in range(2)] == [True, True]
-    assert not books.operator.discarded("unknown", entry="entry", at=NOON)
+    """The first time, its message was copied and recorded, but not deleted."""
+    ledgers = Ledgers()
+    ledgers.fail("one")
+    assert [ledgers.operator.discarded("one", entry="entry", at=NOON) for _ in range(2)] == [True, True]
+    assert not ledgers.operator.discarded("unknown", entry="entry", at=NOON)
 
 
 def test_a_discarded_text_that_comes_again_is_delivered_all_the_same() -> None:
-    books = Books()
-    books.fail("one")
-    books.operator.discarded("one", entry="entry", at=NOON)
-    known = books.forward.read("one")
+    ledgers = Ledgers()
+    ledgers.fail("one")
+    ledgers.operator.discarded("one", entry="entry", at=NOON)
+    known = ledgers.forward.read("one")
     assert known and not known.finished

@@ -1,4 +1,4 @@
-"""Our numbers beside bridge.toml, and what is remembered of where their texts went."""
+"""`bridge numbers`: the list, and the two-way channel with the earlier one in tags."""
 
 from __future__ import annotations
 
@@ -182,13 +182,13 @@ def test_who_answers_stop_is_said() -> None:
 
 
 class Eum:
-    """One number, of which a change shows only after some looks. A role stays until two-way SMS is off."""
+    """End User Messaging with one number. A change shows after some requests; a role stays until two-way SMS is off."""
 
     def __init__(self, shows_after: float = 0) -> None:
         self.number, self._coming, self._left = described(TwoWayEnabled=False), dict[str, Any](), shows_after
         self.tags: dict[str, str] = {}
         self.updates = math.inf
-        """So many are made; in the next one, whoever asked for it is killed."""
+        """This many updates succeed; the process is killed in the next one."""
 
     def get_paginator(self, _: str) -> Eum:
         return self
@@ -249,11 +249,11 @@ def test_a_change_that_never_shows_was_not_made() -> None:
 
 
 BEFORE_US = TwoWayChannel(f"{TOPIC}-2")
-"""In no role: to go back there, two-way SMS has to be off for a moment."""
+"""Without a role: to restore that, two-way SMS must be off for a moment."""
 
 
 def disconnecting(*, updates: int) -> Eum:
-    """A number that was connected, and disconnected by somebody who was killed in between."""
+    """A connected number whose disconnect was killed after so many updates."""
     eum = Eum()
     eum.number |= {"TwoWayEnabled": True, "TwoWayChannelArn": BEFORE_US.channel, "TwoWayChannelRole": None}
     numbers(eum).connect("+12125550101")

@@ -1,4 +1,4 @@
-"""docs/operations.md says what there is."""
+"""docs/operations.md names the metrics, errors, settings and commands that exist."""
 
 from __future__ import annotations
 

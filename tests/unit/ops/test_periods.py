@@ -19,7 +19,7 @@ from tests.unit.scenarios import batch, open_chat
 
 @pytest.fixture
 def deployed(account: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
-    """Whose functions' archive can be fetched."""
+    """An account whose function archive can be downloaded."""
     account.always["GetFunction"] = {"Code": {"Location": "https://example.com/archive.zip"}}
 
     def get(_: httpx.Client, url: str) -> httpx.Response:
@@ -33,7 +33,7 @@ def deployed(account: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
 
 
 def noted(account: Account, key: str, *, hours: float, conversation: str, **more: Any) -> None:
-    """An item of the ledger that was first seen, and received, so many hours ago."""
+    """Put an item into the ledger that was received so many hours ago."""
     at = str(int((datetime.now(UTC) - timedelta(hours=hours)).timestamp() * 1000))
     account.tables["Ledger"].items[key] = {
         "text_key": {"S": key},
@@ -46,7 +46,7 @@ def noted(account: Account, key: str, *, hours: float, conversation: str, **more
 
 
 def conversation_of(account: Account, customer: str, ours: str) -> str:
-    """The message group that intake gives a text."""
+    """The message group of a text, as intake sets it."""
     account.call("intake", batch(record(payload(originationNumber=customer, destinationNumber=ours))))
     group = account.of("SendMessage")[-1]["MessageGroupId"]
     account.tables["Ledger"].items.clear()

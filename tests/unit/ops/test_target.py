@@ -1,4 +1,4 @@
-"""What a command acts on: an environment that will not do is told in one line."""
+"""The target of a command: what is wrong with the environment is one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `bridge trace` tells of a text, from what the ledger has of it."""
+"""`bridge trace`: the history of a text, from its record in the ledger."""
 
 from __future__ import annotations
 

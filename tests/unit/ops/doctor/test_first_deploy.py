@@ -1,4 +1,4 @@
-"""`bridge doctor --first-deploy`: what each question makes of an account's answers, and that the page has each."""
+"""`bridge doctor --first-deploy`: the finding for each answer of AWS, and docs/real-account.md has every question."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SERVICES = ("cloudwatch", "connect", "dynamodb", "iam", "pinpoint-sms-voice-v2",
 
 
 class Account:
-    """What AWS answers, by operation; `asked` is what was asked for."""
+    """A client for every service with these responses, by operation; `asked` are the requests."""
 
     def __init__(self, **answers: Any) -> None:
         self.answers = answers

@@ -40,7 +40,7 @@ def preflight(account: Account, tmp_path: Path) -> Preflight:
 
 
 def points(*values: tuple[float, float]) -> Mapping[str, Any]:
-    """CloudWatch's answer, which is in no order: minutes ago, and the value then."""
+    """CloudWatch's response, which has no order: pairs of minutes ago and value."""
     now = datetime.now(UTC)
     return {"Datapoints": [{"Timestamp": now - timedelta(minutes=ago), "Maximum": value} for ago, value in values]}
 

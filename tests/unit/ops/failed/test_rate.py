@@ -46,7 +46,7 @@ class RecordingClient:
 def redriven(
     rate: float | None, *, count: int, seconds: float = 0.0, stall: float = 0.0, groups: int = 1000
 ) -> tuple[RedriveResult, RecordingClient]:
-    """So many failed texts put back, of as many conversations as `groups` allows."""
+    """Redrive `count` texts of at most `groups` conversations."""
     clock = FakeClock()
     clock.time = 1_800_000_000.0
     failed = Fifo(now=clock.now, visibility=30, name="failed")
@@ -71,7 +71,7 @@ def redriven(
 
 @pytest.mark.parametrize("rate", [0.5, 1.0, 2.5, 7.0, 25.0])
 def test_no_second_of_a_redrive_has_more_than_its_rate(rate: float) -> None:
-    """One where the rate is below one, ten at most in one request."""
+    """At a rate below 1 a batch has one message, else at most ten."""
     _, sqs = redriven(rate, count=60 if rate > 1 else 8)
     at_once = max(1, min(10, int(rate)))
     assert {count for _, count in sqs.batches[:-1]} == {at_once}
@@ -80,7 +80,7 @@ def test_no_second_of_a_redrive_has_more_than_its_rate(rate: float) -> None:
 
 
 def test_a_redrive_that_had_to_wait_does_not_catch_up_in_a_burst() -> None:
-    """What a call that hung has missed is not made up for."""
+    """The messages that were not sent during a slow call are not sent faster afterwards."""
     _, sqs = redriven(2.0, count=16, stall=9.0)
     gaps = [after - before for (before, _), (after, _) in zip(sqs.batches, sqs.batches[1:], strict=False)]
     assert gaps[1] == pytest.approx(9.0, abs=0.1)
@@ -95,7 +95,7 @@ def test_without_a_rate_ten_go_in_each_request_and_nothing_waits() -> None:
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 3.0, 40.0, None])
 def test_what_is_in_hand_is_put_back_before_it_would_be_seen_again(rate: float | None) -> None:
-    """Else its receipt is void: it is put back and stays in failed."""
+    """Otherwise its receipt handle would have expired, and it would be sent but stay in failed."""
     count = 12 if rate and rate < 1 else 250
     done, sqs = redriven(rate, count=count)
     assert (done.put_back, done.undeleted) == (count, set())

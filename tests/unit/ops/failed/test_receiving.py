@@ -64,7 +64,7 @@ def test_failed_is_redriven_to_the_end_though_receives_answer_empty(times: int) 
 
 
 def test_a_round_goes_on_receiving_after_an_empty_receive() -> None:
-    """What intake could not read is in a group of its own each: only what is in one round can be put in order."""
+    """Each text that intake could not read has a group of its own, so only those of one round can be sorted."""
     queues = Queues()
     for n, at in enumerate((5, 3, 9, 1)):
         body = json.dumps(record(payload(str(n), inboundMessageId=f"k{at}"), Timestamp=f"2026-10-01T12:00:0{at}Z"))
@@ -109,7 +109,7 @@ def test_a_run_that_is_killed_is_not_waited_for_when_nothing_is_hidden() -> None
 
 
 def test_messages_that_another_run_hides_are_reported_without_a_ledger_failure() -> None:
-    """SQS itself moved it there; what this run left hides behind nobody."""
+    """SQS itself moved the message there. What this run left is not counted."""
     queues = Queues()
     queues.crash(CUSTOMER, "moved")
     queues.failed.receive(visibility=LONGEST_VISIBILITY)
@@ -243,7 +243,7 @@ def test_what_arrives_after_a_run_was_planned_is_left_so_that_the_run_ends() -> 
     selection = Selection(reason="RejectedError", planned_at=NOON)
 
     class Feeding(SlowClient):
-        """Another run puts back what fails again, for ever."""
+        """A new message fails before each receive."""
 
         def __getattr__(self, name: str) -> Any:
             if name == "receive_message":

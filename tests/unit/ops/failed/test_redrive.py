@@ -84,7 +84,7 @@ def test_a_batch_that_is_refused_in_part_keeps_the_order_of_each_conversation() 
 
 
 def test_a_reply_of_a_stack_without_a_reply_path_stays_in_failed_and_is_told() -> None:
-    """On conversations, it would be a text that nobody can read."""
+    """On the conversations queue, it would be a malformed text."""
     queues = Queues()
     queues.fail(CUSTOMER, "one")
     queues.put("{}", "a-reply", "contact-1", UnknownChatError("no phone"), "reply")
@@ -181,7 +181,7 @@ def test_malformed_texts_of_a_conversation_return_in_the_order_of_publication() 
 
 
 def test_a_group_keeps_the_order_that_it_has_in_failed() -> None:
-    """What had been shown in part when it failed stays ahead, whenever it was published."""
+    """A text of which some parts were shown stays first, even if it was published later."""
     queues = Queues()
     for minute in (2, 1):
         body = json.dumps(

@@ -46,7 +46,7 @@ from testing.models.sqs import received
     ],
 )
 def test_the_ledger_and_the_queue_agree_on_what_is_selected(filters: Filters, meant: bool) -> None:
-    """SqsRouter failed two hours ago."""
+    """Both failed two hours ago."""
     selection = Selection.of(filters, now=NOON + timedelta(hours=2))
     queues = Queues()
     queues.fail(CUSTOMER, "one")
