@@ -27,7 +27,7 @@ QUEUE_RETENTION = timedelta(days=14)
 """How long SQS keeps the messages of failed and undelivered."""
 _KEYS_AT_ONCE = 100  # of one BatchGetItem
 _PAUSE = 0.2  # seconds before keys are requested again that DynamoDB did not process
-_LAST_FAILURE = "outcome = :failed AND failed_entry = :entry"
+_LAST_FAILURE = "outcome = :failed AND failed_entry = :message_id"
 """The text is failed, by this very queue message, and has not failed again since."""
 _REPLY_STAGES = ("reply-intake", "reply")
 _NAMES = {"ours": "business_number"}
@@ -136,32 +136,32 @@ class OperatorsLedger:
             keys += self._keys("Failed", "failed_on = :day", {":day": day})
         return [record for record in self._in_order(keys) if record.outcome == "failed"]
 
-    def redriven(self, text_key: str, *, entry: str, at: datetime) -> None:
+    def redriven(self, text_key: str, *, message_id: str, at: datetime) -> None:
         """Record that a text is back on its queue. If it got further or failed again meanwhile, only the time is set.
 
-        The record's expiry starts anew in both cases, because the text may now wait as long as a new one. `entry` is
-        the id of the queue message that failed.
+        The record's expiry starts anew in both cases, because the text may now wait as long as a new one.
+        `message_id` is that of the queue message that failed.
         """
         times = {":now": _milliseconds(at), ":expires": int(at.timestamp()) + KEEP_SECONDS}
         set_times = "SET redriven_at = :now, expires_at = :expires"
         if not self._update(
             text_key,
             f"{set_times}, outcome = :pending REMOVE failed_on, done_at, #error, reason",
-            times | {":pending": "pending", ":failed": "failed", ":entry": entry},
+            times | {":pending": "pending", ":failed": "failed", ":message_id": message_id},
             condition=_LAST_FAILURE,
             names={"#error": "error"},
         ):
             self._update(text_key, set_times, times)
 
-    def discarded(self, text_key: str, *, entry: str | None, at: datetime) -> bool:
+    def discarded(self, text_key: str, *, message_id: str | None, at: datetime) -> bool:
         """Record that a failed text was discarded, unless it got further meanwhile. Returns whether it is recorded.
 
-        `entry` is the id of the queue message that failed; None if SQS itself moved it to failed. Nobody recorded that
-        failure, so the text is still pending.
+        `message_id` is that of the queue message that failed; None if SQS itself moved it to failed. Nobody recorded
+        that failure, so the text is still pending.
         """
         condition, values = "outcome = :pending AND attribute_not_exists(failed_on)", {":pending": "pending"}
-        if entry is not None:
-            condition, values = _LAST_FAILURE, {":failed": "failed", ":entry": entry}
+        if message_id is not None:
+            condition, values = _LAST_FAILURE, {":failed": "failed", ":message_id": message_id}
         return self._update(
             text_key,
             "SET done_at = :now, outcome = :discarded REMOVE failed_on",

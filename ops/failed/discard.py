@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.failed.messages import DeadLetterMessage, FailedMessage, UndeliveredMessage
 from ops.failed.queue import BATCH, UNDELIVERED_VISIBILITY, DeadLetterQueue, FailedQueueConsumer, QueueRun, batched
 from ops.failed.selection import Selected
+from ops.ledger import OperatorsLedger
 from ops.target import TargetError
 
 _MOST_UNDELIVERED = 100
@@ -68,10 +69,6 @@ class Copy:
         return file
 
 
-class Ledger(Protocol):
-    def discarded(self, text_key: str, *, entry: str | None, at: datetime) -> bool: ...
-
-
 @dataclass(slots=True, kw_only=True)
 class DiscardResult(Selected):
     """`undeleted` are in the copy and still in their queue.
@@ -89,7 +86,7 @@ class DiscardResult(Selected):
 class Discard(QueueRun):
     """One run. If it is killed, what is in the copy may still be in its queue, and the next run discards it again."""
 
-    ledger: Ledger
+    ledger: OperatorsLedger
     copy: Copy
     result: DiscardResult = field(init=False, default_factory=DiscardResult)
 
@@ -137,9 +134,9 @@ class Discard(QueueRun):
 
     def _record(self, message: FailedMessage) -> None:
         at = datetime.fromtimestamp(self.clock.now(), UTC)
-        entry = None if message.moved_by_sqs else message.failure_id
+        message_id = None if message.moved_by_sqs else message.failure_id
         try:
-            recorded = self.ledger.discarded(message.text_key, entry=entry, at=at)
+            recorded = self.ledger.discarded(message.text_key, message_id=message_id, at=at)
         except (ClientError, BotoCoreError):
             recorded = False
         self.result.unrecorded += not recorded

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -24,6 +24,7 @@ from ops.failed.queue import (
     send,
 )  # fmt: skip
 from ops.failed.selection import Selected, reasons
+from ops.ledger import OperatorsLedger
 
 _SECONDS_IN_HAND = 10
 """With a rate, messages are received that can be sent within this time."""
@@ -36,10 +37,6 @@ _HANDING_OVER = 200.0
 _MOST_UNDELIVERED = 5000
 """Messages of one round."""
 _NO_EVENT = "no SNS event"
-
-
-class Ledger(Protocol):
-    def redriven(self, text_key: str, *, entry: str, at: datetime) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +72,7 @@ class Redrive(QueueRun):
     recognised by the id of the message that failed, which the bridge records and SQS keeps when it moves a message.
     """
 
-    ledger: Ledger
+    ledger: OperatorsLedger
     rate: float | None = None
     """Messages per second."""
     result: RedriveResult = field(init=False, default_factory=RedriveResult)
@@ -172,7 +169,7 @@ class Redrive(QueueRun):
 
         def record(message: FailedMessage) -> bool:
             try:
-                self.ledger.redriven(message.text_key, entry=message.failure_id, at=at)
+                self.ledger.redriven(message.text_key, message_id=message.failure_id, at=at)
             except (ClientError, BotoCoreError):  # the worker function records what becomes of it
                 return False
             return True

@@ -111,7 +111,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "redrive/noted-over-what-came-since",
         "ops/test_ledger.py::test_a_late_record_of_a_redrive_sets_its_time_only[failed again]",
-        Edit("_LAST_FAILURE", "outcome = :failed AND failed_entry = :entry", "outcome = :failed"),
+        Edit("_LAST_FAILURE", "outcome = :failed AND failed_entry = :message_id", "outcome = :failed"),
     ),
     unit(
         "undelivered/deleted-though-not-taken",

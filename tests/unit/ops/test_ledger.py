@@ -36,8 +36,8 @@ class Ledgers:
         self.intake.record_receipt(key, metadata, at=self.clock.time)
         self.clock.time += 1
 
-    def fail(self, key: str, *, entry: str = "entry") -> None:
-        self.forward.record_failure(key, MessageMetadata(), RejectedError("400"), message_id=entry)
+    def fail(self, key: str, *, message_id: str = "entry") -> None:
+        self.forward.record_failure(key, MessageMetadata(), RejectedError("400"), message_id=message_id)
         self.clock.time += 1
 
     def deliver(self, key: str) -> None:
@@ -101,7 +101,7 @@ def test_a_text_that_was_put_back_is_on_its_way_and_why_it_failed_stays_known() 
     ledgers = Ledgers()
     ledgers.receive("one")
     ledgers.fail("one")
-    ledgers.operator.redriven("one", entry="entry", at=NOON)
+    ledgers.operator.redriven("one", message_id="entry", at=NOON)
     item = ledgers.item("one")
     assert (item["outcome"], item["redriven_at"]) == ("pending", str(int(NOON.timestamp() * 1000)))
     assert ledgers.failed() == [] and item["failed_reason"] == "400"
@@ -111,16 +111,16 @@ def test_a_text_that_was_put_back_is_on_its_way_and_why_it_failed_stays_known() 
 @pytest.mark.parametrize("meanwhile", ["delivered", "failed again", "discarded"])
 def test_a_late_record_of_a_redrive_sets_its_time_only(meanwhile: str) -> None:
     ledgers = Ledgers()
-    ledgers.fail("one", entry="first")
+    ledgers.fail("one", message_id="first")
     match meanwhile:
         case "delivered":
             ledgers.deliver("one")
         case "failed again":
-            ledgers.fail("one", entry="second")
+            ledgers.fail("one", message_id="second")
         case "discarded":
-            ledgers.operator.discarded("one", entry="first", at=NOON)
+            ledgers.operator.discarded("one", message_id="first", at=NOON)
     before = ledgers.item("one")
-    ledgers.operator.redriven("one", entry="first", at=NOON)
+    ledgers.operator.redriven("one", message_id="first", at=NOON)
     after = ledgers.item("one")
     assert after.pop("redriven_at") == str(int(NOON.timestamp() * 1000))
     assert after | {"expires_at": before["expires_at"]} == before
@@ -134,15 +134,15 @@ def test_a_redriven_text_stays_in_the_ledger_longer_than_a_queue_keeps_it(failed
     ledgers.receive("one")
     if failed:
         ledgers.fail("one")
-    ledgers.operator.redriven("one", entry="entry", at=NOON + timedelta(days=14))
+    ledgers.operator.redriven("one", message_id="entry", at=NOON + timedelta(days=14))
     forgotten_at = datetime.fromtimestamp(int(ledgers.item("one")["expires_at"]), UTC)
     assert forgotten_at == NOON + timedelta(days=14) + timedelta(seconds=KEEP_SECONDS)
 
 
 def test_a_text_that_expired_from_the_ledger_is_not_recorded_again() -> None:
     ledgers = Ledgers()
-    ledgers.operator.redriven("one", entry="entry", at=NOON)
-    ledgers.operator.discarded("one", entry="entry", at=NOON)
+    ledgers.operator.redriven("one", message_id="entry", at=NOON)
+    ledgers.operator.discarded("one", message_id="entry", at=NOON)
     assert ledgers.table.items == {}
 
 
@@ -152,7 +152,7 @@ def test_a_discarded_text_is_not_failed_any_more_but_a_delivered_one_stays() -> 
         ledgers.fail(key)
     ledgers.deliver("two")
     for key in ("one", "two"):
-        ledgers.operator.discarded(key, entry="entry", at=NOON)
+        ledgers.operator.discarded(key, message_id="entry", at=NOON)
     assert (ledgers.item("one")["outcome"], ledgers.item("two")["outcome"]) == ("discarded", "forwarded")
     assert ledgers.failed() == []
 
@@ -163,7 +163,9 @@ def test_what_sqs_moved_to_failed_is_discarded_if_the_ledger_has_it_as_pending()
         ledgers.receive(key)
     ledgers.deliver("two")
     ledgers.fail("three")
-    noted = [ledgers.operator.discarded(key, entry=None, at=NOON) for key in ("one", "two", "three", "four", "unknown")]
+    noted = [
+        ledgers.operator.discarded(key, message_id=None, at=NOON) for key in ("one", "two", "three", "four", "unknown")
+    ]
     assert noted == [True, False, False, True, False]
     assert [ledgers.item(key)["outcome"] for key in ("one", "two", "three")] == ["discarded", "forwarded", "failed"]
     assert ledgers.failed() == ["three"] and "unknown" not in ledgers.table.items
@@ -173,13 +175,13 @@ def test_a_text_that_is_discarded_a_second_time_counts_as_recorded() -> None:
     """The first time, its message was copied and recorded, but not deleted."""
     ledgers = Ledgers()
     ledgers.fail("one")
-    assert [ledgers.operator.discarded("one", entry="entry", at=NOON) for _ in range(2)] == [True, True]
-    assert not ledgers.operator.discarded("unknown", entry="entry", at=NOON)
+    assert [ledgers.operator.discarded("one", message_id="entry", at=NOON) for _ in range(2)] == [True, True]
+    assert not ledgers.operator.discarded("unknown", message_id="entry", at=NOON)
 
 
 def test_a_discarded_text_that_comes_again_is_delivered_all_the_same() -> None:
     ledgers = Ledgers()
     ledgers.fail("one")
-    ledgers.operator.discarded("one", entry="entry", at=NOON)
+    ledgers.operator.discarded("one", message_id="entry", at=NOON)
     known = ledgers.forward.read("one")
     assert known and not known.finished
