@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.target import Target, TargetError, aws_errors
-from sandbox.double.client import Double
+from sandbox.simulator.client import Simulator
 
 NameOption = Annotated[str, typer.Option("--name", help="Which sandbox.")]
 ChatArgument = Annotated[
@@ -134,11 +134,11 @@ def _last(message: Mapping[str, Any]) -> Text:
 
 
 @contextmanager
-def _double(target: Target) -> Iterator[Double]:
+def _double(target: Target) -> Iterator[Simulator]:
     """Its controls; what they do not take, and a double that is gone, as a TargetError of one line."""
     if target.sandbox is None:
         raise TargetError("only a sandbox can be played by hand")
-    with target.sandbox.double() as double:
+    with target.sandbox.simulator() as double:
         try:
             yield double
         except ValueError as exc:

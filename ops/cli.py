@@ -14,7 +14,7 @@ from ops.doctor.command import command as doctor
 from ops.output import complain
 from ops.samples import SampleError
 from ops.target import TargetError
-from sandbox.local import SandboxError
+from sandbox.state import SandboxError
 
 app = typer.Typer(
     name="bridge",

@@ -25,7 +25,8 @@ from ops.progress import progress
 from ops.replay import outcomes_table, replay, short_name
 from ops.sandbox import Steps
 from ops.target import Target, TargetError
-from sandbox.local import ROOT, Sandbox, names
+from sandbox.lifecycle import Sandbox
+from sandbox.state import ROOT, names
 
 NAME = "demo"
 EVENTS = ROOT / "events"
@@ -111,7 +112,7 @@ def command() -> None:
     config = load(CONFIG)
     numbers = {number.arn: number.number for number in config.numbers}
     with Steps(console) as steps:
-        sandbox = Sandbox.up(_free_name(), port=0, double_port=0, config=CONFIG, on_step=steps)
+        sandbox = Sandbox.up(_free_name(), port=0, simulator_port=0, config=CONFIG, on_step=steps)
     try:
         _heading(console, "events/, published to the topic")
         with progress() as on_progress:
@@ -148,7 +149,7 @@ def command() -> None:
 def _dialogues(target: Target, ours: Mapping[str, Number]) -> list[Dialogue]:
     if target.sandbox is None:
         raise TargetError("only a sandbox can be played by hand")
-    with target.sandbox.double() as double:
+    with target.sandbox.simulator() as double:
         return [
             dialogue.play(
                 target,
@@ -178,5 +179,5 @@ def _from_here(path: Path) -> Path:
 
 
 def _chats(sandbox: Sandbox) -> list[dict[str, Any]]:
-    with sandbox.double() as double:
+    with sandbox.simulator() as double:
         return double.chats()

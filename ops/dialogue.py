@@ -10,7 +10,7 @@ from typing import Any
 from infra.config import BridgeConfig, Number
 from ops.chats import inbound
 from ops.target import Target, aws_errors
-from sandbox.double.client import Double
+from sandbox.simulator.client import Simulator
 
 QUESTION, ANSWER, THANKS = (
     "Is my bicycle ready?",
@@ -49,7 +49,7 @@ def numbers(config: BridgeConfig) -> dict[str, Number]:
     return first
 
 
-def play(target: Target, double: Double, *, delivery: str, ours: str, customer: str, timeout: float) -> Dialogue:
+def play(target: Target, double: Simulator, *, delivery: str, ours: str, customer: str, timeout: float) -> Dialogue:
     """Question, answer, thanks, each after the one before has arrived. Raises TargetError."""
 
     def text(body: str) -> None:

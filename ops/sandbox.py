@@ -17,8 +17,8 @@ from rich.text import Text
 from infra.config import load
 from ops import chats
 from ops.samples import SAMPLES_TEXT
-from sandbox import local
-from sandbox.local import Sandbox
+from sandbox.lifecycle import PORT, SIMULATOR_PORT, Sandbox, take_down
+from sandbox.state import ROOT, names
 
 app = typer.Typer(no_args_is_help=True, help="The whole bridge on this machine: local AWS, contact centre, deploy.")
 
@@ -76,11 +76,11 @@ def _seconds(task: Task) -> str:
 @app.command()
 def up(
     name: NameOption = "default",
-    port: Annotated[int, typer.Option(help="Port of the local AWS; 0: any free one.", min=0, max=65535)] = local.PORT,
+    port: Annotated[int, typer.Option(help="Port of the local AWS; 0: any free one.", min=0, max=65535)] = PORT,
     double_port: Annotated[
         int, typer.Option(help="Port of the contact centre; 0: any free one.", min=0, max=65535)
-    ] = local.DOUBLE_PORT,
-    config: Annotated[Path, typer.Option(help="Another bridge.toml.")] = local.ROOT / "bridge.toml",
+    ] = SIMULATOR_PORT,
+    config: Annotated[Path, typer.Option(help="Another bridge.toml.")] = ROOT / "bridge.toml",
 ) -> None:
     """Start the sandbox and deploy to it; deploy again when it is up."""
     console = Console(highlight=False)
@@ -99,7 +99,7 @@ def up(
 def down(name: NameOption = "default") -> None:
     """Stop the sandbox: its processes and no others. What it held is gone."""
     console = Console(highlight=False)
-    console.print(f"sandbox {name} is stopped" if local.take_down(name) else f"sandbox {name} was not up")
+    console.print(f"sandbox {name} is stopped" if take_down(name) else f"sandbox {name} was not up")
 
 
 @app.command()
@@ -108,7 +108,7 @@ def status(
 ) -> None:
     """Show which sandboxes are up. Exit code 1 when none is, or one is broken."""
     console = Console(highlight=False)
-    found = [sandbox for each in ([name] if name else local.names()) if (sandbox := local.load(each))]
+    found = [sandbox for each in ([name] if name else names()) if (sandbox := Sandbox.load(each))]
     if not found:
         console.print(f"no sandbox {name} is up" if name else "no sandbox is up")
         raise typer.Exit(1)
@@ -132,7 +132,7 @@ def _to(config: Path) -> str:
 def _show(console: Console, sandbox: Sandbox) -> None:
     rows = {
         "local AWS": f"{sandbox.endpoint_url}{_stopped(sandbox, 'ministack')}",
-        "contact centre": f"{sandbox.double_url}{_stopped(sandbox, 'double')}{_taken(sandbox)}",
+        "contact centre": f"{sandbox.simulator_url}{_stopped(sandbox, 'double')}{_taken(sandbox)}",
     }
     if sandbox.stack:
         rows["stack"] = f"{sandbox.stack}, from {_short(Path(sandbox.config))}"
@@ -150,7 +150,7 @@ def _stopped(sandbox: Sandbox, role: str) -> str:
 
 def _taken(sandbox: Sandbox) -> str:
     try:
-        with sandbox.double() as double:
+        with sandbox.simulator() as double:
             status = double.status()
     except httpx.HTTPError:
         return ""

@@ -20,7 +20,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 
 StackOption = Annotated[
     str | None,

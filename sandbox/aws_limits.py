@@ -1,8 +1,8 @@
-"""What SQS and SNS refuse, with their error codes, as tables of rules. Pure Python: MiniStack's environment runs it.
+"""Requests that SQS and SNS refuse and MiniStack accepts, with AWS's error codes, as far as they matter to the bridge.
 
-Only what MiniStack lets pass and AWS does not, as far as the bridge, its operator or its template could come near it.
+It imports the standard library only, because MiniStack's environment runs it.
 Sources: the API references of SQS and SNS; "Amazon SQS message quotas" and "Amazon SQS message metadata" in the SQS
-developer guide; "Filter policy constraints" in the SNS developer guide; messages as AWS words them in public reports.
+developer guide; "Filter policy constraints" in the SNS developer guide; public reports for the wording of errors.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 LARGEST_MESSAGE = 1_048_576
-"""Bytes of an SQS message, its attributes included; of a whole batch too."""
+"""Bytes of an SQS message with its attributes, and of a whole batch."""
 LARGEST_NOTIFICATION = 262_144
-"""Bytes of an SNS message, its attributes included."""
+"""Bytes of an SNS message with its attributes."""
 LONGEST_HIDDEN = 43_200
-"""Seconds from a receive on for which a message can be hidden."""
+"""Maximum visibility timeout in seconds."""
 LONGEST_POLL = 20
 MOST_ATTRIBUTES = 10
 MOST_KEYS = 5
@@ -33,11 +33,11 @@ _OPERATORS = frozenset(
     {"exists", "prefix", "suffix", "anything-but", "numeric", "equals-ignore-case", "cidr", "wildcard"}
 )
 _QUOTED = 40
-"""Characters of a value that an error quotes at most."""
+"""Maximum number of characters of a value in an error message."""
 
 
 class RefusedError(Exception):
-    """AWS refuses the request: `code` as a client sees it."""
+    """AWS refuses the request. code: AWS's error code."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -49,28 +49,28 @@ Rule = Callable[[Request], Iterator[RefusedError]]
 
 
 def check_sqs(action: str, request: Request) -> None:
-    """Raise RefusedError where SQS refuses the request as a whole. `request`: parameters by the API's names."""
+    """Raises RefusedError when SQS refuses the whole request. request: its parameters, by their names in the API."""
     _check(SQS.get(action, ()), request)
 
 
 def check_message(message: Request, *, fifo: bool, largest: int = LARGEST_MESSAGE) -> None:
-    """Raise RefusedError where SQS refuses this message; in a batch, only this one fails. `largest` in bytes."""
+    """Raises RefusedError when SQS refuses a message, alone or in a batch. largest: the queue's limit in bytes."""
     _check(MESSAGE, {**message, "_fifo": fifo, "_largest": largest})
 
 
 def check_filter_policy(policy: str, *, scope: str = "MessageAttributes") -> None:
-    """Raise RefusedError where SNS refuses the filter policy of a subscription; `policy` is JSON, "" for none."""
+    """Raises RefusedError when SNS refuses the filter policy of a subscription. policy: JSON, "" for none."""
     if policy:
         _check(FILTER_POLICY, {"policy": policy, "scope": scope or "MessageAttributes"})
 
 
 def check_publish(request: Request) -> None:
-    """Raise RefusedError where SNS refuses a Publish."""
+    """Raises RefusedError when SNS refuses a Publish."""
     _check(PUBLISH, request)
 
 
 def size_of(message: Request) -> int:
-    """Bytes that count against the largest message: body, and of each attribute name, type and value."""
+    """A message's size in bytes as SQS counts it: the body, and name, type and value of each attribute."""
     return _bytes(message.get("MessageBody")) + _size_of_attributes(message)
 
 
@@ -80,9 +80,9 @@ def _size_of_attributes(message: Request) -> int:
 
 
 def occurrences(policy: Any) -> Iterator[Sequence[Any]]:
-    """The values of each key of a filter policy, a key of each branch of `$or` counted again.
+    """The values of each key of a filter policy, once for each branch of `$or` with that key.
 
-    AWS documents five keys; that each branch counts is what public reports of refused policies say.
+    AWS documents a limit of five keys. That each branch counts comes from public reports of refused policies.
     """
     for name, value in policy.items() if isinstance(policy, dict) else ():
         if name == "$or" and isinstance(value, list):
@@ -177,7 +177,7 @@ def _within(name: str, most: int, least: int = 0) -> Rule:
 
 
 def _each_hidden(request: Request) -> Iterator[RefusedError]:
-    """Of a batch, SQS refuses the entry; no caller here looks at which."""
+    """SQS refuses single entries of the batch. Here the whole request fails: no caller needs to know the entry."""
     for entry in request.get("Entries") or ():
         yield from _within("VisibilityTimeout", LONGEST_HIDDEN)(entry)
 
@@ -250,7 +250,7 @@ def _published(request: Request) -> Iterator[RefusedError]:
 
 
 MESSAGE: tuple[Rule, ...] = (_body, _size, _count, _names, _values, _ids, _delay)
-"""Of SendMessage, and of each message of a SendMessageBatch."""
+"""For SendMessage and each message of a SendMessageBatch."""
 SQS: Mapping[str, tuple[Rule, ...]] = {
     "SendMessageBatch": (_batch_size,),
     "ReceiveMessage": (

@@ -14,7 +14,7 @@ AFFECTED = (
     "tests/unit/test_demo.py",
     "tests/unit/test_doctor.py",
     "tests/unit/test_flood.py",
-    "tests/unit/test_sandbox_command.py",
+    "tests/unit/sandbox/test_sandbox_command.py",
 )
 """What would have anything to do with bridge.toml. tests/conftest.py lets no other test read it either."""
 SLOW = (

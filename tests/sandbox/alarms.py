@@ -17,7 +17,8 @@ from typing import Any
 
 import httpx
 
-from sandbox.local import ACCOUNT, REGION, Sandbox
+from sandbox.lifecycle import Sandbox
+from sandbox.state import ACCOUNT, REGION
 from tests.sandbox.logs import Measured, measured
 
 _FORGOTTEN_AFTER = 3

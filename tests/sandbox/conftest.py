@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import local as sandboxes
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox, take_down
+from sandbox.state import names
 from tests.permissions import recording
 from tests.permissions.recording import Made
 from tests.sandbox.texts import Phones, until
@@ -36,7 +36,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     config = tmp_path_factory.mktemp("sandbox") / "bridge.toml"
     settings = Path(__file__).with_name("bridge.toml").read_text(encoding="utf-8")
     config.write_text(f'runtime = "python3.{sys.version_info.minor}"\n{settings}', encoding="utf-8")
-    local = Sandbox.up(name=f"{_NAME}{os.getpid()}", port=0, double_port=0, config=config)
+    local = Sandbox.up(name=f"{_NAME}{os.getpid()}", port=0, simulator_port=0, config=config)
     try:
         yield local
     finally:
@@ -55,17 +55,17 @@ def phones(sandbox: Sandbox) -> Iterator[Phones]:
     """The deployed bridge with an empty contact centre that refuses nothing, and nothing under way."""
     phones = Phones(sandbox)
     until(lambda: phones.waiting() == 0, seconds=90, what="what a test before left on the conversations queue, drained")
-    phones.double.reset()
+    phones.simulator.reset()
     yield phones
-    phones.double.clear_faults()
-    phones.double.close()
+    phones.simulator.clear_faults()
+    phones.simulator.close()
 
 
 def _end_what_a_killed_run_left() -> None:
-    for name in sandboxes.names():
+    for name in names():
         owner = re.fullmatch(rf"{_NAME}(\d+)(-\w+)?", name)
         if owner and not _runs(int(owner[1])):
-            sandboxes.take_down(name)
+            take_down(name)
 
 
 def _runs(pid: int) -> bool:

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,10 +77,10 @@ def test_replies_have_alarms_of_their_own(phones: Phones) -> None:
     phones.send([text])
     until(lambda: forwarded(phones, [text]), seconds=40, what="forwarded")
     with phones.fault("refuse", operation="SendTextMessage"):
-        phones.double.reply(who, "You will get this later")
+        phones.simulator.reply(who, "You will get this later")
         until(watch.on, seconds=30, what="an alarm")
         assert watch.on() == {"AlarmRepliesBlocked"}
-    until(lambda: phones.double.phone(who), seconds=40, what="on the phone")
+    until(lambda: phones.simulator.phone(who), seconds=40, what="on the phone")
 
 
 def test_every_metric_in_the_logs_is_one_that_is_known_under_the_stacks_name(phones: Phones) -> None:

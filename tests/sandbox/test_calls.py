@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from infra.config import load
-from sandbox.double.model import rest_json
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
+from sandbox.simulator.protocols import rest_json
 from tests.permissions.calls import COMMANDS, FUNCTIONS, NOTHING, UNSEEN, Call, of_function, place
 from tests.permissions.deployment import Deployment
 from tests.permissions.recording import Made

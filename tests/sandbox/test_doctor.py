@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from ops.cli import run
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.texts import OURS, OURS_TOO, START_CHAT, Phones, Text, customer, until
 
 Row = dict[str, str]
@@ -55,7 +55,7 @@ class World:
 
 @pytest.fixture
 def world(sandbox: Sandbox, phones: Phones, capsys: pytest.CaptureFixture[str]) -> World:
-    phones.double.settings(rate=2000, burst=2000, rates={"*": (1000, 1000)})
+    phones.simulator.settings(rate=2000, burst=2000, rates={"*": (1000, 1000)})
     return World(sandbox, phones, capsys)
 
 
@@ -315,13 +315,13 @@ def number_is(**changes: Any) -> Any:
 
     @contextmanager
     def trouble(world: World) -> Iterator[None]:
-        double = world.phones.double
-        before = double.numbers()
-        double.know([number | (changes if number["number"] == OURS else {}) for number in before])
+        simulator = world.phones.simulator
+        before = simulator.numbers()
+        simulator.set_numbers([number | (changes if number["number"] == OURS else {}) for number in before])
         try:
             yield
         finally:
-            double.know(before)
+            simulator.set_numbers(before)
 
     return trouble
 
@@ -339,21 +339,21 @@ def refused(operation: str) -> Any:
 
 @contextmanager
 def number_gone(world: World) -> Iterator[None]:
-    double = world.phones.double
-    before = double.numbers()
-    double.know([number for number in before if number["number"] != OURS])
+    simulator = world.phones.simulator
+    before = simulator.numbers()
+    simulator.set_numbers([number for number in before if number["number"] != OURS])
     try:
         yield
     finally:
-        double.know(before)
+        simulator.set_numbers(before)
 
 
 @contextmanager
 def number_in_a_pool(world: World) -> Iterator[None]:
-    world.phones.double.know_pools([{"id": "pool-1"}])
+    world.phones.simulator.set_pools([{"id": "pool-1"}])
     with number_is(pool="pool-1")(world):
         yield
-    world.phones.double.know_pools([])
+    world.phones.simulator.set_pools([])
 
 
 INSTANCE = "12345678-1234-1234-1234-123456789012"
@@ -368,14 +368,14 @@ def centre_with(edit: Callable[[list[dict[str, Any]]], None]) -> Any:
 
     @contextmanager
     def trouble(world: World) -> Iterator[None]:
-        double = world.phones.double
-        before, after = double.instances(), double.instances()
+        simulator = world.phones.simulator
+        before, after = simulator.instances(), simulator.instances()
         edit(after)
-        double.know_instances(after)
+        simulator.set_instances(after)
         try:
             yield
         finally:
-            double.know_instances(before)
+            simulator.set_instances(before)
 
     return trouble
 
@@ -401,12 +401,12 @@ def settings(**changes: Any) -> Any:
 
     @contextmanager
     def trouble(world: World) -> Iterator[None]:
-        before = {name: world.phones.double.status()[name] for name in changes}
-        world.phones.double.settings(**changes)
+        before = {name: world.phones.simulator.status()[name] for name in changes}
+        world.phones.simulator.settings(**changes)
         try:
             yield
         finally:
-            world.phones.double.settings(**before)
+            world.phones.simulator.settings(**before)
 
     return trouble
 
@@ -712,16 +712,16 @@ def test_open_chats_are_told_where_an_instance_that_is_deployed_is_not_in_the_fi
 
 
 def test_the_probe_can_show_nothing_and_can_be_left_out(world: World) -> None:
-    double = world.phones.double
-    before = double.chats()
+    simulator = world.phones.simulator
+    before = simulator.chats()
     for without_chat in ("not-found", "ignored"):
-        double.settings(without_chat=without_chat)
+        simulator.settings(without_chat=without_chat)
         assert odd(world.doctor()) == {}
-    sent = [entry for entry in double.journal() if entry["operation"] == "SendChatIntegrationEvent"]
+    sent = [entry for entry in simulator.journal() if entry["operation"] == "SendChatIntegrationEvent"]
     assert [(entry["type"], entry["content"], entry["new_chat"]) for entry in sent] == [("DISCONNECT", None, False)]
-    assert double.chats() == before
+    assert simulator.chats() == before
     assert odd(world.doctor("--no-probe")) == {("SendChatIntegrationEvent", "cannot tell"): "not tried"}
-    assert len([entry for entry in double.journal() if entry["operation"] == "SendChatIntegrationEvent"]) == 1
+    assert len([entry for entry in simulator.journal() if entry["operation"] == "SendChatIntegrationEvent"]) == 1
 
 
 def test_a_first_deploy_asks_what_it_can_and_says_what_to_do_for_the_rest(world: World) -> None:

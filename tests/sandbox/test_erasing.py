@@ -37,8 +37,10 @@ def test_a_customer_who_is_erased_as_the_page_says_is_in_neither_table_and_other
     phones.send(texts)
     until(lambda: forwarded(phones, texts), seconds=60, what="forwarded")
     for who in (gone, stays):
-        phones.double.reply([chat["contact"] for chat in phones.double.chats() if chat["source"] == who][-1], "hi")
-        until(lambda who=who: phones.double.phone(who), seconds=60, what="on the phone")  # type: ignore[misc]
+        phones.simulator.reply(
+            [chat["contact"] for chat in phones.simulator.chats() if chat["source"] == who][-1], "hi"
+        )
+        until(lambda who=who: phones.simulator.phone(who), seconds=60, what="on the phone")  # type: ignore[misc]
     of_gone, of_others = (
         [gone, *(phones.item(text.key)["conversation"] for text in texts[:2]), phones.item(texts[1].key)["contact"]],
         [stays, *(phones.item(text.key)["conversation"] for text in texts[2:]), phones.item(texts[3].key)["contact"]],

@@ -17,7 +17,7 @@ from ops.demo import broken_promises
 from ops.outcomes import Result
 from ops.replay import replay
 from ops.target import Target
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.texts import Phones, until
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -43,7 +43,7 @@ class Replayed:
 @pytest.fixture(scope="module", params=["published", "direct"])
 def replayed(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[Replayed]:
     phones = Phones(sandbox)
-    phones.double.reset()
+    phones.simulator.reset()
     phones.empty("FailedQueueUrl")
     results = replay(Target.in_sandbox(sandbox.name), [EVENTS], direct=request.param == "direct")
     yield Replayed(
@@ -53,7 +53,7 @@ def replayed(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[Repla
         journal=phones.shown(),
     )
     phones.empty("FailedQueueUrl")
-    phones.double.close()
+    phones.simulator.close()
 
 
 def test_every_event_ends_as_its_folder_promises(replayed: Replayed) -> None:

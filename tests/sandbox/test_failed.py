@@ -231,9 +231,9 @@ def test_a_streamed_message_that_never_reached_reply_intake_is_handed_to_it(phon
     phones.publish(text.message())
     until(lambda: phones.outcome(text) == "forwarded", seconds=30, what="forwarded")
     contact = phones.item(text.key)["contact"]
-    phones.double.reply(contact, "first")
-    until(lambda: phones.double.phone(text.customer), seconds=30, what="the first reply")
-    (told,) = (one for one in phones.double.notifications() if one["body"].get("Content") == "first")
+    phones.simulator.reply(contact, "first")
+    until(lambda: phones.simulator.phone(text.customer), seconds=30, what="the first reply")
+    (told,) = (one for one in phones.simulator.notifications() if one["body"].get("Content") == "first")
     body = told["body"] | {"Content": "second", "Id": str(uuid.uuid4())}
     lost = {
         "Type": "Notification",
@@ -249,8 +249,8 @@ def test_a_streamed_message_that_never_reached_reply_intake_is_handed_to_it(phon
         QueueUrl=phones.outputs["UndeliveredQueueUrl"], MessageBody=json.dumps(lost)
     )
     assert bridge("redrive")[0] == 0
-    until(lambda: len(phones.double.phone(text.customer)) == 2, seconds=30, what="the second reply")
-    assert [sent["body"] for sent in phones.double.phone(text.customer)] == ["first", "second"]
+    until(lambda: len(phones.simulator.phone(text.customer)) == 2, seconds=30, what="the second reply")
+    assert [sent["body"] for sent in phones.simulator.phone(text.customer)] == ["first", "second"]
 
 
 def test_a_streamed_message_that_cannot_be_read_is_in_failed_with_that_reason(phones: Phones, bridge: Bridge) -> None:
@@ -274,23 +274,23 @@ def test_a_failed_reply_is_found_by_its_phone_put_back_and_discarded(
     until(lambda: phones.outcome(text) == "forwarded", seconds=60, what="forwarded")
 
     def refused(said: str) -> None:
-        phones.double.settings(opted_out=[text.customer])
-        phones.double.reply(phones.item(text.key)["contact"], said)
+        phones.simulator.settings(opted_out=[text.customer])
+        phones.simulator.reply(phones.item(text.key)["contact"], said)
         until(phones.failed, seconds=60, what="the reply in failed")
-        phones.double.settings(opted_out=[])
+        phones.simulator.settings(opted_out=[])
 
     refused("first")
     (row,) = rows(bridge("list", "--json", "--number", text.customer))
     assert row["error"] == "NotDeliverableError" and rows(bridge("list", "--json", "--number", UNKNOWN)) == []
     assert bridge("redrive", "--number", text.customer)[0] == 0
-    until(lambda: phones.double.phone(text.customer), seconds=60, what="the first reply")
+    until(lambda: phones.simulator.phone(text.customer), seconds=60, what="the first reply")
     refused("second")
     phones.sandbox.client("sqs").send_message(QueueUrl=phones.outputs["UndeliveredQueueUrl"], MessageBody='{"no": 1}')
     copy = tmp_path / "copy.jsonl"
     assert bridge("discard", "--number", text.customer, "--yes", "--copy", str(copy))[0] == 0
     assert (phones.count("FailedQueueUrl"), phones.count("UndeliveredQueueUrl")) == (0, 1), "the other is left"
     assert len(phones.undelivered()) == 1, "and at once to be seen"
-    assert [sent["body"] for sent in phones.double.phone(text.customer)] == ["first"]
+    assert [sent["body"] for sent in phones.simulator.phone(text.customer)] == ["first"]
 
 
 class Terminal(io.StringIO):
@@ -333,7 +333,7 @@ def test_a_thousand_entries_through_a_redrive_that_is_interrupted_and_killed_are
     phones: Phones, bridge: Bridge
 ) -> None:
     """Of a hundred conversations; put into failed directly, as forward would have."""
-    phones.double.settings(rate=10_000, burst=10_000)
+    phones.simulator.settings(rate=10_000, burst=10_000)
     texts = [Text(customer=customer(30_000 + n % 100), body=f"{n % 100}: {n // 100}") for n in range(1000)]
     put_into_failed(phones, texts)
     interrupted = redrive_until(phones, left=700)

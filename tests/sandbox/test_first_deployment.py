@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ops.doctor.stack import of_status
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.texts import until
 
 TABLES = {"Chats", "Ledger"}

@@ -11,7 +11,7 @@ import pytest
 from bridge.aws.ledger import KEEP_SECONDS, Ledger
 from bridge.errors import AccessRefusedError, LedgerError, RejectedError
 from bridge.processing.state import DeliveryState, MessageMetadata, SplitPlan
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 
 METADATA = MessageMetadata(
     conversation="group", sns_message_id="sns", sent_at="2026-11-22T12:00:00.000+00:00", queued_at=1, sequence="7"

@@ -17,7 +17,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
 from sandbox.aws_limits import LARGEST_MESSAGE, LARGEST_NOTIFICATION
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.texts import until
 
 UNCHECKED = ClientConfig(parameter_validation=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.cli import run
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.alarms import Watch
 from tests.sandbox.test_promises import assert_each_shown_once_in_the_order_of_the_queue, forwarded
 from tests.sandbox.texts import Phones, Text, customer, until

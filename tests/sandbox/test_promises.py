@@ -51,17 +51,17 @@ def forwarded(phones: Phones, texts: Sequence[Text]) -> bool:
 
 
 def test_a_thousand_texts_through_throttling_and_server_errors_are_each_shown_once_and_in_order(phones: Phones) -> None:
-    phones.double.settings(rate=1000, burst=1000)
+    phones.simulator.settings(rate=1000, burst=1000)
     rounds = [[Text(customer=customer(1000 + c), body=f"{c}: {n}") for c in range(200)] for n in range(5)]
     texts = [text for round_ in rounds for text in round_]
-    phones.double.fault("throttle", share=0.3, seed=1)
-    phones.double.fault("error", share=0.1, seed=2)
+    phones.simulator.fault("throttle", share=0.3, seed=1)
+    phones.simulator.fault("error", share=0.1, seed=2)
     phones.send(texts, per_second=25)
     until(lambda: phones.waiting() == 0, seconds=180, what="drained")
     until(lambda: forwarded(phones, texts), seconds=30, what="all forwarded")
     assert_each_shown_once_in_the_order_of_the_queue(phones, texts)
     assert phones.count("FailedQueueUrl") == phones.count("UndeliveredQueueUrl") == 0
-    refused = phones.double.status()["refused"]
+    refused = phones.simulator.status()["refused"]
     assert refused["ThrottlingException"] > 200 and refused["InternalServiceException"] > 60, "no fault was felt"
     chats = {entry["contact"] for entry in phones.shown()}
     assert len(chats) == 200
@@ -94,9 +94,9 @@ def test_a_function_killed_half_way_through_a_batch_loses_nothing_and_keeps_the_
     phones.send([warm])
     until(lambda: forwarded(phones, [warm]), seconds=20, what="warm")
     texts = [Text(customer=customer(3001), body=f"text {n}") for n in range(3)]
-    phones.double.fault("hang", seconds=5, times=1)
+    phones.simulator.fault("hang", seconds=5, times=1)
     phones.send(texts)
-    until(lambda: phones.double.status()["faults"] == [], seconds=20, what="the call is under way")
+    until(lambda: phones.simulator.status()["faults"] == [], seconds=20, what="the call is under way")
     killed = kill_forward(phones)
     assert killed, "no forward process was found"
     until(lambda: forwarded(phones, texts), seconds=2 * VISIBILITY, what=f"delivered after {killed} was killed")
@@ -191,7 +191,7 @@ def test_what_intake_cannot_take_is_kept_on_undelivered(phones: Phones) -> None:
 
 def test_a_long_text_that_is_interrupted_between_two_parts_is_whole_in_the_end(phones: Phones) -> None:
     text = Text(customer=customer(6000), body=" ".join(f"word{n}" for n in range(500)))
-    phones.double.settings(latency=0.4)
+    phones.simulator.settings(latency=0.4)
     phones.send([text])
     until(phones.shown, seconds=20, what="the first part")
     with phones.fault("refuse"):
@@ -215,7 +215,7 @@ def test_texts_to_both_of_our_numbers_are_two_chats(phones: Phones) -> None:
 def test_ending_a_chat_twice_is_nothing_to_do_however_connect_says_that_none_is_open(
     phones: Phones, answer: str
 ) -> None:
-    phones.double.settings(without_chat=answer)
+    phones.simulator.settings(without_chat=answer)
     who = customer(6200)
     texts = [Text(customer=who, body="hello"), Text(customer=who, body="stop"), Text(customer=who, body="Stop")]
     outcomes = []
@@ -225,4 +225,4 @@ def test_ending_a_chat_twice_is_nothing_to_do_however_connect_says_that_none_is_
         outcomes.append(phones.outcome(text))
     assert outcomes == ["forwarded", "forwarded", "ignored"]
     assert phones.contents(who) == ["hello"]
-    assert [chat["ended"] for chat in phones.double.chats()] == [True]
+    assert [chat["ended"] for chat in phones.simulator.chats()] == [True]

@@ -1,6 +1,6 @@
 """The model of SQS FIFO queues beside the local AWS, over random operations, and rule by rule where they differed.
 
-MiniStack by itself differs from SQS in each of the rules at the end; the sandbox mends that (sandbox/stricter.py).
+MiniStack by itself differs from SQS in each of the rules at the end; the sandbox mends that (sandbox/ministack_patches.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from testing.models.fifo import Fifo, Message, ReceiptError
 
 LONG = 300

@@ -50,8 +50,8 @@ def test_texts_and_replies_carry_the_trace_of_what_put_them_on_their_queue(phone
     for text in texts:
         until(lambda text=text: phones.outcome(text) == "forwarded", seconds=40, what="forwarded")  # type: ignore[misc]
     with waits_in_its_queue(phones, "ReplyFunctionName"):
-        phones.double.reply(texts[0].customer, "traced reply")
+        phones.simulator.reply(texts[0].customer, "traced reply")
         traces.append(header(phones, "RepliesQueueUrl", "traced reply"))
-    until(lambda: phones.double.phone(texts[0].customer), seconds=40, what="the reply on the phone")
+    until(lambda: phones.simulator.phone(texts[0].customer), seconds=40, what="the reply on the phone")
     assert all(map(HEADER.fullmatch, traces)), traces
     assert len(set(traces)) == len(traces), "each invocation has its own"

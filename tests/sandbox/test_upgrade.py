@@ -18,7 +18,8 @@ import pytest
 
 from bridge.replies.chat_events import FILTER_POLICY
 from ops.cli import run
-from sandbox.local import ROOT, Sandbox
+from sandbox.lifecycle import Sandbox
+from sandbox.state import ROOT
 from tests.deployed_before import BY_CONFIGURATION, COMMIT
 from tests.permissions.recording import Made
 from tests.sandbox.test_failed import sns_shape
@@ -88,7 +89,7 @@ def deployed(version_before: Path, tmp_path: Path, called_by_commands: set[Made]
     config = tmp_path / "bridge.toml"
     config.write_text(SETTINGS, encoding="utf-8")
     name = f"tests-{os.getpid()}-upgrade"
-    sandbox = Sandbox.up(name, port=0, double_port=0, config=config, app=version_before)
+    sandbox = Sandbox.up(name, port=0, simulator_port=0, config=config, app=version_before)
     try:
         yield sandbox
     finally:
@@ -100,7 +101,7 @@ def deployed(version_before: Path, tmp_path: Path, called_by_commands: set[Made]
 def phones(deployed: Sandbox) -> Iterator[Phones]:
     phones = Phones(deployed)
     yield phones
-    phones.double.close()
+    phones.simulator.close()
 
 
 class Meanwhile:
@@ -153,7 +154,7 @@ def known_by(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def on_phone(phones: Phones, who: str) -> list[str]:
-    return [received["body"] for received in phones.double.phone(who)]
+    return [received["body"] for received in phones.simulator.phone(who)]
 
 
 def test_a_deploy_over_the_version_before_loses_nothing_and_keeps_what_holds_texts(
@@ -174,10 +175,10 @@ def test_a_deploy_over_the_version_before_loses_nothing_and_keeps_what_holds_tex
         QueueUrl=phones.outputs["UndeliveredQueueUrl"], MessageBody=sns_shape(phones, undelivered)
     )
 
-    phones.double.fault("throttle")
+    phones.simulator.fault("throttle")
     replies = ["one moment, please", "it is ready"]
     for n, reply in enumerate(replies, start=1):
-        phones.double.reply(customer(9902), reply)
+        phones.simulator.reply(customer(9902), reply)
         until(lambda n=n: phones.count("RepliesQueueUrl") == n, seconds=60, what="a reply waiting")  # type: ignore[misc]
     waiting: list[Text] = []
     for n in range(3):
@@ -198,7 +199,7 @@ def test_a_deploy_over_the_version_before_loses_nothing_and_keeps_what_holds_tex
     assert phones.waiting() == len(waiting) + len(meanwhile.sent())
     assert (phones.count("RepliesQueueUrl"), phones.count("FailedQueueUrl")) == (len(replies), len(failed))
 
-    phones.double.clear_faults()
+    phones.simulator.clear_faults()
     assert run(["failed", "redrive", "--sandbox", deployed.name]) == 0
     texts = [*talking, *failed, undelivered, *waiting, *meanwhile.sent()]
     until(lambda: forwarded(phones, texts), seconds=90, what="all forwarded")
@@ -206,7 +207,7 @@ def test_a_deploy_over_the_version_before_loses_nothing_and_keeps_what_holds_tex
     until(lambda: len(on_phone(phones, customer(9902))) >= len(replies), seconds=60, what="replies on the phone")
     until(lambda: phones.count("RepliesQueueUrl") == 0, seconds=60, what="replies taken")
     assert on_phone(phones, customer(9902)) == replies
-    (chat,) = (chat for chat in phones.double.chats() if chat["source"] == customer(9902))
+    (chat,) = (chat for chat in phones.simulator.chats() if chat["source"] == customer(9902))
     assert [message["content"] for message in chat["messages"] if message["role"] == "CUSTOMER"] == [
         text.body for text in texts if text.customer == customer(9902)
     ], "another chat, or not in order"

@@ -50,17 +50,17 @@ def play(phones: Phones) -> None:
     phones.publish(f"confidential words from {customer(7004)}")
     phones.send(texts[:3])
     until(lambda: forwarded(phones, [texts[0], texts[2]]), seconds=40, what="forwarded")
-    phones.double.reply(customer(7002), "a confidential answer")
-    until(lambda: phones.double.phone(customer(7002)), seconds=40, what="on the phone")
+    phones.simulator.reply(customer(7002), "a confidential answer")
+    until(lambda: phones.simulator.phone(customer(7002)), seconds=40, what="on the phone")
     with phones.fault("refuse"):
         phones.send(texts[3:])
-        phones.double.reply(customer(7002), "another confidential answer")
+        phones.simulator.reply(customer(7002), "another confidential answer")
         until(lambda: phones.item(texts[3].key).get("error"), seconds=20, what="refused")
     until(lambda: forwarded(phones, texts[3:]), seconds=40, what="forwarded")
-    phones.double.settings(opted_out=[customer(7002)])
-    phones.double.reply(customer(7002), "nobody reads this confidential answer")
+    phones.simulator.settings(opted_out=[customer(7002)])
+    phones.simulator.reply(customer(7002), "nobody reads this confidential answer")
     until(lambda: len(phones.failed()) == 3, seconds=60, what="all that fails has failed")
-    phones.double.settings(opted_out=[])
+    phones.simulator.settings(opted_out=[])
     phones.empty("FailedQueueUrl")
 
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.double.client import Double
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
+from sandbox.simulator.client import Simulator
 
 OURS, OURS_TOO = "+12125550101", "+12125550102"
 START_CHAT = "+12125550103"
@@ -50,7 +50,7 @@ SAID: set[str] = set()
 """Whatever was published or written by an agent in this run, so that it can be looked for where it should not be."""
 
 
-class _Agents(Double):
+class _Agents(Simulator):
     """The double's controls, remembering what agents say."""
 
     def _act(self, action: str, chat: str, **how: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Phones:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.outputs = sandbox.outputs
-        self.double: Double = _Agents(sandbox.double_url)
+        self.simulator: Simulator = _Agents(sandbox.simulator_url)
         self._sns, self._sqs = sandbox.client("sns"), sandbox.client("sqs")
         self._dynamodb = sandbox.client("dynamodb")
 
@@ -103,7 +103,7 @@ class Phones:
 
     def shown(self) -> list[dict[str, Any]]:
         """The double's journal: accepted calls, in order."""
-        return self.double.journal()
+        return self.simulator.journal()
 
     def contents(self, customer: str) -> list[str]:
         return [entry["content"] for entry in self.shown() if entry["source"] == customer and entry["content"]]
@@ -130,11 +130,11 @@ class Phones:
 
     @contextmanager
     def fault(self, kind: str, **how: Any) -> Iterator[None]:
-        self.double.fault(kind, **how)
+        self.simulator.fault(kind, **how)
         try:
             yield
         finally:
-            self.double.clear_faults()
+            self.simulator.clear_faults()
 
     def _peek(self, queue: str) -> Iterator[Any]:
         url = self.outputs[queue]

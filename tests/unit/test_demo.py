@@ -15,7 +15,8 @@ from ops.demo import CONFIG, broken_promises, chat_panel
 from ops.dialogue import ANSWER, QUESTION, THANKS, Dialogue
 from ops.outcomes import Outcome, Result
 from ops.samples import read
-from sandbox.local import ROOT, Sandbox, SandboxError
+from sandbox.lifecycle import Sandbox
+from sandbox.state import ROOT, SandboxError
 
 
 def result(file: str, outcome: Outcome, key: str = "a") -> Result:

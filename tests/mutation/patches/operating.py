@@ -18,7 +18,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "configuration/samples-to-nobody",
-        "test_sandbox_command.py::test_the_samples_are_replayed_to_a_number_that_is_there[not-there]",
+        "sandbox/test_sandbox_command.py::test_the_samples_are_replayed_to_a_number_that_is_there[not-there]",
         Edit("ops/sandbox.py", 'return "" if SAMPLES_TEXT in ours else', 'return "" if ours else'),
     ),
     Mechanism(
