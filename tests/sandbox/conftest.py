@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from ops.cli import run
 from sandbox.lifecycle import Sandbox, take_down
 from sandbox.state import names
 from tests.permissions import recording
 from tests.permissions.recording import Made
+from tests.sandbox.failed import Bridge, empty
 from tests.sandbox.texts import Phones, until
 
 _NAME = "tests-"
@@ -59,6 +61,21 @@ def phones(sandbox: Sandbox) -> Iterator[Phones]:
     yield phones
     phones.simulator.clear_faults()
     phones.simulator.close()
+
+
+@pytest.fixture
+def bridge_failed(phones: Phones, capsys: pytest.CaptureFixture[str]) -> Iterator[Bridge]:
+    """`bridge failed ...` on empty queues. Returns its exit code, its output and its errors."""
+    empty(phones)
+
+    def failed(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run(["failed", *arguments, "--sandbox", phones.sandbox.name])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    yield failed
+    empty(phones)
 
 
 def _end_what_a_killed_run_left() -> None:

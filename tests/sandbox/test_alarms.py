@@ -8,8 +8,7 @@ import time
 from bridge.metrics import METRICS_BY_FUNCTION
 from tests.sandbox.alarms import Watch
 from tests.sandbox.logs import measured
-from tests.sandbox.test_promises import forwarded
-from tests.sandbox.texts import START_CHAT, Phones, Text, customer, until
+from tests.sandbox.texts import START_CHAT, Phones, Text, customer, forwarded, until
 
 
 def test_while_nothing_is_wrong_no_alarm_is_on(phones: Phones) -> None:
@@ -20,7 +19,7 @@ def test_while_nothing_is_wrong_no_alarm_is_on(phones: Phones) -> None:
     assert watch.on() == set()
 
 
-def test_that_connect_refuses_is_noticed_at_once_and_is_over_when_it_lets_texts_through(phones: Phones) -> None:
+def test_an_alarm_is_on_while_connect_refuses_and_off_afterwards(phones: Phones) -> None:
     watch = Watch.begin(phones.sandbox)
     text = Text(customer=customer(8010), body="let me in")
     with phones.fault("refuse"):

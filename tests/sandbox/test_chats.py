@@ -76,7 +76,7 @@ def received(sandbox: Sandbox, url: str, count: int) -> list[dict[str, Any]]:
     return bodies
 
 
-def test_what_agents_write_is_published_to_the_real_topic_and_echoes_are_filtered(
+def test_what_agents_write_is_published_and_echoes_are_filtered(
     sandbox: Sandbox, phones: Phones, topic: tuple[str, str], started: tuple[str, str, Any]
 ) -> None:
     contact, token, customer = started
@@ -125,7 +125,7 @@ def test_an_answer_that_is_lost_leaves_a_message_that_is_shown_once(
     ]
 
 
-def test_the_double_knows_the_numbers_of_the_configuration(sandbox: Sandbox, phones: Phones) -> None:
+def test_the_simulator_has_the_numbers_of_the_configuration(sandbox: Sandbox, phones: Phones) -> None:
     with closing(sandbox.client("pinpoint-sms-voice-v2")) as sms:
         found = {number["PhoneNumber"]: number for number in sms.describe_phone_numbers()["PhoneNumbers"]}
         assert found.keys() == {OURS, OURS_TOO, START_CHAT}

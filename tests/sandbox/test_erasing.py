@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from ops.cli import run
-from tests.sandbox.test_promises import forwarded
-from tests.sandbox.texts import OURS, START_CHAT, Phones, Text, customer, until
+from tests.sandbox.texts import OURS, START_CHAT, Phones, Text, customer, forwarded, until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 (SCRIPT,) = re.findall(r"(?s)<<'END'\n(.*?)\n +END\n", PAGE)
@@ -29,7 +28,7 @@ def about(phones: Phones, secrets: list[str]) -> list[Any]:
     return [item for item in items if any(secret in json.dumps(item) for secret in secrets)]
 
 
-def test_a_customer_who_is_erased_as_the_page_says_is_in_neither_table_and_others_stay(
+def test_an_erased_customer_is_in_neither_table_and_others_stay(
     phones: Phones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone, stays = customer(8100), customer(8101)

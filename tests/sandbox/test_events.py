@@ -130,7 +130,7 @@ def test_ids_that_are_kept_make_a_second_replay_a_duplicate(sandbox: Sandbox, ph
     assert len(phones.shown()) == 2
 
 
-def test_a_text_without_an_outcome_is_waiting_with_its_last_reason_and_the_exit_code_is_1(
+def test_a_text_without_an_outcome_is_waiting_and_the_exit_code_is_1(
     sandbox: Sandbox, phones: Phones, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = _event(tmp_path / "hello.json", key := str(uuid.uuid4()))

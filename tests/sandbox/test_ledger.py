@@ -126,7 +126,7 @@ def test_duplicates_are_counted_and_change_nothing_else(ledger: Ledger, key: str
     assert ledger.read(key) == known
 
 
-def test_a_table_that_does_not_answer_is_a_ledger_error_without_the_vendors_words(table: dict[str, Any]) -> None:
+def test_a_table_that_does_not_respond_is_a_ledger_error_in_our_words(table: dict[str, Any]) -> None:
     nowhere = Ledger(client=table["client"], table="no-such-table", stage="forward")
     with pytest.raises(LedgerError, match=r"ResourceNotFoundException\)$"):
         nowhere.read("key")

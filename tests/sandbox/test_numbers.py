@@ -113,7 +113,7 @@ def test_mending_the_role_of_a_connected_number_keeps_what_stood_before_it(ours:
     assert ours.now() == (False, None, None)
 
 
-def test_a_number_pointed_elsewhere_and_connected_again_forgets_every_tag_of_its_old_topic(ours: Ours) -> None:
+def test_a_number_connected_again_has_no_tag_of_its_old_topic(ours: Ours) -> None:
     ours.have(**BEFORE["at a topic with a very long name"])
     ours.bridge("connect", NUMBER)
     assert len(ours.tags()) > 1

@@ -6,51 +6,28 @@ import json
 import os
 import signal
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ops.failed.commands import redrive
 from ops.target import Target
 from tests.sandbox.alarms import Watch
-from tests.sandbox.texts import OURS, OURS_TOO, Phones, Text, customer, until
+from tests.sandbox.texts import (
+    OURS,
+    OURS_TOO,
+    Phones,
+    Text,
+    assert_each_shown_once_in_the_order_of_the_queue,
+    customer,
+    forwarded,
+    until,
+)
 
 VISIBILITY = 30  # seconds: six times function_timeout in tests/sandbox/bridge.toml
 
 
-def assert_each_shown_once_in_the_order_of_the_queue(phones: Phones, texts: Sequence[Text]) -> None:
-    items = phones.items(texts)
-    assert Counter(item.get("outcome") for item in items.values()) == {"forwarded": len(texts)}, "lost"
-    by_content = {text.body: text for text in texts}
-    order: dict[str, list[dict[str, Any]]] = {}
-    times_shown: Counter[str] = Counter()
-    for entry in phones.shown():
-        text = by_content.get(entry["content"])
-        if text:
-            times_shown[text.key] += 1
-            order.setdefault(text.customer, []).append(items[text.key])
-    assert set(times_shown) == {text.key for text in texts}, "the ledger says forwarded, but no chat shows it"
-    assert {key: times for key, times in times_shown.items() if times > 1} == {}, "twice"
-    assert {who: shown for who, shown in order.items() if not in_order(shown)} == {}, "out of order"
-
-
-def in_order(items: Sequence[Mapping[str, Any]]) -> bool:
-    """As intake queued them; only texts of one batch are sorted by when they were sent, and that may put one ahead."""
-    return all(
-        int(one["sequence"]) < int(next_["sequence"]) or one["sent_at"] <= next_["sent_at"]
-        for one, next_ in pairwise(items)
-    )
-
-
-def forwarded(phones: Phones, texts: Sequence[Text]) -> bool:
-    return all(phones.outcome(text) == "forwarded" for text in texts)
-
-
-def test_a_thousand_texts_through_throttling_and_server_errors_are_each_shown_once_and_in_order(phones: Phones) -> None:
+def test_a_thousand_texts_through_errors_are_each_shown_once_in_order(phones: Phones) -> None:
     phones.simulator.settings(rate=1000, burst=1000)
     rounds = [[Text(customer=customer(1000 + c), body=f"{c}: {n}") for c in range(200)] for n in range(5)]
     texts = [text for round_ in rounds for text in round_]
@@ -67,7 +44,7 @@ def test_a_thousand_texts_through_throttling_and_server_errors_are_each_shown_on
     assert len(chats) == 200
 
 
-def test_connect_refusing_everything_for_several_visibility_timeouts_loses_nothing_and_drains_by_itself(
+def test_nothing_is_lost_while_connect_refuses_for_visibility_timeouts(
     phones: Phones,
 ) -> None:
     texts = [Text(customer=customer(2000 + c), body=f"{c}: {n}") for n in range(3) for c in range(4)]
@@ -89,7 +66,7 @@ def test_connect_refusing_everything_for_several_visibility_timeouts_loses_nothi
     assert phones.count("FailedQueueUrl") == 0
 
 
-def test_a_function_killed_half_way_through_a_batch_loses_nothing_and_keeps_the_order(phones: Phones) -> None:
+def test_a_function_killed_in_a_batch_loses_nothing_and_keeps_the_order(phones: Phones) -> None:
     warm = Text(customer=customer(3000), body="warm")
     phones.send([warm])
     until(lambda: forwarded(phones, [warm]), seconds=20, what="warm")
@@ -163,7 +140,7 @@ def test_a_duplicate_that_sqs_lets_through_is_stopped_by_the_ledger(phones: Phon
     assert phones.contents(text.customer) == [text.body]
 
 
-def test_a_text_that_fails_is_redriven_and_fails_again_within_five_minutes_is_still_there(phones: Phones) -> None:
+def test_a_text_that_fails_again_within_five_minutes_is_still_there(phones: Phones) -> None:
     text = Text(customer=customer(5000), body="nobody knows this number", ours="+12125550199")
     target = Target.in_sandbox(phones.sandbox.name)
     phones.send([text])
@@ -212,9 +189,7 @@ def test_texts_to_both_of_our_numbers_are_two_chats(phones: Phones) -> None:
 
 
 @pytest.mark.parametrize("answer", ["not-found", "ignored"])
-def test_ending_a_chat_twice_is_nothing_to_do_however_connect_says_that_none_is_open(
-    phones: Phones, answer: str
-) -> None:
+def test_ending_a_chat_twice_does_nothing_with_either_answer_of_connect(phones: Phones, answer: str) -> None:
     phones.simulator.settings(without_chat=answer)
     who = customer(6200)
     texts = [Text(customer=who, body="hello"), Text(customer=who, body="stop"), Text(customer=who, body="Stop")]

@@ -1,6 +1,6 @@
 """The model of SQS FIFO queues beside the local AWS, over random operations, and rule by rule where they differed.
 
-MiniStack by itself differs from SQS in each of the rules at the end; the sandbox mends that (sandbox/ministack_patches.py).
+MiniStack itself differs from SQS in each of the rules at the end. sandbox/ministack_patches.py corrects it.
 """
 
 from __future__ import annotations
@@ -298,9 +298,7 @@ def test_a_receipt_expires_with_the_time_for_which_its_message_is_hidden(queues:
         assert bodies(queue.receive()) == ["a1", "b1"]
 
 
-def test_a_message_is_moved_when_it_would_be_handed_out_and_not_while_its_group_waits(
-    queues: Queues, model: Model
-) -> None:
+def test_a_message_is_moved_when_receivable_not_while_its_group_waits(queues: Queues, model: Model) -> None:
     """API reference, RedrivePolicy: a message is moved when its receives exceed maxReceiveCount."""
     for queue, failed in (queues, model[:2]):
         send(queue, "a1", "a2")

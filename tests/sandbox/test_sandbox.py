@@ -24,7 +24,7 @@ ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abc
 
 @pytest.fixture
 def connect(sandbox: Sandbox, phones: Phones) -> Iterator[Any]:
-    """A real client of the double, which waits for an answer for a second and does not try again."""
+    """A client of the simulator with a timeout of one second and no retries."""
     with closing(sandbox.client("connect", Config(read_timeout=1, retries={"total_max_attempts": 1}))) as client:
         yield client
 
@@ -49,7 +49,7 @@ def test_a_text_reaches_a_chat(phones: Phones) -> None:
     assert chat["attributes"]["destinationNumber"] == OURS
 
 
-def test_a_call_that_hangs_is_not_taken(connect: Any, phones: Phones) -> None:
+def test_a_call_that_hangs_has_no_effect(connect: Any, phones: Phones) -> None:
     phones.simulator.fault("hang", times=1, seconds=5)
     with pytest.raises(ReadTimeoutError):
         send(connect, "hangs")
@@ -57,14 +57,14 @@ def test_a_call_that_hangs_is_not_taken(connect: Any, phones: Phones) -> None:
     assert taken(phones) == ["next"]
 
 
-def test_a_hang_that_is_over_ends_without_an_answer(connect: Any, phones: Phones) -> None:
+def test_a_hang_ends_without_a_response(connect: Any, phones: Phones) -> None:
     phones.simulator.fault("hang", times=1, seconds=0.2)
     with pytest.raises(ConnectionClosedError):
         send(connect, "hangs")
     assert taken(phones) == []
 
 
-def test_a_connection_that_is_reset_before_the_call_is_taken_leaves_no_trace(connect: Any, phones: Phones) -> None:
+def test_a_reset_before_the_call_has_no_effect(connect: Any, phones: Phones) -> None:
     phones.simulator.fault("reset-before", times=2)
     for _ in range(2):
         with pytest.raises(ConnectionClosedError):
@@ -73,9 +73,7 @@ def test_a_connection_that_is_reset_before_the_call_is_taken_leaves_no_trace(con
     assert taken(phones) == ["next"]
 
 
-def test_a_connection_that_is_reset_after_the_call_was_taken_loses_only_the_answer(
-    connect: Any, phones: Phones
-) -> None:
+def test_a_reset_after_the_call_loses_only_the_response(connect: Any, phones: Phones) -> None:
     phones.simulator.fault("reset-after", times=1)
     with pytest.raises(ConnectionClosedError):
         send(connect, "taken")

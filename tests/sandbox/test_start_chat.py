@@ -10,8 +10,14 @@ import pytest
 
 from ops.failed.commands import redrive
 from ops.target import Target
-from tests.sandbox.test_promises import assert_each_shown_once_in_the_order_of_the_queue
-from tests.sandbox.texts import START_CHAT, Phones, Text, customer, until
+from tests.sandbox.texts import (
+    START_CHAT,
+    Phones,
+    Text,
+    assert_each_shown_once_in_the_order_of_the_queue,
+    customer,
+    until,
+)
 
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
 
@@ -36,7 +42,7 @@ def said(chat: dict[str, Any], role: str = "CUSTOMER") -> list[str]:
     return [message["content"] for message in chat["messages"] if message["role"] == role]
 
 
-def test_a_text_reaches_the_agent_the_reply_the_phone_and_the_next_text_the_same_chat(phones: Phones) -> None:
+def test_texts_reach_one_chat_and_the_reply_reaches_the_phone(phones: Phones) -> None:
     who = customer(9001)
     first = text(phones, who, "hello")
     phones.simulator.reply(who, "Good morning, how can I help?")
@@ -50,7 +56,7 @@ def test_a_text_reaches_the_agent_the_reply_the_phone_and_the_next_text_the_same
     assert item["new_chat"] is True and item["contact"] == chat["contact"]
 
 
-def test_a_chat_that_the_agent_ended_is_followed_by_a_new_one_which_a_late_notice_of_the_old_end_leaves_alone(
+def test_a_late_event_of_an_ended_chat_does_not_end_the_next_chat(
     phones: Phones,
 ) -> None:
     who = customer(9002)
@@ -68,7 +74,7 @@ def test_a_chat_that_the_agent_ended_is_followed_by_a_new_one_which_a_late_notic
     assert len(chats_of(phones, who)) == 2
 
 
-def test_replies_reach_the_phone_after_a_transfer_and_a_goodbye_after_the_agent_has_left(phones: Phones) -> None:
+def test_replies_reach_the_phone_after_a_transfer_and_after_a_leave(phones: Phones) -> None:
     who = customer(9003)
     text(phones, who, "hello")
     phones.simulator.transfer(who)
@@ -127,7 +133,7 @@ def test_a_number_that_is_texted_back_is_the_option_that_was_offered(phones: Pho
     assert said(chats_of(phones, who)[0]) == ["hello", "A repair"]
 
 
-def test_a_reply_to_somebody_who_opted_out_is_in_failed_with_that_reason_and_the_agent_is_told(phones: Phones) -> None:
+def test_a_reply_to_an_opted_out_phone_fails_and_the_agent_is_told(phones: Phones) -> None:
     who = customer(9007)
     text(phones, who, "hello")
     phones.simulator.settings(opted_out=[who])
@@ -161,7 +167,7 @@ def test_a_disconnect_keyword_ends_the_chat(phones: Phones) -> None:
     assert chat["ended"]
 
 
-def test_texts_through_throttling_and_server_errors_are_each_shown_once_and_in_order(phones: Phones) -> None:
+def test_texts_through_errors_are_each_shown_once_in_order(phones: Phones) -> None:
     phones.simulator.settings(rates={"*": [1000, 1000]})
     texts = [Text(customer=customer(9100 + c), body=f"{c}: {n}", ours=START_CHAT) for n in range(3) for c in range(6)]
     phones.simulator.fault("throttle", share=0.3, seed=1)

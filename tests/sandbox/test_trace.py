@@ -58,7 +58,7 @@ def test_texts_that_wait_are_known_since_they_were_queued_and_say_why_they_wait(
     assert events(trace(texts[0].key)[0]) == ["sent", "received", "delivered"]
 
 
-def test_everything_from_a_number_is_told_of_all_numbers_of_ours_and_of_the_replies(
+def test_trace_from_a_number_tells_its_texts_to_all_numbers_and_replies(
     phones: Phones, trace: Trace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     who = customer(9702)

@@ -22,9 +22,17 @@ from sandbox.lifecycle import Sandbox
 from sandbox.state import ROOT
 from tests.deployed_before import BY_CONFIGURATION, COMMIT
 from tests.permissions.recording import Made
-from tests.sandbox.test_failed import sns_shape
-from tests.sandbox.test_promises import assert_each_shown_once_in_the_order_of_the_queue, forwarded
-from tests.sandbox.texts import OURS, START_CHAT, Phones, Text, customer, until
+from tests.sandbox.failed import sns_notification
+from tests.sandbox.texts import (
+    OURS,
+    START_CHAT,
+    Phones,
+    Text,
+    assert_each_shown_once_in_the_order_of_the_queue,
+    customer,
+    forwarded,
+    until,
+)
 
 SETTINGS = f"""
 runtime = "python3.{sys.version_info.minor}"
@@ -157,7 +165,7 @@ def on_phone(phones: Phones, who: str) -> list[str]:
     return [received["body"] for received in phones.simulator.phone(who)]
 
 
-def test_a_deploy_over_the_version_before_loses_nothing_and_keeps_what_holds_texts(
+def test_a_deploy_over_the_version_before_loses_and_replaces_nothing(
     deployed: Sandbox, phones: Phones, tmp_path: Path
 ) -> None:
     talking = [
@@ -172,7 +180,7 @@ def test_a_deploy_over_the_version_before_loses_nothing_and_keeps_what_holds_tex
         until(lambda text=text: phones.outcome(text) == "failed", seconds=60, what="failed")  # type: ignore[misc]
     undelivered = Text(customer=customer(9904), body="never handed over")
     deployed.client("sqs").send_message(
-        QueueUrl=phones.outputs["UndeliveredQueueUrl"], MessageBody=sns_shape(phones, undelivered)
+        QueueUrl=phones.outputs["UndeliveredQueueUrl"], MessageBody=sns_notification(phones, undelivered)
     )
 
     phones.simulator.fault("throttle")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from sandbox.lifecycle import Sandbox
@@ -51,7 +53,7 @@ SAID: set[str] = set()
 
 
 class _Agents(Simulator):
-    """The double's controls, remembering what agents say."""
+    """A client of the simulator that records what agents write."""
 
     def _act(self, action: str, chat: str, **how: Any) -> dict[str, Any]:
         SAID.add(str(how.get("text", "")))
@@ -102,7 +104,7 @@ class Phones:
         return self.item(text.key).get("outcome")
 
     def shown(self) -> list[dict[str, Any]]:
-        """The double's journal: accepted calls, in order."""
+        """The simulator's journal: accepted calls, in order."""
         return self.simulator.journal()
 
     def contents(self, customer: str) -> list[str]:
@@ -168,6 +170,34 @@ def until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
             return value
         assert time.monotonic() < end, f"{what}: not within {seconds:g} s"
         time.sleep(0.1)
+
+
+def assert_each_shown_once_in_the_order_of_the_queue(phones: Phones, texts: Sequence[Text]) -> None:
+    items = phones.items(texts)
+    assert Counter(item.get("outcome") for item in items.values()) == {"forwarded": len(texts)}, "lost"
+    by_content = {text.body: text for text in texts}
+    order: dict[str, list[dict[str, Any]]] = {}
+    times_shown: Counter[str] = Counter()
+    for entry in phones.shown():
+        text = by_content.get(entry["content"])
+        if text:
+            times_shown[text.key] += 1
+            order.setdefault(text.customer, []).append(items[text.key])
+    assert set(times_shown) == {text.key for text in texts}, "the ledger says forwarded, but no chat shows it"
+    assert {key: times for key, times in times_shown.items() if times > 1} == {}, "twice"
+    assert {who: shown for who, shown in order.items() if not in_order(shown)} == {}, "out of order"
+
+
+def in_order(items: Sequence[Mapping[str, Any]]) -> bool:
+    """As intake queued them; only texts of one batch are sorted by when they were sent, and that may put one ahead."""
+    return all(
+        int(one["sequence"]) < int(next_["sequence"]) or one["sent_at"] <= next_["sent_at"]
+        for one, next_ in pairwise(items)
+    )
+
+
+def forwarded(phones: Phones, texts: Sequence[Text]) -> bool:
+    return all(phones.outcome(text) == "forwarded" for text in texts)
 
 
 def _body(message: str) -> str:
