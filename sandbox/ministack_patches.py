@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import chain, takewhile
 from typing import Any
 
 from ministack.services import sns, sqs
@@ -82,15 +83,8 @@ def _checking_receipts(handle: Callable[..., Any]) -> Callable[..., Any]:
         expired = [entry for entry in entries if _expired(queue, entry.get("ReceiptHandle", ""))]
         good = [entry for entry in entries if entry not in expired]
         answer = handle({**data, "Entries": good}, url) if good or not entries else {"Successful": [], "Failed": []}
-        answer["Failed"] += [
-            {
-                "Id": entry["Id"],
-                "Code": "ReceiptHandleIsInvalid",
-                "Message": "The receipt handle has expired",
-                "SenderFault": True,
-            }
-            for entry in expired
-        ]
+        error = {"Code": "ReceiptHandleIsInvalid", "Message": "The receipt handle has expired", "SenderFault": True}
+        answer["Failed"] += [error | {"Id": entry["Id"]} for entry in expired]
         return answer
 
     return handler
@@ -142,13 +136,8 @@ def _receivable(queue: Queue, now: float) -> list[Message]:
     groups: dict[str, list[Message]] = {}
     for message in queue["messages"]:
         groups.setdefault(message.get("group_id") or "", []).append(message)
-    receivable: list[Message] = []
-    for messages in groups.values():
-        for message in messages:
-            if message["visible_at"] > now:
-                break
-            receivable.append(message)
-    return receivable
+    visible = (takewhile(lambda message: message["visible_at"] <= now, messages) for messages in groups.values())
+    return [*chain.from_iterable(visible)]
 
 
 # --- SNS ------------------------------------------------------------------------------------------------------
@@ -156,53 +145,48 @@ def _receivable(queue: Queue, now: float) -> list[Message]:
 
 def _limits_of_sns() -> None:
     subscribe, set_attributes, publish = sns._subscribe, sns._set_subscription_attributes, sns._publish
-
-    def subscribing(params: dict[str, Any]) -> Any:
-        given = _entries(params, "Attributes.entry.{}.key", "Attributes.entry.{}.value")
-        return _refused(given) or subscribe(params)
-
-    def setting(params: dict[str, Any]) -> Any:
-        name, value = sns._p(params, "AttributeName"), sns._p(params, "AttributeValue")
-        topic = sns._sub_arn_to_topic.get(sns._p(params, "SubscriptionArn"))
-        found = sns._find_subscription(topic, sns._p(params, "SubscriptionArn")) if topic else None
-        return _refused({**(found["attributes"] if found else {}), name: value}) or set_attributes(params)
-
-    def publishing(params: dict[str, Any]) -> Any:
-        request = {"Message": sns._p(params, "Message"), "MessageAttributes": sns._parse_message_attributes(params)}
-        try:
-            aws_limits.check_publish(request)
-        except RefusedError as exc:
-            return sns._error(exc.code, str(exc), 400)
-        return publish(params)
-
-    sns._subscribe, sns._set_subscription_attributes, sns._publish = subscribing, setting, publishing
     handlers = provisioners._RESOURCE_HANDLERS["AWS::SNS::Subscription"]
     create = handlers["create"]
 
-    def creating(logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
-        attributes = provisioners._sns_sub_attributes(props)
-        aws_limits.check_filter_policy(
-            attributes.get("FilterPolicy", ""), scope=attributes.get("FilterPolicyScope", "")
-        )
+    def checked_subscribe(params: dict[str, Any]) -> Any:
+        return _as_sns(lambda: _check_subscription(_attributes(params))) or subscribe(params)
+
+    def checked_set_attributes(params: dict[str, Any]) -> Any:
+        name, value, arn = (sns._p(params, name) for name in ("AttributeName", "AttributeValue", "SubscriptionArn"))
+        topic = sns._sub_arn_to_topic.get(arn)
+        found = sns._find_subscription(topic, arn) if topic else None
+        after = {**(found["attributes"] if found else {}), name: value}
+        return _as_sns(lambda: _check_subscription(after)) or set_attributes(params)
+
+    def checked_publish(params: dict[str, Any]) -> Any:
+        request = {"Message": sns._p(params, "Message"), "MessageAttributes": sns._parse_message_attributes(params)}
+        return _as_sns(lambda: aws_limits.check_publish(request)) or publish(params)
+
+    def checked_create(logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
+        _check_subscription(provisioners._sns_sub_attributes(props))
         return create(logical_id, props, stack_name)
 
-    handlers["create"] = creating
+    sns._subscribe, sns._publish = checked_subscribe, checked_publish
+    sns._set_subscription_attributes = checked_set_attributes
+    handlers["create"] = checked_create
 
 
-def _refused(attributes: dict[str, str]) -> Any:
-    """The error response to attributes of a subscription that SNS refuses, else None."""
+def _as_sns(check: Callable[[], None]) -> Any:
+    """SNS's error response when the check fails, else None."""
     try:
-        aws_limits.check_filter_policy(
-            attributes.get("FilterPolicy", ""), scope=attributes.get("FilterPolicyScope", "")
-        )
+        check()
     except RefusedError as exc:
         return sns._error(exc.code, str(exc), 400)
     return None
 
 
-def _entries(params: dict[str, Any], key: str, value: str) -> dict[str, str]:
+def _check_subscription(attributes: dict[str, str]) -> None:
+    aws_limits.check_filter_policy(attributes.get("FilterPolicy", ""), scope=attributes.get("FilterPolicyScope", ""))
+
+
+def _attributes(params: dict[str, Any]) -> dict[str, str]:
     found, number = {}, 1
-    while name := sns._p(params, key.format(number)):
-        found[name] = sns._p(params, value.format(number))
+    while name := sns._p(params, f"Attributes.entry.{number}.key"):
+        found[name] = sns._p(params, f"Attributes.entry.{number}.value")
         number += 1
     return found

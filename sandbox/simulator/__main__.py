@@ -16,7 +16,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from sandbox.call_recorder import Recorder
 from sandbox.simulator.app import create_app
 from sandbox.simulator.contact_centre import ContactCentre
-from sandbox.simulator.resources import ACCOUNT
 from sandbox.simulator.streaming import SnsPublisher, unpublished
 
 _connections: dict[tuple[str, int], asyncio.BaseTransport] = {}
@@ -52,7 +51,7 @@ def main() -> None:
     )
     parser.add_argument("--calls", metavar="FILE", type=Path, help="record the calls of the functions in this file")
     options = parser.parse_args()
-    publish = SnsPublisher(options.aws, account=ACCOUNT) if options.aws else unpublished
+    publish = SnsPublisher(options.aws) if options.aws else unpublished
     app: Any = create_app(ContactCentre(publish=publish), cut=cut)
     uvicorn.run(
         Recorder(app, options.calls) if options.calls else app,

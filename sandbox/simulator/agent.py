@@ -95,12 +95,7 @@ def _add_message(centre: ContactCentre, chat: Chat, action: Action, by: Particip
     content_type = action.content_type or ("application/octet-stream" if attached else PLAIN)
     item_type: Literal["ATTACHMENT", "MESSAGE"] = "ATTACHMENT" if attached else "MESSAGE"
     entry = centre.record(
-        "Agent",
-        chat,
-        type=item_type,
-        content_type=content_type,
-        content=action.text,
-        display_name=by.name,
+        "Agent", chat, type=item_type, content_type=content_type, content=action.text, display_name=by.name
     )
     attachment = {
         "AttachmentId": new_id(),

@@ -103,36 +103,24 @@ class Chat:
         return self.contacts[-1]
 
     def describe(self) -> dict[str, Any]:
-        return {
-            "contact": self.contact,
-            "source": self.source,
-            "destination": self.destination,
-            "subtype": self.subtype,
-            "display_name": self.display_name,
-            "attributes": self.attributes,
+        events = [item for item in self.transcript if item.type == "EVENT"]
+        return {name: getattr(self, name) for name in _DESCRIBED} | {
             "streaming_topic_arn": self.streaming[0] if self.streaming else None,
-            "started_at": self.started_at,
-            "ended_at": self.ended_at,
             "ended": self.ended_at is not None,
-            "messages": self.messages,
             "delivery": "integration-event" if self.by_integration else "start-chat",
-            "streaming": self.streaming,
-            "connected": self.connected,
             "agent": self.agent is not None,
-            "contacts": self.contacts,
             "events": [
-                {
-                    "at": item.at,
-                    "content_type": item.content_type,
-                    "content": item.content,
-                    "role": item.by and item.by.role,
-                    "contact_id": item.contact_id,
-                    "id": item.id,
-                }
-                for item in self.transcript
-                if item.type == "EVENT"
+                {name: getattr(item, name) for name in ("at", "content_type", "content", "contact_id", "id")}
+                | {"role": item.by and item.by.role}
+                for item in events
             ],
         }
+
+
+_DESCRIBED = (
+    *("contact", "contacts", "source", "destination", "subtype", "display_name", "attributes", "streaming"),
+    *("started_at", "ended_at", "connected", "messages"),
+)
 
 
 def find_chat(chats: list[Chat], reference: str) -> Chat:

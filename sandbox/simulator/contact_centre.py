@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.simulator.chats import ENDED, JOINED, PLAIN, Chat, Entry, Item, Participant
 from sandbox.simulator.faults import Faults
 from sandbox.simulator.protocols import RefusedError
-from sandbox.simulator.resources import ACCOUNT, E164, Instance, Number, Pool
+from sandbox.simulator.resources import E164, Instance, Number, Pool
 from sandbox.simulator.settings import Settings
 from sandbox.simulator.streaming import Notifications, Publish, unpublished
-
-INSTANCE = "12345678-1234-1234-1234-123456789012"
 
 Request = dict[str, Any]
 Response = dict[str, Any]
@@ -58,7 +56,7 @@ class ContactCentre:
         self.numbers: dict[str, Number] = {}
         self.pools: dict[str, Pool] = {}
         self.instances: dict[str, Instance] = {}
-        self.notifications = Notifications(publish, account=ACCOUNT, instance=INSTANCE)
+        self.notifications = Notifications(publish)
         self.reset()
 
     def reset(self) -> None:
@@ -81,19 +79,14 @@ class ContactCentre:
         self.texts: list[dict[str, Any]] = []
         """What phones received."""
         self.parts_sent = 0
-        self.notifications.clear()
+        self.notifications.sent.clear()
         self.apply(self._initial_settings)
 
     def apply(self, settings: Settings) -> None:
         """Changes the settings. Each quota begins again with a full burst."""
         self.settings = settings
         self._buckets: dict[str, TokenBucket] = {}
-        self.notifications.disturb(
-            twice=settings.notify_twice,
-            late=settings.notify_late,
-            late_seconds=settings.notify_late_seconds,
-            seed=settings.notify_seed,
-        )
+        self.notifications.apply(settings)
 
     def set_numbers(self, numbers: list[Number]) -> None:
         """Replaces the business numbers. A number that was there keeps the values that its new one does not set."""
@@ -263,31 +256,9 @@ class ContactCentre:
             del self.integration_chats[chat.source or "", chat.destination or "", chat.subtype or ""]
         self.add_event(chat, content_type=ENDED, at=chat.ended_at, **notify)
 
-    def deliver_sms(
-        self,
-        *,
-        by: str,
-        origination: str | None,
-        sender: str | None,
-        to: str,
-        body: str,
-        message_id: str,
-        context: Mapping[str, str] | None = None,
-    ) -> None:
-        """A phone receives a text. origination: the identity as the caller wrote it. sender: the number."""
-        self.texts.append(
-            {
-                "n": len(self.texts) + 1,
-                "at": self.now(),
-                "by": by,
-                "origination": origination,
-                "from": sender,
-                "to": to,
-                "body": body,
-                "message_id": message_id,
-                "context": dict(context or {}),
-            }
-        )
+    def deliver_sms(self, text: Entry) -> None:
+        """A phone receives a text: by (the operation), origination (as the caller wrote it), from, to, body, ..."""
+        self.texts.append({"n": len(self.texts) + 1, "at": self.now(), "context": {}} | text)
 
     def _add(self, chat: Chat, item: Item, **notify: Any) -> None:
         """Adds the item to the transcript and publishes it to the chat's streaming topics."""
@@ -302,14 +273,9 @@ class ContactCentre:
         if item.content_type != PLAIN or item.content is None or refused:
             return
         number = self.numbers.get(chat.destination or "")
-        self.deliver_sms(
-            by="Connect",
-            origination=chat.destination,
-            sender=number.number if number else None,
-            to=to,
-            body=item.content,
-            message_id=item.id,
-        )
+        sender = number.number if number else None
+        text = {"from": sender, "to": to, "body": item.content, "message_id": item.id}
+        self.deliver_sms({"by": "Connect", "origination": chat.destination, **text})
 
 
 def participant_numbers(request: Request) -> tuple[str | None, str | None]:

@@ -74,17 +74,11 @@ class RestJson:
         body: bytes,
     ) -> dict[str, Any]:
         """The request by member names. Raises RefusedError, which names all that the model forbids."""
-        shape = operation.input_shape
-        if shape is None:
-            return {}
-        try:
-            raw = json.loads(body) if body.strip() else {}
-        except ValueError as exc:
-            raise RefusedError(_invalid(operation), "the body is not JSON") from exc
+        raw = _json(body, _invalid(operation))
         if not isinstance(raw, dict):
             raise RefusedError(_invalid(operation), "the body is not a JSON object")
         places = {"uri": labels, "querystring": query, "header": headers}
-        for name, member in shape.members.items():
+        for name, member in operation.input_shape.members.items() if operation.input_shape else ():
             location = member.serialization.get("location")
             wire = member.serialization.get("name", name)
             if location in places:
@@ -92,11 +86,7 @@ class RestJson:
                 value = places[location].get(key)
                 if value is not None:
                     raw[wire] = value
-        problems: list[str] = []
-        request = _read(shape, raw, "", problems)
-        if problems:
-            raise RefusedError(_invalid(operation), "; ".join(problems))
-        return request  # type: ignore[no-any-return]
+        return _validated(operation, raw)
 
     def write(self, operation: OperationModel, answer: Mapping[str, Any]) -> Answer:
         """The response. Raises ValueError when the API model forbids it: a defect of the simulator."""
@@ -115,10 +105,7 @@ class RestJson:
         return Answer(
             status,
             json.dumps({key: refused.message, **refused.members}).encode(),
-            {
-                "content-type": "application/json",
-                "x-amzn-errortype": f"{refused.code}:http://internal.amazon.com/",
-            },
+            {"content-type": "application/json", "x-amzn-errortype": f"{refused.code}:http://internal.amazon.com/"},
         )
 
 
@@ -142,15 +129,7 @@ class TargetJson:
 
     def read(self, operation: OperationModel, *, body: bytes, **_: object) -> dict[str, Any]:
         """The request by member names. Raises RefusedError, which names all that the model forbids."""
-        try:
-            raw = json.loads(body) if body.strip() else {}
-        except ValueError as exc:
-            raise RefusedError("SerializationException", "the body is not JSON") from exc
-        problems: list[str] = []
-        request = _read(operation.input_shape, raw, "", problems) if operation.input_shape else {}
-        if problems:
-            raise RefusedError(_invalid(operation), "; ".join(problems), Reason="FIELD_VALIDATION_FAILED")
-        return request
+        return _validated(operation, _json(body, "SerializationException"), Reason="FIELD_VALIDATION_FAILED")
 
     def write(self, operation: OperationModel, answer: Mapping[str, Any]) -> Answer:
         """The response. Raises ValueError when the API model forbids it: a defect of the simulator."""
@@ -172,6 +151,21 @@ def rest_json(service: str) -> RestJson:
 @functools.cache
 def target_json(service: str) -> TargetJson:
     return TargetJson(service)
+
+
+def _json(body: bytes, code: str) -> Any:
+    try:
+        return json.loads(body) if body.strip() else {}
+    except ValueError as exc:
+        raise RefusedError(code, "the body is not JSON") from exc
+
+
+def _validated(operation: OperationModel, raw: Any, **members: str) -> dict[str, Any]:
+    problems: list[str] = []
+    request: dict[str, Any] = _read(operation.input_shape, raw, "", problems) if operation.input_shape else {}
+    if problems:
+        raise RefusedError(_invalid(operation), "; ".join(problems), **members)
+    return request
 
 
 def _answer(operation: OperationModel, answer: Mapping[str, Any]) -> bytes:
@@ -244,20 +238,18 @@ def _read(shape: Shape, value: Any, place: str, problems: list[str]) -> Any:
     return value
 
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("string", "character", "blob"), (str,)),
+    **dict.fromkeys(("integer", "long"), (int,)),
+    **dict.fromkeys(("float", "double"), (int, float)),
+    "boolean": (bool,),
+    "timestamp": (int, float, str),
+}
+
+
 def _scalar(shape: Shape, value: Any, where: str, problems: list[str]) -> None:
-    kinds: dict[str, tuple[type, ...]] = {
-        "string": (str,),
-        "character": (str,),
-        "blob": (str,),
-        "boolean": (bool,),
-        "integer": (int,),
-        "long": (int,),
-        "float": (int, float),
-        "double": (int, float),
-        "timestamp": (int, float, str),
-    }
     # type(), not isinstance(): in Python a bool is an int, in the API it is not.
-    if type(value) not in kinds[shape.type_name]:
+    if type(value) not in _TYPES[shape.type_name]:
         problems.append(f"{where} must be of type {shape.type_name}")
     elif shape.type_name == "string":
         enum = getattr(shape, "enum", None)

@@ -12,6 +12,8 @@ import regex
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 REGION, ACCOUNT = "us-east-1", "111122223333"
+INSTANCE = "12345678-1234-1234-1234-123456789012"
+"""The instance of all chats."""
 PHONE_NUMBER_ARN = regex.compile(r"arn:aws[\w-]*:sms-voice:[a-z0-9-]+:\d{12}:phone-number/[\w-]+")
 E164 = regex.compile(r"\+[1-9][0-9]{1,14}")
 SHORT_CODE = regex.compile(r"[1-9][0-9]{4,5}")

@@ -72,15 +72,9 @@ def send_text_message(centre: ContactCentre, request: Request) -> Response:
         content=body,
         id=message,
     )
-    centre.deliver_sms(
-        by="SendTextMessage",
-        origination=origin,
-        sender=number.number if number else None,
-        to=to,
-        body=body,
-        message_id=message,
-        context=request.get("Context", {}),
-    )
+    text = {"from": number.number if number else None, "to": to, "body": body, "message_id": message}
+    context = request.get("Context", {})
+    centre.deliver_sms({"by": "SendTextMessage", "origination": origin, "context": context, **text})
     return {"MessageId": message}
 
 

@@ -40,11 +40,10 @@ TOPIC_ARN = regex.compile(r"arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w-]+")
 
 
 def start_chat_contact(centre: ContactCentre, request: Request) -> Response:
-    """A request with a repeated ClientToken gets the first response again, even when that chat has ended."""
-    key = ("StartChatContact", request.get("ClientToken", ""))
-    if key[1] and key in centre.started:
-        centre.repeated += 1
-        return centre.started[key]
+    return _once(centre, centre.started, "StartChatContact", request, lambda: _start_chat(centre, request))
+
+
+def _start_chat(centre: ContactCentre, request: Request) -> Response:
     _check_flow(centre, request)
     check_details(request)
     content_types = frozenset(request.get("SupportedMessagingContentTypes", [PLAIN]))
@@ -92,16 +91,14 @@ def start_chat_contact(centre: ContactCentre, request: Request) -> Response:
     answer = {"ContactId": chat.contact, "ParticipantId": chat.customer.id, "ParticipantToken": token}
     if topic:
         answer["StreamingId"] = new_id()
-    if key[1]:
-        centre.started[key] = answer
     return answer
 
 
 def start_contact_streaming(centre: ContactCentre, request: Request) -> Response:
-    key = ("StartContactStreaming", request.get("ClientToken", ""))
-    if key[1] and key in centre.started:
-        centre.repeated += 1
-        return centre.started[key]
+    return _once(centre, centre.started, "StartContactStreaming", request, lambda: _start_streaming(centre, request))
+
+
+def _start_streaming(centre: ContactCentre, request: Request) -> Response:
     centre.active_chats()
     chat = next((c for c in centre.chats if request["ContactId"] in c.contacts and c.ended_at is None), None)
     if chat is None:
@@ -112,10 +109,7 @@ def start_contact_streaming(centre: ContactCentre, request: Request) -> Response
         raise RefusedError("LimitExceededException", f"A contact has at most {TOPICS} streaming endpoints")
     chat.streaming.append(topic)
     centre.record("StartContactStreaming", chat, streaming_topic_arn=topic)
-    answer = {"StreamingId": new_id()}
-    if key[1]:
-        centre.started[key] = answer
-    return answer
+    return {"StreamingId": new_id()}
 
 
 def create_participant_connection(centre: ContactCentre, request: Request) -> Response:
@@ -143,29 +137,32 @@ def create_participant_connection(centre: ContactCentre, request: Request) -> Re
 
 
 def send_message(centre: ContactCentre, request: Request) -> Response:
-    chat = _chat(centre, request)
-    _check_content(request["ContentType"], request["Content"], chat.content_types, _validation)
-    if (before := _earlier_response(centre, chat, "SendMessage", request)) is not None:
-        return before
-    entry = centre.record(
-        "SendMessage", chat, type="MESSAGE", content_type=request["ContentType"], content=request["Content"]
-    )
-    item = centre.add_customer_message(chat, entry, at=entry["at"])
-    return _keep_response(chat, "SendMessage", request, {"Id": item.id, "AbsoluteTime": iso(item.at)})
+    chat, content_type, content = _chat(centre, request), request["ContentType"], request["Content"]
+    _check_content(content_type, content, chat.content_types, _validation)
+
+    def send() -> Item:
+        entry = centre.record("SendMessage", chat, type="MESSAGE", content_type=content_type, content=content)
+        return centre.add_customer_message(chat, entry, at=entry["at"])
+
+    return _once(centre, chat.answers, "SendMessage", request, lambda: _sent(send()))
 
 
 def send_event(centre: ContactCentre, request: Request) -> Response:
-    chat = _chat(centre, request)
-    content_type, content = request["ContentType"], request.get("Content")
+    chat, content_type, content = _chat(centre, request), request["ContentType"], request.get("Content")
     if content_type not in (TYPING, ACKNOWLEDGED, DELIVERED, READ):
         raise _validation(f"ContentType {content_type} is not an event that a participant sends")
     if content_type in (DELIVERED, READ) and not _names_a_message(content):
         raise _validation('Content must be a JSON object with a "messageId"')
-    if (before := _earlier_response(centre, chat, "SendEvent", request)) is not None:
-        return before
-    centre.record("SendEvent", chat, type="EVENT", content_type=content_type, content=content, role="CUSTOMER")
-    item = centre.add_event(chat, content_type=content_type, content=content, by=chat.customer)
-    return _keep_response(chat, "SendEvent", request, {"Id": item.id, "AbsoluteTime": iso(item.at)})
+
+    def send() -> Item:
+        centre.record("SendEvent", chat, type="EVENT", content_type=content_type, content=content, role="CUSTOMER")
+        return centre.add_event(chat, content_type=content_type, content=content, by=chat.customer)
+
+    return _once(centre, chat.answers, "SendEvent", request, lambda: _sent(send()))
+
+
+def _sent(item: Item) -> Response:
+    return {"Id": item.id, "AbsoluteTime": iso(item.at)}
 
 
 def disconnect_participant(centre: ContactCentre, request: Request) -> Response:
@@ -216,17 +213,22 @@ def _chat(centre: ContactCentre, request: Request) -> Chat:
     return chat
 
 
-def _earlier_response(centre: ContactCentre, chat: Chat, operation: str, request: Request) -> dict[str, Any] | None:
-    before = chat.answers.get((operation, request.get("ClientToken", "")))
-    if before is not None:
+def _once(
+    centre: ContactCentre,
+    responses: dict[tuple[str, str], Response],
+    operation: str,
+    request: Request,
+    respond: Callable[[], Response],
+) -> Response:
+    """Performs the operation. A request with a repeated ClientToken gets the first response again instead."""
+    key = (operation, request.get("ClientToken", ""))
+    if key in responses:
         centre.repeated += 1
-    return before
-
-
-def _keep_response(chat: Chat, operation: str, request: Request, answer: dict[str, Any]) -> dict[str, Any]:
-    if token := request.get("ClientToken"):
-        chat.answers[operation, token] = answer
-    return answer
+        return responses[key]
+    response = respond()
+    if key[1]:
+        responses[key] = response
+    return response
 
 
 def _check_content(

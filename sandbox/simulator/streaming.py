@@ -19,6 +19,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.simulator.chats import Chat, Item, iso
+from sandbox.simulator.resources import ACCOUNT, INSTANCE
+from sandbox.simulator.settings import Settings
 
 Done = Callable[[str | None], None]
 """Called after each publication, with None or the error."""
@@ -31,22 +33,17 @@ MAX_ATTEMPTS = 3
 class Notifications:
     """All notifications in order, with how often each was published."""
 
-    def __init__(self, publish: Publish, *, account: str, instance: str) -> None:
-        self._publish, self._account, self._instance = publish, account, instance
-        self.clear()
-
-    def clear(self) -> None:
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
         self.sent: list[dict[str, Any]] = []
-        self.disturb(twice=0, late=0, late_seconds=0, seed=0)
 
-    def disturb(self, *, twice: float, late: float, late_seconds: float, seed: int) -> None:
-        """twice, late: shares of the notifications that are published twice, or `late_seconds` late."""
-        self._twice, self._late, self._late_seconds = twice, late, late_seconds
+    def apply(self, settings: Settings) -> None:
+        self._settings = settings
         # With the same seed, every run disturbs the same notifications; nothing secret depends on it.
-        self._rng = random.Random(seed)  # noqa: S311
+        self._rng = random.Random(settings.notify_seed)  # noqa: S311
 
     def publish(self, chat: Chat, item: Item, topic: str, *, copies: int = 1, delay: float = 0) -> None:
-        body, attributes = notification(chat, item, account=self._account, instance=self._instance)
+        body, attributes = notification(chat, item)
         entry: dict[str, Any] = {
             "n": len(self.sent) + 1,
             "at": item.at,
@@ -57,8 +54,8 @@ class Notifications:
             "error": None,
         }
         self.sent.append(entry)
-        copies += self._rng.random() < self._twice
-        delay += self._late_seconds if self._rng.random() < self._late else 0
+        copies += self._rng.random() < self._settings.notify_twice
+        delay += self._settings.notify_late_seconds if self._rng.random() < self._settings.notify_late else 0
         self._start(entry, copies=copies, delay=delay)
 
     def publish_again(self, n: int, *, copies: int = 1, delay: float = 0) -> dict[str, Any]:
@@ -77,7 +74,7 @@ class Notifications:
             self._publish(entry, delay, done)
 
 
-def notification(chat: Chat, item: Item, *, account: str, instance: str) -> tuple[dict[str, Any], dict[str, str]]:
+def notification(chat: Chat, item: Item) -> tuple[dict[str, Any], dict[str, str]]:
     """Body and SNS message attributes of an item.
 
     (?) An event of no participant, such as `chat.ended`, has no ParticipantRole in the body (as in transcripts) and
@@ -102,8 +99,8 @@ def notification(chat: Chat, item: Item, *, account: str, instance: str) -> tupl
         "Type": item.type,
         "ContentType": item.content_type,
         "MessageVisibility": item.visibility,
-        "InstanceId": instance,
-        "AccountId": account,
+        "InstanceId": INSTANCE,
+        "AccountId": ACCOUNT,
     }
     if item.by:
         body |= {"ParticipantId": item.by.id, "ParticipantRole": item.by.role}
@@ -121,8 +118,8 @@ def unpublished(_: Mapping[str, Any], __: float, done: Done) -> None:
 class SnsPublisher:
     """Publishes to SNS topics. The notifications of a chat keep their order, except those with a delay."""
 
-    def __init__(self, endpoint_url: str, *, account: str, threads: int = 4) -> None:
-        self._endpoint_url, self._account = endpoint_url, account
+    def __init__(self, endpoint_url: str, *, threads: int = 4) -> None:
+        self._endpoint_url = endpoint_url
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
         self._queues = [_Queue(self._send) for _ in range(threads)]
@@ -150,7 +147,7 @@ class SnsPublisher:
                     "sns",
                     region_name=region,
                     endpoint_url=self._endpoint_url,
-                    aws_access_key_id=self._account,
+                    aws_access_key_id=ACCOUNT,
                     aws_secret_access_key="sandbox",  # noqa: S106
                     config=Config(retries={"total_max_attempts": MAX_ATTEMPTS}, proxies={}),
                 )

@@ -82,9 +82,7 @@ def open_chat(phones: Phones, who: str) -> dict[str, Any]:
     return next(chat for chat in phones.simulator.chats() if chat["source"] == who)
 
 
-def test_open_chat_keeps_its_replies_until_the_instance_is_taken_out(
-    bridge: Bridge,
-) -> None:
+def test_open_chat_keeps_its_replies_until_the_instance_is_taken_out(bridge: Bridge) -> None:
     who, phones, before = customer(9900), bridge.phones, bridge.resources()
     texted(phones, who, "hello")
     chat = open_chat(phones, who)["contact"]

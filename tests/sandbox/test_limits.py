@@ -1,6 +1,6 @@
 """What AWS refuses, the local AWS refuses: through its API, and where a stack is created.
 
-All rules are in tests/unit/test_aws_limits.py; here is one of each kind, and each way to SQS and SNS.
+All rules are in tests/unit/sandbox/test_aws_limits.py; here is one of each kind, and each way to SQS and SNS.
 """
 
 from __future__ import annotations

@@ -44,9 +44,7 @@ def test_a_thousand_texts_through_errors_are_each_shown_once_in_order(phones: Ph
     assert len(chats) == 200
 
 
-def test_nothing_is_lost_while_connect_refuses_for_visibility_timeouts(
-    phones: Phones,
-) -> None:
+def test_nothing_is_lost_while_connect_refuses_for_visibility_timeouts(phones: Phones) -> None:
     texts = [Text(customer=customer(2000 + c), body=f"{c}: {n}") for n in range(3) for c in range(4)]
     watch = Watch.begin(phones.sandbox)
     with phones.fault("refuse"):

@@ -56,9 +56,7 @@ def test_texts_reach_one_chat_and_the_reply_reaches_the_phone(phones: Phones) ->
     assert item["new_chat"] is True and item["contact"] == chat["contact"]
 
 
-def test_a_late_event_of_an_ended_chat_does_not_end_the_next_chat(
-    phones: Phones,
-) -> None:
+def test_a_late_event_of_an_ended_chat_does_not_end_the_next_chat(phones: Phones) -> None:
     who = customer(9002)
     text(phones, who, "hello")
     phones.simulator.end(who, copies=0)  # the notice comes late

@@ -30,10 +30,7 @@ def header(phones: Phones, queue: str, body: str) -> str:
 
     def found() -> str | None:
         answer = sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=10,
-            VisibilityTimeout=1,
-            MessageSystemAttributeNames=["AWSTraceHeader"],
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1, MessageSystemAttributeNames=["AWSTraceHeader"]
         )
         of_ours = [message for message in answer.get("Messages", []) if body in message["Body"]]
         return str(of_ours[0].get("Attributes", {}).get("AWSTraceHeader", "none")) if of_ours else None

@@ -176,13 +176,7 @@ kept = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @kept
-@given(
-    fields=st.fixed_dictionaries(
-        {},
-        optional=dict.fromkeys(SMS_FIELDS, anything),
-    ),
-    message_id=anything.filter(bool),
-)
+@given(fields=st.fixed_dictionaries({}, optional=dict.fromkeys(SMS_FIELDS, anything)), message_id=anything.filter(bool))
 @example(fields={"destinationNumber": "\x00\x01\x02\x03\x04\x05\x06\x07"}, message_id="\x00")
 @example(fields={"destinationNumber": "\ud800" * 8}, message_id="\uffff")
 def test_sqs_takes_every_text_whatever_is_in_it(fields: dict[str, str], message_id: str) -> None:
@@ -197,11 +191,7 @@ def test_sqs_takes_every_text_whatever_is_in_it(fields: dict[str, str], message_
 
 @kept
 @given(
-    fields=st.fixed_dictionaries(
-        {},
-        optional=dict.fromkeys(ITEM_FIELDS, anything),
-    ),
-    message_id=anything.filter(bool),
+    fields=st.fixed_dictionaries({}, optional=dict.fromkeys(ITEM_FIELDS, anything)), message_id=anything.filter(bool)
 )
 def test_sqs_takes_every_reply_whatever_is_in_it(fields: dict[str, str], message_id: str) -> None:
     pipeline = ReplyPipeline()
@@ -241,8 +231,7 @@ def test_the_largest_text_of_sns_fits_into_its_queue_and_into_failed(character: 
 
 
 @pytest.mark.parametrize(
-    "character",
-    ["x", "é", "\x7f", "\uffff", "\n", pytest.param("\x7f" * 7 + "\uffff", id="both ways of escaping")],
+    "character", ["x", "é", "\x7f", "\uffff", "\n", pytest.param("\x7f" * 7 + "\uffff", id="both ways of escaping")]
 )
 def test_the_largest_notification_that_is_no_text_fits_into_failed(character: str) -> None:
     pipeline, message = TextPipeline(), largest(str, character)

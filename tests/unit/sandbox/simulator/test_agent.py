@@ -37,11 +37,7 @@ def test_a_chat_goes_on_after_its_agent_has_left(simulator: SimulatorHarness) ->
     simulator.act("leave", contact)
     simulator.act("say", contact, text="How did we do?", role="CUSTOM_BOT")
     simulator.send_message(token, "well")
-    assert simulator.messages() == [
-        ("AGENT", "bye"),
-        ("CUSTOM_BOT", "How did we do?"),
-        ("CUSTOMER", "well"),
-    ]
+    assert simulator.messages() == [("AGENT", "bye"), ("CUSTOM_BOT", "How did we do?"), ("CUSTOMER", "well")]
     assert simulator.notified()[-3:] == [
         ("participant.left", None),
         ("text/plain", "How did we do?"),
@@ -75,10 +71,7 @@ def test_connect_itself_texts_replies_in_a_chat_of_integration_events(simulator:
     (text,) = simulator.control("GET", "phone", params={"number": CUSTOMER})["texts"]
     assert (text["from"], text["to"], text["body"], text["by"]) == (OURS, CUSTOMER, "How can I help?", "Connect")
     assert simulator.published == []
-    assert simulator.messages()[:2] == [
-        ("CUSTOMER", "hello"),
-        ("AGENT", "How can I help?"),
-    ]
+    assert simulator.messages()[:2] == [("CUSTOMER", "hello"), ("AGENT", "How can I help?")]
     assert simulator.status()["accepted"] == 1
 
 

@@ -7,17 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from testing.simulator import (
-    ARN,
-    CUSTOMER,
-    DISCONNECT,
-    MESSAGE,
-    OURS,
-    OURS_TOO,
-    TYPING,
-    SimulatorHarness,
-    refusal,
-)
+from testing.simulator import ARN, CUSTOMER, DISCONNECT, MESSAGE, OURS, OURS_TOO, TYPING, SimulatorHarness, refusal
 
 
 def test_the_journal_holds_accepted_calls_in_order(simulator: SimulatorHarness) -> None:

@@ -40,8 +40,7 @@ def test_a_chat_over_the_quota_is_refused_while_others_go_on(simulator: Simulato
 
 
 @pytest.mark.parametrize(
-    ("operation", "burst", "rate"),
-    [("SendMessage", 15, 10), ("SendEvent", 15, 10), ("GetTranscript", 12, 8)],
+    ("operation", "burst", "rate"), [("SendMessage", 15, 10), ("SendEvent", 15, 10), ("GetTranscript", 12, 8)]
 )
 def test_each_operation_has_a_rate_of_its_own(
     simulator: SimulatorHarness, operation: str, burst: int, rate: int

@@ -77,10 +77,7 @@ def test_streaming_can_be_added_to_a_contact_and_to_two_topics_at_most(simulator
 
     def stream(topic: str, **more: Any) -> Any:
         return simulator.connect.start_contact_streaming(
-            InstanceId=INSTANCE,
-            ContactId=contact,
-            ChatStreamingConfiguration={"StreamingEndpointArn": topic},
-            **more,
+            InstanceId=INSTANCE, ContactId=contact, ChatStreamingConfiguration={"StreamingEndpointArn": topic}, **more
         )["StreamingId"]
 
     assert stream(TOPIC, ClientToken="a") == stream(TOPIC, ClientToken="a")
@@ -152,7 +149,7 @@ def test_the_same_seed_repeats_and_delays_the_same_notifications(simulator: Simu
 def test_a_publisher_keeps_the_order_of_a_chat_except_for_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     sns, done, over = Sns(), list[str | None](), threading.Event()
     monkeypatch.setattr("sandbox.simulator.streaming.boto3.client", lambda *_, **__: sns)
-    publish = SnsPublisher("http://127.0.0.1:9", account="111122223333")
+    publish = SnsPublisher("http://127.0.0.1:9")
 
     def count(error: str | None) -> None:
         done.append(error)
