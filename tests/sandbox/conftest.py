@@ -1,4 +1,4 @@
-"""One deployment for all tests of this folder; each test gets it ready for a text and leaves it so."""
+"""One deployment for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.sandbox.texts import Phones, until
 
 _NAME = "tests-"
 _LAST = "test_calls.py"
-"""Looks at what all the others made the functions call."""
+"""Runs last: it checks the AWS calls that the functions made in all other tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,10 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """On free ports and with a name of its own, so that tests run beside anybody's sandbox.
+    """With free ports and a name of its own, so that tests can run beside another sandbox.
 
-    Its runtime is this Python, on which MiniStack runs functions whatever their runtime: so the archive's byte-code is
-    of use, and a function starts as fast as it would in AWS.
+    Its runtime is the version of this Python, because MiniStack runs functions with this Python. So the byte-code in
+    the archive is used, and functions start as fast as in AWS.
     """
     _end_what_a_killed_run_left()
     config = tmp_path_factory.mktemp("sandbox") / "bridge.toml"
@@ -47,16 +47,16 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session", autouse=True)
 def called_by_commands() -> Iterator[set[Made]]:
-    """Every AWS call of every `bridge` command that these tests run in their own process; it grows."""
+    """The AWS calls of all `bridge` commands that the tests have run in this process so far."""
     with recording.commands() as made:
         yield made
 
 
 @pytest.fixture
 def phones(sandbox: Sandbox) -> Iterator[Phones]:
-    """The deployed bridge with an empty contact centre that refuses nothing, and nothing under way."""
+    """The deployed bridge with empty queues and a simulator with its default settings and no chats."""
     phones = Phones(sandbox)
-    until(lambda: phones.waiting() == 0, seconds=90, what="what a test before left on the conversations queue, drained")
+    until(lambda: phones.waiting() == 0, seconds=90, what="the conversations queue drained of earlier tests")
     phones.simulator.reset()
     yield phones
     phones.simulator.clear_faults()

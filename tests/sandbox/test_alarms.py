@@ -1,4 +1,4 @@
-"""Which alarms would be on, whatever is wrong; none while nothing is."""
+"""Which alarms are on for each problem. None is on without a problem."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_what_reached_nobody_is_noticed(phones: Phones) -> None:
 
 
 def test_the_first_event_that_aws_could_not_keep_is_noticed(phones: Phones) -> None:
-    """The local AWS writes none of these metrics: they are put where AWS would, by the names of what is deployed."""
+    """MiniStack does not write these metrics: the test puts them, with the names of the deployed resources."""
     cloudwatch, outputs = phones.sandbox.client("cloudwatch"), phones.outputs
     said = {
         "AlarmIntakeDestinationFailures": ("Lambda", "DestinationDeliveryFailures", "IntakeFunctionName"),

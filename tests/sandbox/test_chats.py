@@ -1,4 +1,4 @@
-"""Chats played by hand in the sandbox, and what needs the real SNS: streaming, its order, its filters."""
+"""The commands for chats in the sandbox, and what needs a real SNS: streaming, its order, its filter policies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FLOW = "abcdef01-1234-1234-1234-123456789012"
 
 @pytest.fixture
 def topic(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
-    """A standard topic and a queue that gets of it what a phone should: its ARN and the queue's URL."""
+    """A topic and a queue that receives the messages for phones: the topic's ARN and the queue's URL."""
     name = f"agents-{uuid.uuid4().hex[:8]}"
     with closing(sandbox.client("sns")) as sns, closing(sandbox.client("sqs")) as sqs:
         url = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -42,7 +42,7 @@ def topic(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def started(sandbox: Sandbox, phones: Phones, topic: tuple[str, str]) -> Iterator[tuple[str, str, Any]]:
-    """A streamed chat that has begun: its contact, a connection token, a client for its customer."""
+    """A streamed chat with a connected customer: contact id, connection token, a client of the participant API."""
     once = Config(retries={"total_max_attempts": 1})
     with (
         closing(sandbox.client("connect", once)) as connect,
@@ -62,7 +62,7 @@ def started(sandbox: Sandbox, phones: Phones, topic: tuple[str, str]) -> Iterato
 
 
 def received(sandbox: Sandbox, url: str, count: int) -> list[dict[str, Any]]:
-    """Bodies in the order in which they came."""
+    """Bodies in the order in which they were received."""
     bodies: list[dict[str, Any]] = []
 
     def enough() -> bool:
@@ -95,7 +95,7 @@ def test_what_agents_write_is_published_and_echoes_are_filtered(
     assert [body["ContentType"].rpartition(".event.")[2] for body in bodies if body["Type"] == "EVENT"] == [
         "participant.joined",
         "participant.left",
-        "participant.joined",  # transfer.succeeded has no role: "anything-but" asks for one that is there
+        "participant.joined",  # transfer.succeeded has no role, and "anything-but" needs one
     ]
     assert {body["InitialContactId"] for body in bodies} == {contact}
     assert bodies[-1]["ContactId"] != contact

@@ -1,4 +1,4 @@
-"""What docs/operations.md says of erasing a customer, done as it says."""
+"""Erasing a customer with the commands of docs/operations.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rows(phones: Phones, output: str) -> list[Any]:
 
 
 def about(phones: Phones, secrets: list[str]) -> list[Any]:
-    """Items of ledger and chats in which one of these stands."""
+    """Items of ledger and chats that contain one of these values."""
     items = [*rows(phones, "LedgerTableName"), *rows(phones, "ChatsTableName")]
     return [item for item in items if any(secret in json.dumps(item) for secret in secrets)]
 

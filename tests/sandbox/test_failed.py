@@ -105,7 +105,7 @@ def test_a_failed_reply_is_found_by_its_phone_put_back_and_discarded(
 
 
 class Terminal(io.StringIO):
-    """Somebody who answers."""
+    """A terminal with a user who answers."""
 
     def isatty(self) -> bool:
         return True
@@ -147,7 +147,7 @@ def test_commands_do_the_same_for_a_stack_with_ordinary_credentials(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    """The way to AWS, which ends here at the same local one."""
+    """With the environment of a user of AWS, whose endpoint is the local AWS here."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ENDPOINT_URL", phones.sandbox.endpoint_url)

@@ -1,4 +1,4 @@
-"""Leaving start-chat delivery in two deploys, with a chat open all the while."""
+"""Leaving start-chat delivery in two deployments while a chat is open."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEFT = "\n".join(line for line in SWITCHED.splitlines() if not line.startswith((
 
 
 class Bridge:
-    """A sandbox of its own, since it is deployed again and again, and what it is told on the way."""
+    """A sandbox of its own, because the tests deploy it several times."""
 
     def __init__(self, folder: Path) -> None:
         self.config = folder / "bridge.toml"
@@ -38,14 +38,14 @@ class Bridge:
         self.config.write_text(f'runtime = "python3.{sys.version_info.minor}"\n{settings}', encoding="utf-8")
 
     def deploy(self) -> str:
-        """The settings that were written; returns what synth said."""
+        """Deploys the written settings. Returns the output of synth."""
         self.phones.simulator.close()
         self.sandbox.deploy(self.config)
         self.phones = Phones(self.sandbox)
         return (self.sandbox.folder / "logs" / "synth.log").read_text(encoding="utf-8")
 
     def doctor(self) -> list[Finding]:
-        """Of open chats, for the settings that were written."""
+        """What doctor finds of open chats with the written settings."""
         preflight = Preflight(target=Target.in_sandbox(self.sandbox.name), config_path=self.config)
         preflight.config = load(self.config)
         preflight.identity = Identity(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root")

@@ -1,4 +1,4 @@
-"""The ledger against a real table: its conditions are what makes "once" true."""
+"""The ledger with a real table. Its conditional updates make sure that a text is shown once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bridge numbers` in a sandbox: numbers are listed, pointed at the stack, and pointed back."""
+"""`bridge numbers` in a sandbox: listing, connecting and restoring numbers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ TO_CONNECT = "connect.us-east-1.amazonaws.com"
 
 
 class Ours:
-    """The account's numbers, one of which bridge.toml does not have; and the command."""
+    """The account's numbers, with one that bridge.toml does not have, and the command."""
 
     def __init__(self, sandbox: Sandbox, phones: Phones, capsys: pytest.CaptureFixture[str]) -> None:
         self.sandbox, self.simulator, self._capsys = sandbox, phones.simulator, capsys
         self.before = self.simulator.numbers()
 
     def have(self, **more: Any) -> None:
-        """NUMBER anew, as if nobody had touched it."""
+        """Resets NUMBER to a new number with these fields."""
         self.simulator.set_numbers(self.before)
         self.simulator.set_numbers([*self.before, {"number": NUMBER, "arn": ARN, **more}])
 

@@ -1,4 +1,4 @@
-"""Two days on call, played through with the commands that docs/operations.md names."""
+"""Two incidents, handled with the commands of docs/operations.md."""
 
 from __future__ import annotations
 

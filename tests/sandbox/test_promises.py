@@ -1,4 +1,4 @@
-"""The promises, end to end: real queues, real functions, injected faults."""
+"""The promises end to end: real queues, real functions, injected faults."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_call_that_connect_did_not_take_is_repeated_and_shown_once(phones: Pho
 
 
 def test_a_lost_answer_is_the_one_way_in_which_connect_shows_a_text_twice(phones: Phones) -> None:
-    """Nobody can tell a call that was taken from one that was not, and the API has no client token."""
+    """A caller cannot know whether such a call had its effect, and SendChatIntegrationEvent has no client token."""
     text = Text(customer=customer(4100), body="answer lost")
     with phones.fault("reset-after", times=1):
         phones.send([text])
@@ -123,7 +123,7 @@ def test_a_text_that_sns_delivers_twice_is_shown_once(phones: Phones) -> None:
 
 
 def test_a_duplicate_that_sqs_lets_through_is_stopped_by_the_ledger(phones: Phones) -> None:
-    """After five minutes SQS has forgotten; another deduplication id stands for that here."""
+    """SQS deduplicates for five minutes. The test uses another deduplication id instead of waiting."""
     text = Text(customer=customer(4300), body="once")
     phones.send([text])
     until(lambda: forwarded(phones, [text]), seconds=20, what="forwarded")

@@ -37,7 +37,7 @@ def test_a_dry_run_says_what_would_be_redriven_and_does_nothing(phones: Phones, 
 
 
 def test_only_the_named_texts_are_redriven(phones: Phones, bridge_failed: Bridge) -> None:
-    """The second is put back ahead of the first: it fails again at once, since its number is still unknown."""
+    """The second text is redriven before the first. It fails again at once: its number is still unknown."""
     who = customer(8130)
     first, second, other = (Text(customer=c, body="hello", ours=UNKNOWN) for c in (who, who, customer(8131)))
     fail(phones, first, second, other)
@@ -73,7 +73,7 @@ def test_a_text_that_sqs_moved_to_failed_is_redriven_as_such(phones: Phones, bri
 
 @contextmanager
 def received_once(phones: Phones) -> Iterator[None]:
-    """SQS gives up what was received once."""
+    """SQS moves messages to failed after one receive."""
     sqs, url = phones.sandbox.client("sqs"), phones.outputs["ConversationsQueueUrl"]
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"]
     policy = json.dumps(json.loads(before) | {"maxReceiveCount": 1})
@@ -108,7 +108,7 @@ def test_undelivered_texts_of_both_formats_are_redriven_and_shown_once(phones: P
 
 @contextmanager
 def intake_without_its_queue(phones: Phones) -> Iterator[None]:
-    """A bad deploy: every try of intake fails."""
+    """A wrong deployment: every attempt of intake fails."""
     function, name = phones.sandbox.client("lambda"), phones.outputs["IntakeFunctionName"]
     before = function.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     bad = before | {"CONVERSATIONS_QUEUE_URL": before["CONVERSATIONS_QUEUE_URL"].replace("Conversations", "Gone")}
@@ -147,12 +147,12 @@ def test_an_undelivered_reply_is_redriven(phones: Phones, bridge_failed: Bridge)
 
 
 def test_a_redrive_interrupted_and_killed_shows_each_text_once_in_order(phones: Phones, bridge_failed: Bridge) -> None:
-    """Of a hundred conversations; put into failed directly, as forward would have."""
+    """1,000 messages of 100 conversations, sent to failed directly, as forward would send them."""
     phones.simulator.settings(rate=10_000, burst=10_000)
     texts = [Text(customer=customer(30_000 + n % 100), body=f"{n % 100}: {n // 100}") for n in range(1000)]
     put_into_failed(phones, texts)
     interrupted = redrive_until(phones, left=700)
-    interrupted.terminate()  # as Ctrl-C, which a process in the background may be told to ignore
+    interrupted.terminate()  # instead of Ctrl-C, which a background process may ignore
     _, said = interrupted.communicate(timeout=60)
     assert interrupted.returncode == 130 and "put back before that; run it again for the rest" in said
     killed = redrive_until(phones, left=350)
@@ -193,7 +193,7 @@ def failed_entry(text: Text) -> dict[str, Any]:
 
 
 def redrive_until(phones: Phones, *, left: int) -> subprocess.Popen[str]:
-    """A redrive in a process of its own, once so few entries are left; it is still at work."""
+    """A redrive in a process, which has left this many messages in failed so far and is still running."""
     command = [sys.executable, "-m", "ops.cli", "failed", "redrive", "--sandbox", phones.sandbox.name]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"NO_COLOR": "1"})
     end = time.monotonic() + 120

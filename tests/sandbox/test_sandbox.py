@@ -1,4 +1,4 @@
-"""The sandbox itself: what it starts it ends, and its faults are the network's, not an imitation of them."""
+"""The sandbox itself: it ends what it starts, and its injected faults are real network faults."""
 
 from __future__ import annotations
 

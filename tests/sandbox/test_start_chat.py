@@ -1,4 +1,4 @@
-"""Both ways through the public chat APIs: text, agent, reply, phone."""
+"""start-chat delivery in both directions: texts to the agent, replies to the phone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
 
 
 def text(phones: Phones, who: str, body: str) -> Text:
-    """Sent, and shown to the agent."""
+    """Sends texts and waits until the agent sees them."""
     sent = Text(customer=who, body=body, ours=START_CHAT)
     phones.send([sent])
     until(lambda: phones.outcome(sent) == "forwarded", seconds=40, what=f"{body!r} forwarded")
@@ -59,7 +59,7 @@ def test_texts_reach_one_chat_and_the_reply_reaches_the_phone(phones: Phones) ->
 def test_a_late_event_of_an_ended_chat_does_not_end_the_next_chat(phones: Phones) -> None:
     who = customer(9002)
     text(phones, who, "hello")
-    phones.simulator.end(who, copies=0)  # the notice comes late
+    phones.simulator.end(who, copies=0)  # its notification comes late
     text(phones, who, "are you there?")
     old, new = chats_of(phones, who)
     assert (said(old), said(new)) == (["hello"], ["are you there?"])
@@ -178,7 +178,7 @@ def test_texts_through_errors_are_each_shown_once_in_order(phones: Phones) -> No
 
 
 def test_a_message_that_does_not_say_who_may_see_it_ends_in_failed(phones: Phones) -> None:
-    """It passes the subscription's filter, as one for other eyes does not."""
+    """The filter policy accepts it, and not a message for agents only."""
     said, contact = customer(9011), "11112222-0000-4000-8000-000000009011"
     body = {"Id": said, "Type": "MESSAGE", "ParticipantRole": "AGENT", "InitialContactId": contact, "Content": "hello"}
     seen_by = {"AGENT": {"MessageVisibility": "AGENT"}, "nobody knows": {}}

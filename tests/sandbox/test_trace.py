@@ -1,4 +1,4 @@
-"""`bridge trace` over a real ledger: what is told of texts that were delivered, that wait, or are unknown."""
+"""`bridge trace` with a real ledger: texts that are delivered, waiting or unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The X-Ray header that Lambda sets, through the deployed functions and the real queues."""
+"""The X-Ray trace header from function to function, through the real queues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADER = re.compile(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sample
 
 @contextmanager
 def waits_in_its_queue(phones: Phones, function: str) -> Iterator[None]:
-    """What is meant for a function stays in front of it for so long."""
+    """The event source mapping of a function is disabled meanwhile, so that messages stay in its queue."""
     aws = phones.sandbox.client("lambda")
     mappings = aws.list_event_source_mappings(FunctionName=phones.outputs[function])["EventSourceMappings"]
     (uuid,) = (mapping["UUID"] for mapping in mappings)
@@ -25,7 +25,7 @@ def waits_in_its_queue(phones: Phones, function: str) -> Iterator[None]:
 
 
 def header(phones: Phones, queue: str, body: str) -> str:
-    """AWSTraceHeader of the message with these words, which stays where it is."""
+    """AWSTraceHeader of the message that contains these words. It stays in the queue."""
     sqs, url = phones.sandbox.client("sqs"), phones.outputs[queue]
 
     def found() -> str | None:

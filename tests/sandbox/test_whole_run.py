@@ -14,16 +14,16 @@ from tests.sandbox.texts import SAID, START_CHAT, Phones, Text, customer, forwar
 
 EVENTS = Path(__file__).parents[2] / "events"
 LONG_ENOUGH = 10
-"""Characters; what is shorter stands in a log by chance."""
+"""Characters. A shorter text may be in a log by chance."""
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NUMBER = re.compile(r"[2-9][0-9]{2}55501[0-9]{2}")
-"""Any of the phones and numbers of all tests: they are of the ranges kept for fiction."""
+"""Any phone number of the tests: all are from the ranges reserved for fiction."""
 HASH = re.compile(r"(?<!sha256-)(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![0-9a-f])")
-"""sha256-... is a text key that did not fit as one."""
+"""sha256-... is the text key of a longer id."""
 
 
 def bodies() -> set[str]:
-    """Whatever anybody said, long enough to be told from chance."""
+    """All texts of this run that are long enough."""
     sample = {
         str(json.loads(record["Sns"]["Message"]).get("messageBody"))
         for file in EVENTS.glob("forwarded/*.json")
@@ -39,7 +39,7 @@ def spellings(body: str) -> Iterator[str]:
 
 
 def play(phones: Phones) -> None:
-    """Everything that can become of texts and replies, but for time-outs."""
+    """Texts and replies with every outcome, except those after a timeout."""
     texts = [
         Text(customer=customer(7000), body="confidential words"),
         Text(customer=customer(7001), body="confidential words", ours="+12125550199"),

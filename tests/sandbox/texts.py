@@ -1,4 +1,4 @@
-"""Texting the deployed bridge, and looking at what became of it: in the chats, the ledger and the queues."""
+"""Sends texts to the deployed bridge and reads what became of them: in chats, ledger and queues."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from sandbox.simulator.client import Simulator
 
 OURS, OURS_TOO = "+12125550101", "+12125550102"
 START_CHAT = "+12125550103"
-"""The one whose chats the bridge starts itself."""
+"""The number with start-chat delivery."""
 
 
 def customer(number: int) -> str:
-    """One of many thousand phones, all of them in the ranges kept for fiction."""
+    """A customer number from the ranges reserved for fiction."""
     return f"+1{301 + number // 100}55501{number % 100:02}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """One text to be published."""
+    """A text to be sent."""
 
     customer: str
     body: str
@@ -49,7 +49,7 @@ class Text:
 
 
 SAID: set[str] = set()
-"""Whatever was published or written by an agent in this run, so that it can be looked for where it should not be."""
+"""All texts and replies of this run. Tests check that none of them is in a log."""
 
 
 class _Agents(Simulator):
@@ -61,7 +61,7 @@ class _Agents(Simulator):
 
 
 class Phones:
-    """Everybody who texts, and everything that can be asked afterwards."""
+    """The customers' phones: sends texts, and reads what became of them."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -71,7 +71,7 @@ class Phones:
         self._dynamodb = sandbox.client("dynamodb")
 
     def send(self, texts: Iterable[Text], *, per_second: float = 20, at_once: int = 2) -> None:
-        """Publishes at a bounded pace: the local SNS starts a function for each delivery that is under way."""
+        """Sends at a limited rate: MiniStack starts a process for each concurrent invocation."""
         with ThreadPoolExecutor(max_workers=at_once) as pool:
             published = []
             for text in texts:
@@ -81,7 +81,7 @@ class Phones:
             one.result()
 
     def queue(self, texts: Sequence[Text]) -> None:
-        """Sends them and waits until they are queued, before whatever is sent after this: SNS keeps no order."""
+        """Sends texts and waits until they are queued, because SNS keeps no order."""
         self.send(texts)
         until(lambda: all(self.item(text.key) for text in texts), seconds=60, what="all queued")
 
@@ -91,7 +91,7 @@ class Phones:
         return str(answer["MessageId"])
 
     def item(self, key: str) -> dict[str, Any]:
-        """A text's ledger item as plain values; empty where there is none."""
+        """A text's ledger item as plain values; empty when there is none."""
         answer = self._dynamodb.get_item(
             TableName=self.outputs["LedgerTableName"], Key={"text_key": {"S": key}}, ConsistentRead=True
         )
@@ -111,14 +111,14 @@ class Phones:
         return [entry["content"] for entry in self.shown() if entry["source"] == customer and entry["content"]]
 
     def failed(self) -> list[Any]:
-        """The failed queue's entries, left where they are."""
+        """The messages in failed. They stay there."""
         return list(self._peek("FailedQueueUrl"))
 
     def undelivered(self) -> list[Any]:
         return list(self._peek("UndeliveredQueueUrl"))
 
     def waiting(self) -> int:
-        """Texts on the conversations queue, hidden ones too."""
+        """How many texts are in the conversations queue, invisible ones too."""
         return self.count("ConversationsQueueUrl")
 
     def count(self, queue: str) -> int:
@@ -163,7 +163,7 @@ class Phones:
 
 
 def until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
-    """The condition's first true value."""
+    """Waits for a true value of `condition` and returns it."""
     end = time.monotonic() + seconds
     while True:
         if value := condition():
@@ -189,7 +189,7 @@ def assert_each_shown_once_in_the_order_of_the_queue(phones: Phones, texts: Sequ
 
 
 def in_order(items: Sequence[Mapping[str, Any]]) -> bool:
-    """As intake queued them; only texts of one batch are sorted by when they were sent, and that may put one ahead."""
+    """In the order in which intake queued them, or, within a batch, sorted by Timestamp."""
     return all(
         int(one["sequence"]) < int(next_["sequence"]) or one["sent_at"] <= next_["sent_at"]
         for one, next_ in pairwise(items)
