@@ -97,12 +97,7 @@ def _add_message(centre: ContactCentre, chat: Chat, action: Action, by: Particip
     entry = centre.record(
         "Agent", chat, type=item_type, content_type=content_type, content=action.text, display_name=by.name
     )
-    attachment = {
-        "AttachmentId": new_id(),
-        "AttachmentName": action.text,
-        "ContentType": content_type,
-        "Status": "APPROVED",
-    }
+    file = {"AttachmentId": new_id(), "AttachmentName": action.text, "ContentType": content_type, "Status": "APPROVED"}
     item = Item(
         type=item_type,
         content_type=content_type,
@@ -111,7 +106,7 @@ def _add_message(centre: ContactCentre, chat: Chat, action: Action, by: Particip
         at=entry["at"],
         by=by,
         visibility=action.visibility,
-        attachments=(attachment,) if attached else (),
+        attachments=(file,) if attached else (),
     )
     return centre.add_message(chat, entry, item, **notify)
 

@@ -61,6 +61,22 @@ class Item:
     def for_customer(self) -> bool:
         return self.visibility != "AGENT"
 
+    def describe(self) -> dict[str, Any]:
+        """The item as transcripts and notifications have it."""
+        body = {
+            "AbsoluteTime": iso(self.at),
+            "Content": self.content,
+            "ContentType": self.content_type,
+            "Id": self.id,
+            "Type": self.type,
+            "ContactId": self.contact_id,
+            "ParticipantId": self.by and self.by.id,
+            "ParticipantRole": self.by and self.by.role,
+            "DisplayName": (self.by and self.by.name) or None,
+            "Attachments": list(self.attachments) or None,
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
 
 @dataclass(slots=True, kw_only=True)
 class Chat:

@@ -164,24 +164,16 @@ class ContactCentre:
         """Adds an entry to the journal. operation: of an accepted call, or "Agent". All entries have the same keys."""
         if operation != "Agent":
             self.accepted += 1
+        unset = ("type", "content_type", "content", "display_name", "streaming_topic_arn", "role", "id")
         entry = {
             "n": len(self.journal) + 1,
             "at": self.now(),
             "operation": operation,
-            "source": chat and chat.source,
-            "destination": chat and chat.destination,
-            "subtype": chat and chat.subtype,
-            "type": None,
-            "content_type": None,
-            "content": None,
-            "contact": chat and chat.contact,
+            **{name: chat and getattr(chat, name) for name in ("source", "destination", "subtype", "contact")},
+            **dict.fromkeys(unset),
             "new_chat": False,
             "answered": True,
-            "display_name": None,
             "attributes": {},
-            "streaming_topic_arn": None,
-            "role": None,
-            "id": None,
             **more,
         }
         self.journal.append(entry)

@@ -9,7 +9,7 @@ import hashlib
 from typing import Any, Literal
 
 import regex
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 REGION, ACCOUNT = "us-east-1", "111122223333"
 INSTANCE = "12345678-1234-1234-1234-123456789012"
@@ -51,8 +51,8 @@ class Pool(_Resource):
 class Number(_Resource):
     """A business number."""
 
-    number: str
-    arn: str
+    number: str = Field(pattern=f"^({E164.pattern}|{SHORT_CODE.pattern})$")
+    arn: str = Field(pattern=f"^{PHONE_NUMBER_ARN.pattern}$")
     status: Literal["PENDING", "ACTIVE", "ASSOCIATING", "DISASSOCIATING", "DELETED"] = "ACTIVE"
     capabilities: list[Literal["SMS", "VOICE", "MMS"]] = ["SMS"]
     two_way_possible: bool = True
@@ -66,20 +66,6 @@ class Number(_Resource):
     deletion_protection: bool = False
     tags: dict[str, str] = {}
     created_at: float = Field(default=0, exclude=True)
-
-    @field_validator("number")
-    @classmethod
-    def _is_number(cls, number: str) -> str:
-        if not E164.fullmatch(number) and not SHORT_CODE.fullmatch(number):
-            raise ValueError("is neither E.164 nor a short code")
-        return number
-
-    @field_validator("arn")
-    @classmethod
-    def _is_arn(cls, arn: str) -> str:
-        if not PHONE_NUMBER_ARN.fullmatch(arn):
-            raise ValueError("is not the ARN of a phone number")
-        return arn
 
     @property
     def id(self) -> str:

@@ -36,11 +36,8 @@ def parts(body: str) -> int:
 
 def send_text_message(centre: ContactCentre, request: Request) -> Response:
     """Sends a text. The API has no idempotency token: a repeated call sends the text again."""
-    to, body, settings = (
-        "+" + request["DestinationPhoneNumber"].removeprefix("+"),
-        request["MessageBody"],
-        centre.settings,
-    )
+    to = "+" + request["DestinationPhoneNumber"].removeprefix("+")
+    body, settings = request["MessageBody"], centre.settings
     if not E164.fullmatch(to):
         raise invalid("DestinationPhoneNumber is not a phone number")
     number, origin = _origination(centre, request.get("OriginationIdentity"))
@@ -54,25 +51,16 @@ def send_text_message(centre: ContactCentre, request: Request) -> Response:
     if to in settings.opted_out:
         raise conflict("DESTINATION_PHONE_NUMBER_OPTED_OUT", "The phone number has opted out")
     if settings.spending_limit is not None and centre.parts_sent + count > settings.spending_limit:
-        raise RefusedError(
-            "ServiceQuotaExceededException",
-            "The monthly spend limit has been reached",
-            Reason="MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT",
-        )
+        message, reason = "The monthly spend limit has been reached", "MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT"
+        raise RefusedError("ServiceQuotaExceededException", message, Reason=reason)
     centre.check_recipient_rate(to)
     message = new_id()
     if request.get("DryRun"):
         return {"MessageId": message}
     centre.parts_sent += count
-    centre.record(
-        "SendTextMessage",
-        source=number.number if number else origin,
-        destination=to,
-        type="SMS",
-        content=body,
-        id=message,
-    )
-    text = {"from": number.number if number else None, "to": to, "body": body, "message_id": message}
+    sender = number.number if number else None
+    centre.record("SendTextMessage", source=sender or origin, destination=to, type="SMS", content=body, id=message)
+    text = {"from": sender, "to": to, "body": body, "message_id": message}
     context = request.get("Context", {})
     centre.deliver_sms({"by": "SendTextMessage", "origination": origin, "context": context, **text})
     return {"MessageId": message}

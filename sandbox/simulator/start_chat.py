@@ -186,7 +186,7 @@ def get_transcript(centre: ContactCentre, request: Request) -> Response:
     if request.get("SortOrder", "DESCENDING") == "DESCENDING":
         page = page[::-1]
     centre.record("GetTranscript", chat)
-    answer = {"InitialContactId": chat.contact, "Transcript": [_transcript_item(item) for item in page]}
+    answer = {"InitialContactId": chat.contact, "Transcript": [item.describe() for item in page]}
     more = high < len(items) if forward else low > 0
     return answer | ({"NextToken": str(high if forward else low)} if more else {})
 
@@ -274,22 +274,6 @@ def _position(items: list[Item], request: Request, *, forward: bool) -> int:
     if "MostRecent" in start:
         return max(0, len(items) - int(start["MostRecent"]))
     return 0 if forward else len(items)
-
-
-def _transcript_item(item: Item) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "AbsoluteTime": iso(item.at),
-        "Content": item.content,
-        "ContentType": item.content_type,
-        "Id": item.id,
-        "Type": item.type,
-        "ContactId": item.contact_id,
-    }
-    if item.by:
-        result |= {"ParticipantId": item.by.id, "ParticipantRole": item.by.role, "DisplayName": item.by.name}
-    if item.attachments:
-        result["Attachments"] = list(item.attachments)
-    return result
 
 
 def _access_denied() -> RefusedError:

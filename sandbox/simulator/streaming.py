@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.simulator.chats import Chat, Item, iso
+from sandbox.simulator.chats import Chat, Item
 from sandbox.simulator.resources import ACCOUNT, INSTANCE
 from sandbox.simulator.settings import Settings
 
@@ -81,18 +81,6 @@ def notification(chat: Chat, item: Item) -> tuple[dict[str, Any], dict[str, str]
     none in the attributes: a filter policy must accept it with and without. (?) The attribute Type of an attachment:
     the guide names MESSAGE and EVENT only, transcripts have ATTACHMENT.
     """
-    body: dict[str, Any] = {
-        "AbsoluteTime": iso(item.at),
-        "ContentType": item.content_type,
-        "Id": item.id,
-        "Type": item.type,
-        "InitialContactId": chat.contact,
-        "ContactId": item.contact_id,
-    }
-    if item.content is not None:
-        body["Content"] = item.content
-    if item.attachments:
-        body["Attachments"] = list(item.attachments)
     attributes = {
         "InitialContactId": chat.contact,
         "ContactId": item.contact_id,
@@ -103,11 +91,8 @@ def notification(chat: Chat, item: Item) -> tuple[dict[str, Any], dict[str, str]
         "AccountId": ACCOUNT,
     }
     if item.by:
-        body |= {"ParticipantId": item.by.id, "ParticipantRole": item.by.role}
         attributes["ParticipantRole"] = item.by.role
-        if item.by.name:
-            body["DisplayName"] = item.by.name
-    return body, attributes
+    return item.describe() | {"InitialContactId": chat.contact}, attributes
 
 
 def unpublished(_: Mapping[str, Any], __: float, done: Done) -> None:
