@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.variants import UNPACED
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.texts import OURS, Phones, Text, customer, until
 
 WARM_UP = 20
@@ -22,10 +22,10 @@ def measure(*, texts: int, per_second: float) -> dict[str, Any]:
         config = Path(folder) / "bridge.toml"
         settings = UNPACED.read_text(encoding="utf-8")
         config.write_text(f'runtime = "python3.{sys.version_info.minor}"\n{settings}', encoding="utf-8")
-        sandbox = Sandbox.up(name=f"bench-{os.getpid()}", port=0, double_port=0, config=config)
+        sandbox = Sandbox.up(name=f"bench-{os.getpid()}", port=0, simulator_port=0, config=config)
         try:
             phones = Phones(sandbox)
-            phones.double.settings(rate=1000, burst=1000, chat_limit=100_000)
+            phones.simulator.settings(rate=1000, burst=1000, chat_limit=100_000)
             published = {}
             for number in range(WARM_UP + texts):
                 text = Text(customer=customer(number), body=f"text {number}", ours=OURS)

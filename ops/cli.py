@@ -16,7 +16,7 @@ from ops.numbers import command as numbers
 from ops.replay import command as replay
 from ops.replay.samples import SampleError
 from ops.target import TargetError
-from sandbox.local import SandboxError
+from sandbox.state import SandboxError
 
 app = typer.Typer(
     name="bridge",

@@ -24,8 +24,9 @@ from ops.replay.command import outcomes_table, replay, short_name
 from ops.replay.outcomes import Result
 from ops.sandbox import Steps, contact_centre, publish_text
 from ops.target import Target
-from sandbox.double.client import Double
-from sandbox.local import ROOT, Sandbox, names
+from sandbox.lifecycle import Sandbox
+from sandbox.simulator.client import Simulator
+from sandbox.state import ROOT, names
 
 NAME = "demo"
 EVENTS = ROOT / "events"
@@ -121,7 +122,7 @@ def command() -> None:
     config = load(CONFIG)
     numbers = {number.arn: number.number for number in config.numbers}
     with Steps(console) as steps:
-        sandbox = Sandbox.up(_free_name(), port=0, double_port=0, config=CONFIG, on_step=steps)
+        sandbox = Sandbox.up(_free_name(), port=0, simulator_port=0, config=CONFIG, on_step=steps)
     try:
         _heading(console, "events/, published to the topic")
         with progress() as on_progress:
@@ -189,7 +190,7 @@ def numbers_by_delivery(config: BridgeConfig) -> dict[str, Number]:
     return first
 
 
-def play(target: Target, double: Double, *, delivery: str, number: str, customer: str) -> Dialogue:
+def play(target: Target, double: Simulator, *, delivery: str, number: str, customer: str) -> Dialogue:
     """The customer asks, an agent answers, the customer thanks; each waits for the one before. Raises TargetError."""
 
     def chat() -> dict[str, Any] | None:

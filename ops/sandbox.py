@@ -23,9 +23,9 @@ from rich.text import Text
 from infra.config import load
 from ops.replay.samples import SAMPLES_TEXT
 from ops.target import Target, TargetError, aws_errors
-from sandbox import local
-from sandbox.double.client import Double
-from sandbox.local import Sandbox
+from sandbox.lifecycle import PORT, SIMULATOR_PORT, Sandbox, take_down
+from sandbox.simulator.client import Simulator
+from sandbox.state import ROOT, names
 
 app = typer.Typer(no_args_is_help=True, help="The whole bridge on this machine: local AWS, contact centre, deploy.")
 
@@ -89,11 +89,11 @@ def _seconds(task: Task) -> str:
 @app.command()
 def up(
     name: NameOption = "default",
-    port: Annotated[int, typer.Option(help="Port of the local AWS; 0: any free one.", min=0, max=65535)] = local.PORT,
+    port: Annotated[int, typer.Option(help="Port of the local AWS; 0: any free one.", min=0, max=65535)] = PORT,
     double_port: Annotated[
         int, typer.Option(help="Port of the contact centre; 0: any free one.", min=0, max=65535)
-    ] = local.DOUBLE_PORT,
-    config: Annotated[Path, typer.Option(help="Another bridge.toml.")] = local.ROOT / "bridge.toml",
+    ] = SIMULATOR_PORT,
+    config: Annotated[Path, typer.Option(help="Another bridge.toml.")] = ROOT / "bridge.toml",
 ) -> None:
     """Start the sandbox and deploy to it; deploy again when it is up."""
     console = Console(highlight=False)
@@ -112,7 +112,7 @@ def up(
 def down(name: NameOption = "default") -> None:
     """Stop the sandbox: its processes and no others. What it held is gone."""
     console = Console(highlight=False)
-    console.print(f"sandbox {name} is stopped" if local.take_down(name) else f"sandbox {name} was not up")
+    console.print(f"sandbox {name} is stopped" if take_down(name) else f"sandbox {name} was not up")
 
 
 @app.command()
@@ -121,7 +121,7 @@ def status(
 ) -> None:
     """Show which sandboxes are up. Exit code 1 when none is, or one is broken."""
     console = Console(highlight=False)
-    found = [sandbox for each in ([name] if name else local.names()) if (sandbox := local.load(each))]
+    found = [sandbox for each in ([name] if name else names()) if (sandbox := Sandbox.load(each))]
     if not found:
         console.print(f"no sandbox {name} is up" if name else "no sandbox is up")
         raise typer.Exit(1)
@@ -145,7 +145,7 @@ def _to_option(config: Path) -> str:
 def _show(console: Console, sandbox: Sandbox) -> None:
     rows = {
         "local AWS": f"{sandbox.endpoint_url}{_not_running(sandbox, 'ministack')}",
-        "contact centre": f"{sandbox.double_url}{_not_running(sandbox, 'double')}{_state(sandbox)}",
+        "contact centre": f"{sandbox.simulator_url}{_not_running(sandbox, 'double')}{_state(sandbox)}",
     }
     if sandbox.stack:
         rows["stack"] = f"{sandbox.stack}, from {_short(Path(sandbox.config))}"
@@ -163,7 +163,7 @@ def _not_running(sandbox: Sandbox, role: str) -> str:
 
 def _state(sandbox: Sandbox) -> str:
     try:
-        with sandbox.double() as double:
+        with sandbox.simulator() as double:
             status = double.status()
     except httpx.HTTPError:
         return ""
@@ -283,11 +283,11 @@ def _summary(message: Mapping[str, Any]) -> Text:
 
 
 @contextmanager
-def contact_centre(target: Target) -> Iterator[Double]:
+def contact_centre(target: Target) -> Iterator[Simulator]:
     """The controls of the sandbox's contact centre. Raises TargetError if it refuses one, or does not answer."""
     if target.sandbox is None:
         raise TargetError("only a sandbox can be played by hand")
-    with target.sandbox.double() as double:
+    with target.sandbox.simulator() as double:
         try:
             yield double
         except ValueError as exc:

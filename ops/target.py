@@ -20,7 +20,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 
 StackOption = Annotated[
     str | None, typer.Option("--stack", help="A stack in AWS instead of the sandbox.", metavar="NAME")

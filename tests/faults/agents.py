@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sandbox.double.client import Double
+from sandbox.simulator.client import Simulator
 from tests.faults.accounting import TEXTS
 from tests.faults.texts import Act, Reply, Text, reply_body
 
@@ -21,7 +21,7 @@ _SLOWEST = 1.5
 class Agents:
     """`opted_out`: customers whose phones take no replies."""
 
-    def __init__(self, double: Double, texts: Sequence[Text], *, seed: int, opted_out: Collection[str]) -> None:
+    def __init__(self, double: Simulator, texts: Sequence[Text], *, seed: int, opted_out: Collection[str]) -> None:
         self._double, self._opted_out = double, opted_out
         self._random = random.Random(f"{seed} replies")
         self._unread = {text.number: text for text in texts}

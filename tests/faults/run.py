@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox.double.client import Double
+from sandbox.simulator.client import Simulator
 from tests.faults.accounting import REPLIES, Accounts, Verdict
 from tests.faults.agents import Agents
 from tests.faults.chats import ChatVerdict, look_at
@@ -53,7 +53,7 @@ class Stage:
     """
 
     name: str
-    double: Double
+    double: Simulator
     functions: Sequence[Function]
     topic: Topic
     record: Record

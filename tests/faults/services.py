@@ -14,8 +14,8 @@ from typing import Any
 import boto3
 import httpx
 
-from sandbox.double.client import Double
-from sandbox.processes import Process
+from sandbox.process_group import ProcessGroup
+from sandbox.simulator.client import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-faults/bin/python"
@@ -28,14 +28,14 @@ _TABLES = {LEDGER: "text_key", CHATS: "chat_key"}
 @contextlib.asynccontextmanager
 async def contact_centre(
     folder: Path, settings: Mapping[str, Any], *, sns: str | None = None
-) -> AsyncIterator[tuple[Double, str]]:
+) -> AsyncIterator[tuple[Simulator, str]]:
     """The double and its URL; `sns` is where it streams chats to."""
     port = _free_port()
-    command = [sys.executable, "-m", "sandbox.double", "--port", str(port), *(["--aws", sns] if sns else [])]
+    command = [sys.executable, "-m", "sandbox.simulator", "--port", str(port), *(["--aws", sns] if sns else [])]
     url = f"http://127.0.0.1:{port}"
     with _process(command, folder, "double"):
-        await _healthy(f"{url}/_double/status")
-        with Double(url) as double:
+        await _healthy(f"{url}/_simulator/status")
+        with Simulator(url) as double:
             double.settings(**settings)
             yield double, url
 
@@ -106,7 +106,7 @@ def _process(
 ) -> Iterator[None]:
     passed = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}
     env = passed | {"HOME": str(folder), "TMPDIR": str(folder)} | dict(environment or {})
-    process = Process.start(command, env=env, cwd=ROOT, log=folder / f"{name}.log")
+    process = ProcessGroup.start(command, env=env, cwd=ROOT, log=folder / f"{name}.log")
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.double.client import Double
+from sandbox.simulator.client import Simulator
 from tests.faults.plan import Plan
 from tests.faults.record import Kill, Record
 from tests.faults.runtime import Function
@@ -33,7 +33,7 @@ class Timeline:
         self,
         plan: Plan,
         *,
-        double: Double,
+        double: Simulator,
         functions: Sequence[Function],
         stores: Mapping[str, Trouble],
         good: Path,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from infra.config import load
-from sandbox.local import ACCOUNT, REGION
+from sandbox.state import ACCOUNT, REGION
 from tests.infra.conftest import EVERYTHING_TOML, Synthesised, build_app
 
 ELSEWHERE = {

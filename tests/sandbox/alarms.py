@@ -1,8 +1,8 @@
-"""Which alarms of the deployed stack would be on, judged by what happened in the sandbox.
+"""Evaluates the alarms of the deployed stack.
 
-The local AWS has the alarms, but not all that they look at: it reads no metrics from logs and makes none of queues. So
-the rules are read from it and applied here, as CloudWatch's guide says it does, to the functions' own lines, to its
-metrics of functions and topics, and to the queues as they are.
+MiniStack has the alarms but not all of their metrics: it extracts none from logs and writes none of queues. This module
+reads the alarms from MiniStack and evaluates them as the CloudWatch guide describes, with the functions' log lines,
+MiniStack's metrics of functions and topics, and the state of the queues.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from typing import Any
 
 import httpx
 
-from sandbox.local import ACCOUNT, REGION, Sandbox
+from sandbox.lifecycle import Sandbox
+from sandbox.state import ACCOUNT, REGION
 from tests.sandbox.logs import Measured, measured
 
 _FORGOTTEN_AFTER = 3
-"""Receives after which SQS may leave a message out of ApproximateAgeOfOldestMessage ("Available CloudWatch metrics for
-Amazon SQS"). Whether it does so in FIFO queues too is not said, so it is assumed: no alarm may rely on such a one."""
+"""Receives after which ApproximateAgeOfOldestMessage may ignore a message ("Available CloudWatch metrics for Amazon
+SQS"). AWS does not say whether this is so for FIFO queues too. The tests assume that it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Sees what happened after `since`, in seconds since the epoch, as if nothing had happened before."""
+    """since: in seconds since the epoch. What happened before is ignored."""
 
     sandbox: Sandbox
     since: float
@@ -37,7 +38,7 @@ class Watch:
         return cls(sandbox, time.time())
 
     def on(self) -> set[str]:
-        """The alarms that would be on now, by their names in docs/operations.md: AlarmTextsBlocked, ..."""
+        """The alarms that are on now, by their names in docs/operations.md: AlarmTextsBlocked, ..."""
         metrics, now = list(measured(self.sandbox, since=self.since)), time.time()
         with closing(_Aws(self.sandbox)) as aws:
             return {
@@ -98,7 +99,7 @@ class _Aws:
         raise AssertionError(f"nobody knows {metric} of a queue")
 
     def of_the_local_aws(self, alarm: Any, begin: float, end: float) -> Sequence[float]:
-        """It writes some metrics of functions by itself; of topics it has what a test puts there."""
+        """MiniStack itself writes some metrics of functions. Metrics of topics are what a test puts there."""
         if begin >= end:
             return []
         answer = self._cloudwatch.get_metric_statistics(
@@ -114,13 +115,13 @@ class _Aws:
 
 
 def _windows(alarm: Any, now: float) -> list[tuple[float, float]]:
-    """Beginning and end of each period, the latest first."""
+    """Start and end of each period, the latest first."""
     period = alarm["Period"]
     return [(now - (n + 1) * period, now - n * period) for n in range(alarm["EvaluationPeriods"])]
 
 
 def _is_on(alarm: Any, periods: Sequence[Sequence[float]]) -> bool:
-    """`periods` are the samples in each. An alarm that ignores missing data was off before."""
+    """periods: the samples of each period. An alarm that ignores missing data was off before."""
     missing: bool = alarm["TreatMissingData"] == "breaching"
     breaching = [_breaches(alarm, _statistic(alarm, samples)) if samples else missing for samples in periods]
     needed: int = alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])

@@ -1,4 +1,4 @@
-"""One deployment for all tests of this folder; each test gets it ready for a text and leaves it so."""
+"""One deployment for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import local as sandboxes
-from sandbox.local import Sandbox
+from ops.cli import run
+from sandbox.lifecycle import Sandbox, take_down
+from sandbox.state import names
 from tests.permissions import recording
 from tests.permissions.recording import Made
+from tests.sandbox.failed import Bridge, empty
 from tests.sandbox.texts import Phones, until
 
 _NAME = "tests-"
 _LAST = "test_calls.py"
-"""Looks at what all the others made the functions call."""
+"""Runs last: it checks the AWS calls that the functions made in all other tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,16 +29,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """On free ports and with a name of its own, so that tests run beside anybody's sandbox.
+    """With free ports and a name of its own, so that tests can run beside another sandbox.
 
-    Its runtime is this Python, on which MiniStack runs functions whatever their runtime: so the archive's byte-code is
-    of use, and a function starts as fast as it would in AWS.
+    Its runtime is the version of this Python, because MiniStack runs functions with this Python. So the byte-code in
+    the archive is used, and functions start as fast as in AWS.
     """
     _end_what_a_killed_run_left()
     config = tmp_path_factory.mktemp("sandbox") / "bridge.toml"
     settings = Path(__file__).with_name("bridge.toml").read_text(encoding="utf-8")
     config.write_text(f'runtime = "python3.{sys.version_info.minor}"\n{settings}', encoding="utf-8")
-    local = Sandbox.up(name=f"{_NAME}{os.getpid()}", port=0, double_port=0, config=config)
+    local = Sandbox.up(name=f"{_NAME}{os.getpid()}", port=0, simulator_port=0, config=config)
     try:
         yield local
     finally:
@@ -45,27 +47,42 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session", autouse=True)
 def called_by_commands() -> Iterator[set[Made]]:
-    """Every AWS call of every `bridge` command that these tests run in their own process; it grows."""
+    """The AWS calls of all `bridge` commands that the tests have run in this process so far."""
     with recording.commands() as made:
         yield made
 
 
 @pytest.fixture
 def phones(sandbox: Sandbox) -> Iterator[Phones]:
-    """The deployed bridge with an empty contact centre that refuses nothing, and nothing under way."""
+    """The deployed bridge with empty queues and a simulator with its default settings and no chats."""
     phones = Phones(sandbox)
-    until(lambda: phones.waiting() == 0, seconds=90, what="what a test before left on the conversations queue, drained")
-    phones.double.reset()
+    until(lambda: phones.waiting() == 0, seconds=90, what="the conversations queue drained of earlier tests")
+    phones.simulator.reset()
     yield phones
-    phones.double.clear_faults()
-    phones.double.close()
+    phones.simulator.clear_faults()
+    phones.simulator.close()
+
+
+@pytest.fixture
+def bridge_failed(phones: Phones, capsys: pytest.CaptureFixture[str]) -> Iterator[Bridge]:
+    """`bridge failed ...` on empty queues. Returns its exit code, its output and its errors."""
+    empty(phones)
+
+    def failed(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run(["failed", *arguments, "--sandbox", phones.sandbox.name])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    yield failed
+    empty(phones)
 
 
 def _end_what_a_killed_run_left() -> None:
-    for name in sandboxes.names():
+    for name in names():
         owner = re.fullmatch(rf"{_NAME}(\d+)(-\w+)?", name)
         if owner and not _runs(int(owner[1])):
-            sandboxes.take_down(name)
+            take_down(name)
 
 
 def _runs(pid: int) -> bool:

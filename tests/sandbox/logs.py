@@ -1,4 +1,4 @@
-"""What the functions of a sandbox wrote, lines and metrics."""
+"""The log lines and metrics of the functions in a sandbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Line:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Empty where it is none of ours: Lambda's own lines are no JSON."""
+        """Empty for a line of Lambda itself, which is not JSON."""
         try:
             read = json.loads(self.text)
         except ValueError:
@@ -30,7 +30,7 @@ class Line:
 
 
 def lines(sandbox: Sandbox, *, since: float = 0) -> Iterator[Line]:
-    """Of all functions, from `since` on."""
+    """The lines of all functions from `since` on."""
     with closing(sandbox.client("logs")) as logs:
         for group in logs.describe_log_groups()["logGroups"]:
             name = group["logGroupName"]
@@ -52,7 +52,7 @@ class Measured:
 
 
 def measured(sandbox: Sandbox, *, since: float = 0) -> Iterator[Measured]:
-    """What CloudWatch would make of the log; the local AWS reads no metrics from logs."""
+    """The metrics that CloudWatch extracts from the log. MiniStack does not extract them."""
     for line in lines(sandbox, since=since):
         fields = line.fields
         emf = fields.get("_aws", {})

@@ -1,4 +1,4 @@
-"""Which alarms would be on, whatever is wrong; none while nothing is."""
+"""Which alarms are on for each problem. None is on without a problem."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import time
 from bridge.metrics import METRICS_BY_FUNCTION
 from tests.sandbox.alarms import Watch
 from tests.sandbox.logs import measured
-from tests.sandbox.test_promises import forwarded
-from tests.sandbox.texts import START_CHAT, Phones, Text, customer, until
+from tests.sandbox.texts import START_CHAT, Phones, Text, customer, forwarded, until
 
 
 def test_while_nothing_is_wrong_no_alarm_is_on(phones: Phones) -> None:
@@ -20,7 +19,7 @@ def test_while_nothing_is_wrong_no_alarm_is_on(phones: Phones) -> None:
     assert watch.on() == set()
 
 
-def test_that_connect_refuses_is_noticed_at_once_and_is_over_when_it_lets_texts_through(phones: Phones) -> None:
+def test_an_alarm_is_on_while_connect_refuses_and_off_afterwards(phones: Phones) -> None:
     watch = Watch.begin(phones.sandbox)
     text = Text(customer=customer(8010), body="let me in")
     with phones.fault("refuse"):
@@ -52,7 +51,7 @@ def test_what_reached_nobody_is_noticed(phones: Phones) -> None:
 
 
 def test_the_first_event_that_aws_could_not_keep_is_noticed(phones: Phones) -> None:
-    """The local AWS writes none of these metrics: they are put where AWS would, by the names of what is deployed."""
+    """MiniStack does not write these metrics: the test puts them, with the names of the deployed resources."""
     cloudwatch, outputs = phones.sandbox.client("cloudwatch"), phones.outputs
     said = {
         "AlarmIntakeDestinationFailures": ("Lambda", "DestinationDeliveryFailures", "IntakeFunctionName"),
@@ -77,10 +76,10 @@ def test_replies_have_alarms_of_their_own(phones: Phones) -> None:
     phones.send([text])
     until(lambda: forwarded(phones, [text]), seconds=40, what="forwarded")
     with phones.fault("refuse", operation="SendTextMessage"):
-        phones.double.reply(who, "You will get this later")
+        phones.simulator.reply(who, "You will get this later")
         until(watch.on, seconds=30, what="an alarm")
         assert watch.on() == {"AlarmRepliesBlocked"}
-    until(lambda: phones.double.phone(who), seconds=40, what="on the phone")
+    until(lambda: phones.simulator.phone(who), seconds=40, what="on the phone")
 
 
 def test_every_metric_in_the_logs_is_one_that_is_known_under_the_stacks_name(phones: Phones) -> None:

@@ -1,5 +1,7 @@
-"""What functions and commands called in this run, against the lists by which their permissions are proven, and against
-the policies that were deployed. It runs after the other tests of the sandbox (conftest.py sees to it)."""
+"""The AWS calls of this run, compared with the lists of tests/permissions and with the deployed policies.
+
+conftest.py makes these tests run after all others of the folder.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +12,24 @@ from typing import Any
 import pytest
 
 from infra.config import load
-from sandbox.double.model import rest_json
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
+from sandbox.simulator.protocols import rest_json
 from tests.permissions.calls import COMMANDS, FUNCTIONS, NOTHING, UNSEEN, Call, of_function, place
 from tests.permissions.deployment import Deployment
 from tests.permissions.recording import Made
 from tests.permissions.verdicts import Verdicts
 
 _BY_TOKEN = "execute-api"
-"""What calls of the participant service are signed for: the token of the chat authorises them, not IAM."""
+"""The service name in calls of the participant API. The token of the chat authorises them, not IAM."""
 _NEEDS_NOTHING = ("GetCallerIdentity",)
-"""What everybody may ask, whatever their policies say."""
+"""What everybody may call, whatever their policies say."""
 _NOWHERE = "GoneQueue"
-"""A queue that does not exist, to which a test has intake send (test_failed.py)."""
+"""A queue that does not exist. test_redrive.py makes intake send to it."""
 
 
 @pytest.fixture(scope="module")
 def deployed(sandbox: Sandbox) -> Deployment:
-    """The stack as it stands in the sandbox, with the ids that its resources have there."""
+    """The deployed stack, with the ids of its resources."""
     aws = sandbox.client("cloudformation")
     listed = aws.get_paginator("list_stack_resources").paginate(StackName=sandbox.stack).build_full_result()
     physical = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in listed["StackResourceSummaries"]}
@@ -38,7 +40,7 @@ def deployed(sandbox: Sandbox) -> Deployment:
 
 @pytest.fixture(scope="module")
 def called(sandbox: Sandbox, deployed: Deployment) -> Mapping[str, set[Call]]:
-    """By function."""
+    """Recorded calls by function."""
     names = {deployed.resources[logical_id].physical_id: name for name, logical_id in deployed.functions.items()}
     found: dict[str, set[Call]] = {name: set() for name in names.values()}
     for one in sandbox.calls():
@@ -51,7 +53,7 @@ def called(sandbox: Sandbox, deployed: Deployment) -> Mapping[str, set[Call]]:
 
 @pytest.fixture(scope="module")
 def called_by_operators(deployed: Deployment, called_by_commands: set[Made]) -> Mapping[str, set[Call]]:
-    """By command; those that play with the sandbox need no account."""
+    """Recorded calls by command, without the commands that only the sandbox has."""
     found: dict[str, set[Call]] = {}
     for one in called_by_commands:
         if one.caller.partition(" ")[0] not in ("sandbox", "demo") and one.operation not in _NEEDS_NOTHING:
@@ -65,7 +67,7 @@ def called_by_operators(deployed: Deployment, called_by_commands: set[Made]) -> 
 
 
 def _operation(recorded: Mapping[str, Any]) -> str:
-    """Its name, where the protocol says only method and path."""
+    """The name of an operation that was recorded by method and path."""
     method, _, path = recorded["operation"].partition(" ")
     hit = rest_json(recorded["service"]).find(method, path) if path else None
     return hit[0].name if hit else str(recorded["operation"])
@@ -106,13 +108,13 @@ def test_what_functions_called_is_allowed_by_what_was_deployed(
 
 
 def _more(some: Mapping[str, Iterable[Call]], others: Mapping[str, Iterable[Call]]) -> dict[str, set[Call]]:
-    """What of the first is not in the second."""
+    """The calls of the first that the second does not have."""
     found = {name: {*calls} - {*others.get(name, ())} for name, calls in some.items()}
     return {name: calls for name, calls in found.items() if calls}
 
 
 def _whole(request: pytest.FixtureRequest) -> bool:
-    """Whether every test of this folder runs in this session."""
+    """Whether this session runs all tests of the folder."""
     files = {item.path for item in request.session.items}
     chosen = request.config.option.keyword or request.config.option.markexpr
     return (

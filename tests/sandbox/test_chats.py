@@ -1,4 +1,4 @@
-"""Chats played by hand in the sandbox, and what needs the real SNS: streaming, its order, its filters."""
+"""The commands for chats in the sandbox, and what needs a real SNS: streaming, its order, its filter policies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
 
 from ops.cli import run
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.texts import OURS, OURS_TOO, START_CHAT, Phones, until
 
 CUSTOMER = "+14255550121"
@@ -22,7 +22,7 @@ FLOW = "abcdef01-1234-1234-1234-123456789012"
 
 @pytest.fixture
 def topic(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
-    """A standard topic and a queue that gets of it what a phone should: its ARN and the queue's URL."""
+    """A topic and a queue that receives the messages for phones: the topic's ARN and the queue's URL."""
     name = f"agents-{uuid.uuid4().hex[:8]}"
     with closing(sandbox.client("sns")) as sns, closing(sandbox.client("sqs")) as sqs:
         url = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -42,7 +42,7 @@ def topic(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def started(sandbox: Sandbox, phones: Phones, topic: tuple[str, str]) -> Iterator[tuple[str, str, Any]]:
-    """A streamed chat that has begun: its contact, a connection token, a client for its customer."""
+    """A streamed chat with a connected customer: contact id, connection token, a client of the participant API."""
     once = Config(retries={"total_max_attempts": 1})
     with (
         closing(sandbox.client("connect", once)) as connect,
@@ -62,7 +62,7 @@ def started(sandbox: Sandbox, phones: Phones, topic: tuple[str, str]) -> Iterato
 
 
 def received(sandbox: Sandbox, url: str, count: int) -> list[dict[str, Any]]:
-    """Bodies in the order in which they came."""
+    """Bodies in the order in which they were received."""
     bodies: list[dict[str, Any]] = []
 
     def enough() -> bool:
@@ -76,16 +76,16 @@ def received(sandbox: Sandbox, url: str, count: int) -> list[dict[str, Any]]:
     return bodies
 
 
-def test_what_agents_write_is_published_to_the_real_topic_and_echoes_are_filtered(
+def test_what_agents_write_is_published_and_echoes_are_filtered(
     sandbox: Sandbox, phones: Phones, topic: tuple[str, str], started: tuple[str, str, Any]
 ) -> None:
     contact, token, customer = started
     customer.send_message(ConnectionToken=token, ContentType="text/plain", Content="hello")
-    phones.double.reply(contact, "only for agents", visibility="AGENT")
+    phones.simulator.reply(contact, "only for agents", visibility="AGENT")
     for n in range(5):
-        phones.double.reply(contact, str(n))
-    phones.double.transfer(contact)
-    phones.double.reply(contact, "after the transfer", copies=2)
+        phones.simulator.reply(contact, str(n))
+    phones.simulator.transfer(contact)
+    phones.simulator.reply(contact, "after the transfer", copies=2)
     bodies = received(sandbox, topic[1], 10)
     assert [body["Content"] for body in bodies if body["Type"] == "MESSAGE"] == [
         *"01234",
@@ -95,13 +95,15 @@ def test_what_agents_write_is_published_to_the_real_topic_and_echoes_are_filtere
     assert [body["ContentType"].rpartition(".event.")[2] for body in bodies if body["Type"] == "EVENT"] == [
         "participant.joined",
         "participant.left",
-        "participant.joined",  # transfer.succeeded has no role: "anything-but" asks for one that is there
+        "participant.joined",  # transfer.succeeded has no role, and "anything-but" needs one
     ]
     assert {body["InitialContactId"] for body in bodies} == {contact}
     assert bodies[-1]["ContactId"] != contact
-    told = phones.double.notifications()
+    told = phones.simulator.notifications()
     until(
-        lambda: phones.double.status()["unpublished"] == 0, seconds=10, what="everything published, for other eyes too"
+        lambda: phones.simulator.status()["unpublished"] == 0,
+        seconds=10,
+        what="everything published, for other eyes too",
     )
     assert "hello" in [one["body"].get("Content") for one in told]
 
@@ -111,26 +113,26 @@ def test_an_answer_that_is_lost_leaves_a_message_that_is_shown_once(
 ) -> None:
     _, token, customer = started
     message = {"ConnectionToken": token, "ContentType": "text/plain", "Content": "hello", "ClientToken": "text-1"}
-    phones.double.fault("reset-after", operation="SendMessage", times=2)
+    phones.simulator.fault("reset-after", operation="SendMessage", times=2)
     for _ in range(2):
         with pytest.raises(ConnectionClosedError):
             customer.send_message(**message)
     answered = customer.send_message(**message)
-    (chat,) = phones.double.chats()
+    (chat,) = phones.simulator.chats()
     assert [(m["content"], m["id"]) for m in chat["messages"]] == [("hello", answered["Id"])]
     assert [(e["content"], e["answered"]) for e in phones.shown() if e["operation"] == "SendMessage"] == [
         ("hello", False)
     ]
 
 
-def test_the_double_knows_the_numbers_of_the_configuration(sandbox: Sandbox, phones: Phones) -> None:
+def test_the_simulator_has_the_numbers_of_the_configuration(sandbox: Sandbox, phones: Phones) -> None:
     with closing(sandbox.client("pinpoint-sms-voice-v2")) as sms:
         found = {number["PhoneNumber"]: number for number in sms.describe_phone_numbers()["PhoneNumbers"]}
         assert found.keys() == {OURS, OURS_TOO, START_CHAT}
         sms.send_text_message(
             DestinationPhoneNumber=CUSTOMER, OriginationIdentity=found[OURS_TOO]["PhoneNumberArn"], MessageBody="hi"
         )
-    assert [(text["from"], text["body"]) for text in phones.double.phone(CUSTOMER)] == [(OURS_TOO, "hi")]
+    assert [(text["from"], text["body"]) for text in phones.simulator.phone(CUSTOMER)] == [(OURS_TOO, "hi")]
 
 
 def test_a_conversation_can_be_played_by_hand(
@@ -142,17 +144,19 @@ def test_a_conversation_can_be_played_by_hand(
 
     assert "no chats yet" in bridge("chats")
     assert bridge("text", CUSTOMER, "hello", "--to", OURS_TOO) == f"{CUSTOMER} -> {OURS_TOO}\n"
-    (chat,) = until(phones.double.chats, seconds=60, what="the chat")
+    (chat,) = until(phones.simulator.chats, seconds=60, what="the chat")
     short = chat["contact"][:8]
     assert bridge("reply", CUSTOMER, "How can I help?") == f"chat {short}: the agent replied to {CUSTOMER}\n"
-    assert [(text["from"], text["body"]) for text in phones.double.phone(CUSTOMER)] == [(OURS_TOO, "How can I help?")]
+    assert [(text["from"], text["body"]) for text in phones.simulator.phone(CUSTOMER)] == [
+        (OURS_TOO, "How can I help?")
+    ]
     assert bridge("transfer", short).startswith(f"chat {short}: transferred, now contact ")
     shown = bridge("chats").splitlines()
     assert shown[1].split()[:5] == [short, CUSTOMER, OURS_TOO, "active", "2"]
     assert shown[1].endswith("agent: How can I help?")
     assert bridge("end", chat["contact"]) == f"chat {short}: ended\n"
     assert bridge("text", CUSTOMER, "one more thing") == f"{CUSTOMER} -> {OURS}\n"
-    until(lambda: len(phones.double.chats()) == 2, seconds=60, what="another chat")
+    until(lambda: len(phones.simulator.chats()) == 2, seconds=60, what="another chat")
 
 
 def test_what_cannot_be_played_is_one_line(

@@ -1,4 +1,4 @@
-"""What docs/operations.md says of erasing a customer, done as it says."""
+"""Erasing a customer with the commands of docs/operations.md."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from ops.cli import run
-from tests.sandbox.test_promises import forwarded
-from tests.sandbox.texts import OURS, START_CHAT, Phones, Text, customer, until
+from tests.sandbox.texts import OURS, START_CHAT, Phones, Text, customer, forwarded, until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 (SCRIPT,) = re.findall(r"(?s)<<'END'\n(.*?)\n +END\n", PAGE)
@@ -24,12 +23,12 @@ def rows(phones: Phones, output: str) -> list[Any]:
 
 
 def about(phones: Phones, secrets: list[str]) -> list[Any]:
-    """Items of ledger and chats in which one of these stands."""
+    """Items of ledger and chats that contain one of these values."""
     items = [*rows(phones, "LedgerTableName"), *rows(phones, "ChatsTableName")]
     return [item for item in items if any(secret in json.dumps(item) for secret in secrets)]
 
 
-def test_a_customer_who_is_erased_as_the_page_says_is_in_neither_table_and_others_stay(
+def test_an_erased_customer_is_in_neither_table_and_others_stay(
     phones: Phones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone, stays = customer(8100), customer(8101)
@@ -37,8 +36,10 @@ def test_a_customer_who_is_erased_as_the_page_says_is_in_neither_table_and_other
     phones.send(texts)
     until(lambda: forwarded(phones, texts), seconds=60, what="forwarded")
     for who in (gone, stays):
-        phones.double.reply([chat["contact"] for chat in phones.double.chats() if chat["source"] == who][-1], "hi")
-        until(lambda who=who: phones.double.phone(who), seconds=60, what="on the phone")  # type: ignore[misc]
+        phones.simulator.reply(
+            [chat["contact"] for chat in phones.simulator.chats() if chat["source"] == who][-1], "hi"
+        )
+        until(lambda who=who: phones.simulator.phone(who), seconds=60, what="on the phone")  # type: ignore[misc]
     of_gone, of_others = (
         [gone, *(phones.item(text.key)["conversation"] for text in texts[:2]), phones.item(texts[1].key)["contact"]],
         [stays, *(phones.item(text.key)["conversation"] for text in texts[2:]), phones.item(texts[3].key)["contact"]],

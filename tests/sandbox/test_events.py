@@ -1,4 +1,4 @@
-"""Every file in events/ ends as its folder promises, published and handed to intake directly."""
+"""Every file in events/ has the outcome of its folder, published to SNS or passed to intake directly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ops.demo import broken_promises
 from ops.replay.command import replay
 from ops.replay.outcomes import Result
 from ops.target import Target
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.texts import Phones, until
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -25,7 +25,7 @@ EVENTS = Path(__file__).parents[2] / "events"
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """One replay of events/: results in order, failed entries by MessageId, the ledger, and what Connect accepted."""
+    """A replay of events/: results in order, failed messages by MessageId, ledger items, accepted calls of Connect."""
 
     results: list[Result]
     failed: dict[str, Any]
@@ -43,7 +43,7 @@ class Replayed:
 @pytest.fixture(scope="module", params=["published", "direct"])
 def replayed(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[Replayed]:
     phones = Phones(sandbox)
-    phones.double.reset()
+    phones.simulator.reset()
     phones.empty("FailedQueueUrl")
     results = replay(Target.in_sandbox(sandbox.name), [EVENTS], direct=request.param == "direct")
     yield Replayed(
@@ -53,7 +53,7 @@ def replayed(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[Repla
         journal=phones.shown(),
     )
     phones.empty("FailedQueueUrl")
-    phones.double.close()
+    phones.simulator.close()
 
 
 def test_every_event_ends_as_its_folder_promises(replayed: Replayed) -> None:
@@ -130,7 +130,7 @@ def test_ids_that_are_kept_make_a_second_replay_a_duplicate(sandbox: Sandbox, ph
     assert len(phones.shown()) == 2
 
 
-def test_a_text_without_an_outcome_is_waiting_with_its_last_reason_and_the_exit_code_is_1(
+def test_a_text_without_an_outcome_is_waiting_and_the_exit_code_is_1(
     sandbox: Sandbox, phones: Phones, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = _event(tmp_path / "hello.json", key := str(uuid.uuid4()))
@@ -172,7 +172,7 @@ def test_a_path_that_cannot_be_replayed_is_one_line_and_nothing_is_published(
 
 
 def _event(path: Path, key: str) -> Path:
-    """A file with one hello that nobody has replayed yet."""
+    """A file with one text that has not been replayed."""
     event = json.loads((EVENTS / "forwarded/hello.json").read_text())
     sns = event["Records"][0]["Sns"]
     sns["MessageId"] = f"sns-{key}"
@@ -182,7 +182,7 @@ def _event(path: Path, key: str) -> Path:
 
 
 def _without_id(message: str) -> object:
-    """What a replay leaves as it is: everything but the inboundMessageId."""
+    """What a replay does not change: all but inboundMessageId."""
     try:
         content = json.loads(message)
     except ValueError:
@@ -191,5 +191,5 @@ def _without_id(message: str) -> object:
 
 
 def _said(content: str | None) -> str | None:
-    """Without the line that marks a late text: the files' own Timestamps are old."""
+    """Without the line for a late text: the Timestamps of the files are old."""
     return re.sub(r"^\(sent [^)]*\)\s", "", content) if content else content

@@ -1,4 +1,4 @@
-"""A first deployment that fails, what is left of it, and the one after it, as CloudFormation plays them locally."""
+"""A first deployment that fails, what remains of it, and the deployment after it, with the local CloudFormation."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ops.doctor.stack import of_status
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.texts import until
 
 TABLES = {"Chats", "Ledger"}
-"""What cannot be deleted while it is protected."""
+"""The tables have deletion protection."""
 REFUSED = {"Type": "AWS::SQS::Queue", "Properties": {"FifoQueue": True, "QueueName": "without-its-suffix"}}
-"""SQS takes no FIFO queue of such a name."""
+"""SQS refuses a FIFO queue with this name."""
 
 
 class Deployment:
-    """The sandbox's template in a stack of another name, beside that of the other tests."""
+    """The sandbox's template in a stack with another name."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         (path,) = (sandbox.folder / "cdk.out").glob("*.template.json")
@@ -32,9 +32,9 @@ class Deployment:
         self.cloudformation = sandbox.client("cloudformation")
 
     def create(self, template: dict[str, Any]) -> str:
-        """The state in which it ends; protected from the beginning, as the CDK does it."""
+        """Creates the stack, with termination protection as the CDK has it. Returns its final status."""
         bucket, key = f"cdk-hnb659fds-assets-{self._sandbox.account}-{self._sandbox.region}", f"{self.name}.json"
-        with closing(self._sandbox.client("s3")) as s3:  # CreateStack itself takes 51,200 bytes
+        with closing(self._sandbox.client("s3")) as s3:  # the limit of CreateStack itself is 51,200 bytes
             s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(template).encode())
         self.cloudformation.create_stack(
             StackName=self.name,
@@ -58,12 +58,12 @@ class Deployment:
         return str(found["StackStatus"])
 
     def skipped(self) -> set[str]:
-        """Logical ids of what the rollback left as it is."""
+        """Logical ids of the resources that the rollback kept."""
         events = self.cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
         return {event["LogicalResourceId"] for event in events if event["ResourceStatus"] == "DELETE_SKIPPED"}
 
     def left(self) -> dict[str, list[str]]:
-        """Names of what stands in the account under the stack's name, by service."""
+        """Names of the account's resources that begin with the stack's name, by service."""
         with (
             closing(self._sandbox.client("sqs")) as sqs,
             closing(self._sandbox.client("sns")) as sns,
@@ -85,7 +85,7 @@ class Deployment:
         }
 
     def clear(self) -> None:
-        """Deletes the stack and what it keeps. The key stays: one of many, and used by nobody."""
+        """Deletes the stack and the resources that it retains, except the key."""
         if self.status:
             self.unprotect()
             self.delete()

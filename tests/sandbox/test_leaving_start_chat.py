@@ -1,4 +1,4 @@
-"""Leaving start-chat delivery in two deploys, with a chat open all the while."""
+"""Leaving start-chat delivery in two deployments while a chat is open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ops.doctor.contact_centre import open_chats
 from ops.doctor.findings import Check, Finding, examine
 from ops.doctor.preflight import Identity, Preflight
 from ops.target import Target
-from sandbox.local import ACCOUNT, Sandbox
+from sandbox.lifecycle import Sandbox
+from sandbox.state import ACCOUNT
 from tests.sandbox.conftest import _NAME
 from tests.sandbox.texts import START_CHAT, Phones, Text, customer, until
 
@@ -25,26 +26,26 @@ LEFT = "\n".join(line for line in SWITCHED.splitlines() if not line.startswith((
 
 
 class Bridge:
-    """A sandbox of its own, since it is deployed again and again, and what it is told on the way."""
+    """A sandbox of its own, because the tests deploy it several times."""
 
     def __init__(self, folder: Path) -> None:
         self.config = folder / "bridge.toml"
         self.write(STARTING)
-        self.sandbox = Sandbox.up(name=f"{_NAME}{os.getpid()}-leaving", port=0, double_port=0, config=self.config)
+        self.sandbox = Sandbox.up(name=f"{_NAME}{os.getpid()}-leaving", port=0, simulator_port=0, config=self.config)
         self.phones = Phones(self.sandbox)
 
     def write(self, settings: str) -> None:
         self.config.write_text(f'runtime = "python3.{sys.version_info.minor}"\n{settings}', encoding="utf-8")
 
     def deploy(self) -> str:
-        """The settings that were written; returns what synth said."""
-        self.phones.double.close()
+        """Deploys the written settings. Returns the output of synth."""
+        self.phones.simulator.close()
         self.sandbox.deploy(self.config)
         self.phones = Phones(self.sandbox)
         return (self.sandbox.folder / "logs" / "synth.log").read_text(encoding="utf-8")
 
     def doctor(self) -> list[Finding]:
-        """Of open chats, for the settings that were written."""
+        """What doctor finds of open chats with the written settings."""
         preflight = Preflight(target=Target.in_sandbox(self.sandbox.name), config_path=self.config)
         preflight.config = load(self.config)
         preflight.identity = Identity(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root")
@@ -62,12 +63,12 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
     try:
         yield bridge
     finally:
-        bridge.phones.double.close()
+        bridge.phones.simulator.close()
         bridge.sandbox.down()
 
 
 def on_phone(phones: Phones, who: str) -> list[str]:
-    return [received["body"] for received in phones.double.phone(who)]
+    return [received["body"] for received in phones.simulator.phone(who)]
 
 
 def texted(phones: Phones, who: str, body: str) -> Text:
@@ -78,12 +79,10 @@ def texted(phones: Phones, who: str, body: str) -> Text:
 
 
 def open_chat(phones: Phones, who: str) -> dict[str, Any]:
-    return next(chat for chat in phones.double.chats() if chat["source"] == who)
+    return next(chat for chat in phones.simulator.chats() if chat["source"] == who)
 
 
-def test_open_chat_keeps_its_replies_until_the_instance_is_taken_out(
-    bridge: Bridge,
-) -> None:
+def test_open_chat_keeps_its_replies_until_the_instance_is_taken_out(bridge: Bridge) -> None:
     who, phones, before = customer(9900), bridge.phones, bridge.resources()
     texted(phones, who, "hello")
     chat = open_chat(phones, who)["contact"]
@@ -93,7 +92,7 @@ def test_open_chat_keeps_its_replies_until_the_instance_is_taken_out(
     assert "the reply path stays for those that are still open" in bridge.deploy()
     phones, kept = bridge.phones, ("Chats", "RepliesQueue", "StreamingTopic")
     assert {name: bridge.resources()[name] for name in kept} == {name: before[name] for name in kept}
-    phones.double.reply(chat, "Good morning, I am still here")
+    phones.simulator.reply(chat, "Good morning, I am still here")
     until(lambda: on_phone(phones, who) == ["Good morning, I am still here"], seconds=60, what="the reply on the phone")
     other = customer(9901)
     texted(phones, other, "by an event")
@@ -102,7 +101,7 @@ def test_open_chat_keeps_its_replies_until_the_instance_is_taken_out(
     bridge.write(LEFT)
     (cut_off,) = bridge.doctor()
     assert cut_off.state == "fail" and cut_off.finding.startswith("1 that the bridge started is open")
-    phones.double.end(chat)
+    phones.simulator.end(chat)
     until(lambda: bridge.doctor()[0].state == "ok", seconds=60, what="the chat is over")
     assert "reply path" not in bridge.deploy()
     gone = before.keys() - bridge.resources().keys()

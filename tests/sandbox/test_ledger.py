@@ -1,4 +1,4 @@
-"""The ledger against a real table: its conditions are what makes "once" true."""
+"""The ledger with a real table. Its conditional updates make sure that a text is shown once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from bridge.aws.ledger import KEEP_SECONDS, Ledger
 from bridge.errors import AccessRefusedError, LedgerError, RejectedError
 from bridge.processing.state import DeliveryState, MessageMetadata, SplitPlan
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 
 METADATA = MessageMetadata(
     conversation="group", sns_message_id="sns", sent_at="2026-11-22T12:00:00.000+00:00", queued_at=1, sequence="7"
@@ -126,7 +126,7 @@ def test_duplicates_are_counted_and_change_nothing_else(ledger: Ledger, key: str
     assert ledger.read(key) == known
 
 
-def test_a_table_that_does_not_answer_is_a_ledger_error_without_the_vendors_words(table: dict[str, Any]) -> None:
+def test_a_table_that_does_not_respond_is_a_ledger_error_in_our_words(table: dict[str, Any]) -> None:
     nowhere = Ledger(client=table["client"], table="no-such-table", stage="forward")
     with pytest.raises(LedgerError, match=r"ResourceNotFoundException\)$"):
         nowhere.read("key")

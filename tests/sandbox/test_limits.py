@@ -1,6 +1,6 @@
-"""What AWS refuses, the local AWS refuses: through its API, and where a stack is created.
+"""The local AWS refuses what AWS refuses, through its API and when a stack is created.
 
-All rules are in tests/unit/test_aws_limits.py; here is one of each kind, and each way to SQS and SNS.
+tests/unit/sandbox/test_aws_limits.py tests all limits. Here is one of each kind, through each operation of SQS and SNS.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
 from sandbox.aws_limits import LARGEST_MESSAGE, LARGEST_NOTIFICATION
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.texts import until
 
 UNCHECKED = ClientConfig(parameter_validation=False)
-"""botocore refuses some of it itself, and the functions could come without it."""
+"""Without parameter validation: botocore itself would refuse some of the requests."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`bridge numbers` in a sandbox: numbers are listed, pointed at the stack, and pointed back."""
+"""`bridge numbers` in a sandbox: listing, connecting and restoring numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from infra.config import load
 from ops.cli import run
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.texts import OURS, Phones
 
 NUMBER = "+12125550104"
@@ -21,23 +21,23 @@ TO_CONNECT = "connect.us-east-1.amazonaws.com"
 
 
 class Ours:
-    """The account's numbers, one of which bridge.toml does not have; and the command."""
+    """The account's numbers, with one that bridge.toml does not have, and the command."""
 
     def __init__(self, sandbox: Sandbox, phones: Phones, capsys: pytest.CaptureFixture[str]) -> None:
-        self.sandbox, self.double, self._capsys = sandbox, phones.double, capsys
-        self.before = self.double.numbers()
+        self.sandbox, self.simulator, self._capsys = sandbox, phones.simulator, capsys
+        self.before = self.simulator.numbers()
 
     def have(self, **more: Any) -> None:
-        """NUMBER anew, as if nobody had touched it."""
-        self.double.know(self.before)
-        self.double.know([*self.before, {"number": NUMBER, "arn": ARN, **more}])
+        """Resets NUMBER to a new number with these fields."""
+        self.simulator.set_numbers(self.before)
+        self.simulator.set_numbers([*self.before, {"number": NUMBER, "arn": ARN, **more}])
 
     def now(self) -> tuple[bool, str | None, str | None]:
-        (one,) = (number for number in self.double.numbers() if number["number"] == NUMBER)
+        (one,) = (number for number in self.simulator.numbers() if number["number"] == NUMBER)
         return one["two_way"], one["channel"], one["role"]
 
     def tags(self) -> dict[str, str]:
-        (one,) = (number for number in self.double.numbers() if number["number"] == NUMBER)
+        (one,) = (number for number in self.simulator.numbers() if number["number"] == NUMBER)
         return dict(one["tags"])
 
     def bridge(self, *arguments: str, expect: int = 0) -> str:
@@ -47,15 +47,15 @@ class Ours:
         return shown.err if expect else shown.out
 
     def calls(self) -> list[str]:
-        return [entry["operation"] for entry in self.double.journal() if entry["source"] == NUMBER]
+        return [entry["operation"] for entry in self.simulator.journal() if entry["source"] == NUMBER]
 
 
 @pytest.fixture
 def ours(sandbox: Sandbox, phones: Phones, capsys: pytest.CaptureFixture[str]) -> Iterator[Ours]:
-    phones.double.settings(rates={"*": (1000, 1000)})
+    phones.simulator.settings(rates={"*": (1000, 1000)})
     ours = Ours(sandbox, phones, capsys)
     yield ours
-    phones.double.know(ours.before)
+    phones.simulator.set_numbers(ours.before)
 
 
 BEFORE = {
@@ -93,10 +93,10 @@ def test_twice_is_once(ours: Ours) -> None:
 
 def test_what_stood_before_is_noted_before_anything_is_changed(ours: Ours) -> None:
     ours.have(two_way=True, channel=OLD_TOPIC, role=OLD_ROLE)
-    ours.double.fault("refuse", operation="UpdatePhoneNumber")
+    ours.simulator.fault("refuse", operation="UpdatePhoneNumber")
     error = ours.bridge("connect", NUMBER, expect=2)
     assert "AccessDeniedException" in error and "iam:PassRole" in error and error.count("\n") == 1
-    ours.double.clear_faults()
+    ours.simulator.clear_faults()
     assert ours.now() == (True, OLD_TOPIC, OLD_ROLE)
     assert ours.tags()
     ours.bridge("connect", NUMBER)
@@ -107,18 +107,18 @@ def test_what_stood_before_is_noted_before_anything_is_changed(ours: Ours) -> No
 def test_mending_the_role_of_a_connected_number_keeps_what_stood_before_it(ours: Ours) -> None:
     ours.have()
     ours.bridge("connect", NUMBER)
-    ours.double.know([*ours.before, {"number": NUMBER, "arn": ARN, "role": OLD_ROLE}])
+    ours.simulator.set_numbers([*ours.before, {"number": NUMBER, "arn": ARN, "role": OLD_ROLE}])
     ours.bridge("connect", NUMBER)
     ours.bridge("disconnect", NUMBER)
     assert ours.now() == (False, None, None)
 
 
-def test_a_number_pointed_elsewhere_and_connected_again_forgets_every_tag_of_its_old_topic(ours: Ours) -> None:
+def test_a_number_connected_again_has_no_tag_of_its_old_topic(ours: Ours) -> None:
     ours.have(**BEFORE["at a topic with a very long name"])
     ours.bridge("connect", NUMBER)
     assert len(ours.tags()) > 1
     elsewhere = {"two_way": True, "channel": f"{OLD_TOPIC}-2", "role": None}
-    ours.double.know([*ours.before, {"number": NUMBER, "arn": ARN, **elsewhere}])
+    ours.simulator.set_numbers([*ours.before, {"number": NUMBER, "arn": ARN, **elsewhere}])
     ours.bridge("connect", NUMBER)
     assert len(ours.tags()) == 1
     ours.bridge("disconnect", NUMBER)
@@ -128,7 +128,7 @@ def test_a_number_pointed_elsewhere_and_connected_again_forgets_every_tag_of_its
 def test_a_number_that_somebody_pointed_elsewhere_is_left_as_it_is(ours: Ours) -> None:
     ours.have()
     ours.bridge("connect", NUMBER)
-    ours.double.know([*ours.before, {"number": NUMBER, "arn": ARN, "channel": OLD_TOPIC}])
+    ours.simulator.set_numbers([*ours.before, {"number": NUMBER, "arn": ARN, "channel": OLD_TOPIC}])
     assert "nothing to do" in ours.bridge("disconnect", NUMBER)
     assert ours.now()[1] == OLD_TOPIC
 
@@ -164,7 +164,7 @@ def test_a_number_of_nobody_is_one_line(ours: Ours) -> None:
 
 def test_end_user_messagings_own_pace_is_kept(ours: Ours) -> None:
     ours.have()
-    ours.double.settings(rates={"*": (1, 1)})
+    ours.simulator.settings(rates={"*": (1, 1)})
     ours.bridge("connect", NUMBER)
     assert ours.now()[0] is True
 
@@ -191,7 +191,7 @@ def test_numbers_are_listed_before_the_stack_is_deployed(
 ) -> None:
     for name, value in {
         "AWS_ENDPOINT_URL": ours.sandbox.endpoint_url,
-        "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": ours.sandbox.double_url,
+        "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": ours.sandbox.simulator_url,
         "AWS_ACCESS_KEY_ID": ours.sandbox.account,
         "AWS_SECRET_ACCESS_KEY": "sandbox",
     }.items():

@@ -1,4 +1,4 @@
-"""Two days on call, played through with the commands that docs/operations.md names."""
+"""Two incidents, handled with the commands of docs/operations.md."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 from ops.cli import run
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.sandbox.alarms import Watch
-from tests.sandbox.test_promises import assert_each_shown_once_in_the_order_of_the_queue, forwarded
-from tests.sandbox.texts import Phones, Text, customer, until
+from tests.sandbox.texts import (
+    Phones,
+    Text,
+    assert_each_shown_once_in_the_order_of_the_queue,
+    customer,
+    forwarded,
+    until,
+)
 
 FORGOTTEN = "+12125550104"
 BLOCK = f"""
@@ -21,7 +27,7 @@ arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-4444444444444
 """
 
 
-def test_a_number_that_was_forgotten_in_bridge_toml_is_added_and_its_texts_are_redriven(
+def test_texts_of_a_number_missing_in_bridge_toml_are_redriven_later(
     phones: Phones, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     texts = [
@@ -47,7 +53,7 @@ def test_a_number_that_was_forgotten_in_bridge_toml_is_added_and_its_texts_are_r
         sandbox.deploy(without)
 
 
-def test_while_connect_refuses_access_texts_are_held_doctor_names_the_cause_and_all_drain_by_themselves(
+def test_texts_wait_while_connect_refuses_access_and_doctor_says_why(
     phones: Phones, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     watch = Watch.begin(sandbox)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from tests.unit import test_chats
 from tests.unit.test_chats import Open
 

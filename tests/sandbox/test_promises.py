@@ -1,4 +1,4 @@
-"""The promises, end to end: real queues, real functions, injected faults."""
+"""The promises end to end: real queues, real functions, injected faults."""
 
 from __future__ import annotations
 
@@ -6,70 +6,45 @@ import json
 import os
 import signal
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ops.failed.commands import redrive
 from ops.target import Target
 from tests.sandbox.alarms import Watch
-from tests.sandbox.texts import OURS, OURS_TOO, Phones, Text, customer, until
+from tests.sandbox.texts import (
+    OURS,
+    OURS_TOO,
+    Phones,
+    Text,
+    assert_each_shown_once_in_the_order_of_the_queue,
+    customer,
+    forwarded,
+    until,
+)
 
 VISIBILITY = 30  # seconds: six times function_timeout in tests/sandbox/bridge.toml
 
 
-def assert_each_shown_once_in_the_order_of_the_queue(phones: Phones, texts: Sequence[Text]) -> None:
-    items = phones.items(texts)
-    assert Counter(item.get("outcome") for item in items.values()) == {"forwarded": len(texts)}, "lost"
-    by_content = {text.body: text for text in texts}
-    order: dict[str, list[dict[str, Any]]] = {}
-    times_shown: Counter[str] = Counter()
-    for entry in phones.shown():
-        text = by_content.get(entry["content"])
-        if text:
-            times_shown[text.key] += 1
-            order.setdefault(text.customer, []).append(items[text.key])
-    assert set(times_shown) == {text.key for text in texts}, "the ledger says forwarded, but no chat shows it"
-    assert {key: times for key, times in times_shown.items() if times > 1} == {}, "twice"
-    assert {who: shown for who, shown in order.items() if not in_order(shown)} == {}, "out of order"
-
-
-def in_order(items: Sequence[Mapping[str, Any]]) -> bool:
-    """As intake queued them; only texts of one batch are sorted by when they were sent, and that may put one ahead."""
-    return all(
-        int(one["sequence"]) < int(next_["sequence"]) or one["sent_at"] <= next_["sent_at"]
-        for one, next_ in pairwise(items)
-    )
-
-
-def forwarded(phones: Phones, texts: Sequence[Text]) -> bool:
-    return all(phones.outcome(text) == "forwarded" for text in texts)
-
-
-def test_a_thousand_texts_through_throttling_and_server_errors_are_each_shown_once_and_in_order(phones: Phones) -> None:
-    phones.double.settings(rate=1000, burst=1000)
+def test_a_thousand_texts_through_errors_are_each_shown_once_in_order(phones: Phones) -> None:
+    phones.simulator.settings(rate=1000, burst=1000)
     rounds = [[Text(customer=customer(1000 + c), body=f"{c}: {n}") for c in range(200)] for n in range(5)]
     texts = [text for round_ in rounds for text in round_]
-    phones.double.fault("throttle", share=0.3, seed=1)
-    phones.double.fault("error", share=0.1, seed=2)
+    phones.simulator.fault("throttle", share=0.3, seed=1)
+    phones.simulator.fault("error", share=0.1, seed=2)
     phones.send(texts, per_second=25)
     until(lambda: phones.waiting() == 0, seconds=180, what="drained")
     until(lambda: forwarded(phones, texts), seconds=30, what="all forwarded")
     assert_each_shown_once_in_the_order_of_the_queue(phones, texts)
     assert phones.count("FailedQueueUrl") == phones.count("UndeliveredQueueUrl") == 0
-    refused = phones.double.status()["refused"]
+    refused = phones.simulator.status()["refused"]
     assert refused["ThrottlingException"] > 200 and refused["InternalServiceException"] > 60, "no fault was felt"
     chats = {entry["contact"] for entry in phones.shown()}
     assert len(chats) == 200
 
 
-def test_connect_refusing_everything_for_several_visibility_timeouts_loses_nothing_and_drains_by_itself(
-    phones: Phones,
-) -> None:
+def test_nothing_is_lost_while_connect_refuses_for_visibility_timeouts(phones: Phones) -> None:
     texts = [Text(customer=customer(2000 + c), body=f"{c}: {n}") for n in range(3) for c in range(4)]
     watch = Watch.begin(phones.sandbox)
     with phones.fault("refuse"):
@@ -89,14 +64,14 @@ def test_connect_refusing_everything_for_several_visibility_timeouts_loses_nothi
     assert phones.count("FailedQueueUrl") == 0
 
 
-def test_a_function_killed_half_way_through_a_batch_loses_nothing_and_keeps_the_order(phones: Phones) -> None:
+def test_a_function_killed_in_a_batch_loses_nothing_and_keeps_the_order(phones: Phones) -> None:
     warm = Text(customer=customer(3000), body="warm")
     phones.send([warm])
     until(lambda: forwarded(phones, [warm]), seconds=20, what="warm")
     texts = [Text(customer=customer(3001), body=f"text {n}") for n in range(3)]
-    phones.double.fault("hang", seconds=5, times=1)
+    phones.simulator.fault("hang", seconds=5, times=1)
     phones.send(texts)
-    until(lambda: phones.double.status()["faults"] == [], seconds=20, what="the call is under way")
+    until(lambda: phones.simulator.status()["faults"] == [], seconds=20, what="the call is under way")
     killed = kill_forward(phones)
     assert killed, "no forward process was found"
     until(lambda: forwarded(phones, texts), seconds=2 * VISIBILITY, what=f"delivered after {killed} was killed")
@@ -129,7 +104,7 @@ def test_a_call_that_connect_did_not_take_is_repeated_and_shown_once(phones: Pho
 
 
 def test_a_lost_answer_is_the_one_way_in_which_connect_shows_a_text_twice(phones: Phones) -> None:
-    """Nobody can tell a call that was taken from one that was not, and the API has no client token."""
+    """A caller cannot know whether such a call had its effect, and SendChatIntegrationEvent has no client token."""
     text = Text(customer=customer(4100), body="answer lost")
     with phones.fault("reset-after", times=1):
         phones.send([text])
@@ -148,7 +123,7 @@ def test_a_text_that_sns_delivers_twice_is_shown_once(phones: Phones) -> None:
 
 
 def test_a_duplicate_that_sqs_lets_through_is_stopped_by_the_ledger(phones: Phones) -> None:
-    """After five minutes SQS has forgotten; another deduplication id stands for that here."""
+    """SQS deduplicates for five minutes. The test uses another deduplication id instead of waiting."""
     text = Text(customer=customer(4300), body="once")
     phones.send([text])
     until(lambda: forwarded(phones, [text]), seconds=20, what="forwarded")
@@ -163,7 +138,7 @@ def test_a_duplicate_that_sqs_lets_through_is_stopped_by_the_ledger(phones: Phon
     assert phones.contents(text.customer) == [text.body]
 
 
-def test_a_text_that_fails_is_redriven_and_fails_again_within_five_minutes_is_still_there(phones: Phones) -> None:
+def test_a_text_that_fails_again_within_five_minutes_is_still_there(phones: Phones) -> None:
     text = Text(customer=customer(5000), body="nobody knows this number", ours="+12125550199")
     target = Target.in_sandbox(phones.sandbox.name)
     phones.send([text])
@@ -191,7 +166,7 @@ def test_what_intake_cannot_take_is_kept_on_undelivered(phones: Phones) -> None:
 
 def test_a_long_text_that_is_interrupted_between_two_parts_is_whole_in_the_end(phones: Phones) -> None:
     text = Text(customer=customer(6000), body=" ".join(f"word{n}" for n in range(500)))
-    phones.double.settings(latency=0.4)
+    phones.simulator.settings(latency=0.4)
     phones.send([text])
     until(phones.shown, seconds=20, what="the first part")
     with phones.fault("refuse"):
@@ -212,10 +187,8 @@ def test_texts_to_both_of_our_numbers_are_two_chats(phones: Phones) -> None:
 
 
 @pytest.mark.parametrize("answer", ["not-found", "ignored"])
-def test_ending_a_chat_twice_is_nothing_to_do_however_connect_says_that_none_is_open(
-    phones: Phones, answer: str
-) -> None:
-    phones.double.settings(without_chat=answer)
+def test_ending_a_chat_twice_does_nothing_with_either_answer_of_connect(phones: Phones, answer: str) -> None:
+    phones.simulator.settings(without_chat=answer)
     who = customer(6200)
     texts = [Text(customer=who, body="hello"), Text(customer=who, body="stop"), Text(customer=who, body="Stop")]
     outcomes = []
@@ -225,4 +198,4 @@ def test_ending_a_chat_twice_is_nothing_to_do_however_connect_says_that_none_is_
         outcomes.append(phones.outcome(text))
     assert outcomes == ["forwarded", "forwarded", "ignored"]
     assert phones.contents(who) == ["hello"]
-    assert [chat["ended"] for chat in phones.double.chats()] == [True]
+    assert [chat["ended"] for chat in phones.simulator.chats()] == [True]

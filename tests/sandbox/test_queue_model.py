@@ -1,6 +1,6 @@
-"""The model of SQS FIFO queues beside the local AWS, over random operations, and rule by rule where they differed.
+"""The model of SQS FIFO queues compared with the local AWS: random operations, and each rule in which they differed.
 
-MiniStack by itself differs from SQS in each of the rules at the end; the sandbox mends that (sandbox/stricter.py).
+MiniStack itself differs from SQS in each of the rules at the end. sandbox/ministack_patches.py corrects it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
 from testing.models.fifo import Fifo, Message, ReceiptError
 
 LONG = 300
-"""Seconds that no test takes: what is hidden for them stays so until the test says otherwise."""
+"""A visibility timeout in seconds that is longer than any test."""
 SHORT = 1
 MOST = 10
 
@@ -81,7 +81,7 @@ class Clock:
 
 
 class Both:
-    """The same done to the model and to the local AWS; what they answer must be the same."""
+    """Performs each operation on the model and on the local AWS and compares the results."""
 
     def __init__(self, client: Any, *, max_receives: int | None) -> None:
         self.clock = Clock()
@@ -98,9 +98,9 @@ class Both:
             client, dead_letters=self.real_failed if self.redrives else None, max_receives=max_receives or 0
         )
         self.id_of: dict[str, str] = {}
-        """The model's message ids, by those of the local AWS."""
+        """Message ids of the model by message ids of the local AWS."""
         self.receipts: list[tuple[Message, str]] = []
-        """Every receipt ever: the model's message as it was received, and the handle of the local AWS."""
+        """All receipts: the received message of the model, and the receipt handle of the local AWS."""
 
     def drop(self) -> None:
         self.real.drop()
@@ -126,7 +126,7 @@ class Both:
             assert refused == self._refused(lambda h=handle: self.real.change_visibility(h, 0))
 
     def wait(self, pick: int) -> None:
-        """Until the visibility time-out of some is over, of the rest not."""
+        """Waits until the visibility timeout of some messages is over, but not of all."""
         if held := [receipt for receipt in self.receipts if self._held(receipt[0])]:
             message, handle = held[pick % len(held)]
             self.model.change_visibility(message.receipt or "", SHORT)
@@ -135,7 +135,7 @@ class Both:
             self.clock.time += SHORT + 0.1
 
     def everything_ends_the_same(self) -> None:
-        """All is given back and received once more; then both are looked at in the dead-letter queue."""
+        """Makes all messages visible and receives them again, then compares the dead-letter queues."""
         for message, handle in self.receipts:
             if self._held(message):
                 self.model.change_visibility(message.receipt or "", 0)
@@ -192,7 +192,7 @@ def test_the_model_and_the_local_queue_do_the_same_whatever_is_asked_of_them(san
     client = sandbox.client("sqs")
     compared = 0
 
-    # Not shrunk: each try takes real time.
+    # Not shrunk: each run takes real time.
     @settings(
         max_examples=20, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
     )
@@ -231,7 +231,7 @@ def test_the_model_and_the_local_queue_do_the_same_whatever_is_asked_of_them(san
 
 @pytest.fixture
 def queues(sandbox: Sandbox) -> Iterator[tuple[Queue, Queue]]:
-    """One that moves what was received twice, and where it goes."""
+    """A queue with maxReceiveCount 2, and its dead-letter queue."""
     client = sandbox.client("sqs")
     failed = Queue(client)
     queue = Queue(client, dead_letters=failed, max_receives=2)
@@ -242,7 +242,7 @@ def queues(sandbox: Sandbox) -> Iterator[tuple[Queue, Queue]]:
 
 @pytest.fixture
 def model() -> tuple[Fifo, Fifo, Clock]:
-    """The same as the model has it."""
+    """The same queues of the model."""
     clock = Clock()
     failed = Fifo(now=clock.now, visibility=LONG, name="failed")
     return Fifo(now=clock.now, visibility=LONG, max_receives=2, dead_letters=failed), failed, clock
@@ -298,9 +298,7 @@ def test_a_receipt_expires_with_the_time_for_which_its_message_is_hidden(queues:
         assert bodies(queue.receive()) == ["a1", "b1"]
 
 
-def test_a_message_is_moved_when_it_would_be_handed_out_and_not_while_its_group_waits(
-    queues: Queues, model: Model
-) -> None:
+def test_a_message_is_moved_when_receivable_not_while_its_group_waits(queues: Queues, model: Model) -> None:
     """API reference, RedrivePolicy: a message is moved when its receives exceed maxReceiveCount."""
     for queue, failed in (queues, model[:2]):
         send(queue, "a1", "a2")

@@ -1,4 +1,4 @@
-"""The sandbox itself: what it starts it ends, and its faults are the network's, not an imitation of them."""
+"""The sandbox itself: it ends what it starts, and its injected faults are real network faults."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from ops.cli import run
 from ops.target import Target, TargetError
-from sandbox import local
-from sandbox.local import Sandbox, SandboxError
-from sandbox.processes import Process
+from sandbox.lifecycle import Sandbox, take_down
+from sandbox.process_group import ProcessGroup
+from sandbox.state import SandboxError
 from tests.sandbox.texts import OURS, Phones, Text, until
 
 ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef0123456789abcdef"
@@ -24,7 +24,7 @@ ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abc
 
 @pytest.fixture
 def connect(sandbox: Sandbox, phones: Phones) -> Iterator[Any]:
-    """A real client of the double, which waits for an answer for a second and does not try again."""
+    """A client of the simulator with a timeout of one second and no retries."""
     with closing(sandbox.client("connect", Config(read_timeout=1, retries={"total_max_attempts": 1}))) as client:
         yield client
 
@@ -44,28 +44,28 @@ def test_a_text_reaches_a_chat(phones: Phones) -> None:
     text = Text(customer="+14255550112", body="hello")
     phones.send([text])
     until(lambda: phones.outcome(text) == "forwarded", seconds=60, what="the text forwarded")
-    (chat,) = phones.double.chats()
+    (chat,) = phones.simulator.chats()
     assert [message["content"] for message in chat["messages"]] == ["hello"]
     assert chat["attributes"]["destinationNumber"] == OURS
 
 
-def test_a_call_that_hangs_is_not_taken(connect: Any, phones: Phones) -> None:
-    phones.double.fault("hang", times=1, seconds=5)
+def test_a_call_that_hangs_has_no_effect(connect: Any, phones: Phones) -> None:
+    phones.simulator.fault("hang", times=1, seconds=5)
     with pytest.raises(ReadTimeoutError):
         send(connect, "hangs")
     send(connect, "next")
     assert taken(phones) == ["next"]
 
 
-def test_a_hang_that_is_over_ends_without_an_answer(connect: Any, phones: Phones) -> None:
-    phones.double.fault("hang", times=1, seconds=0.2)
+def test_a_hang_ends_without_a_response(connect: Any, phones: Phones) -> None:
+    phones.simulator.fault("hang", times=1, seconds=0.2)
     with pytest.raises(ConnectionClosedError):
         send(connect, "hangs")
     assert taken(phones) == []
 
 
-def test_a_connection_that_is_reset_before_the_call_is_taken_leaves_no_trace(connect: Any, phones: Phones) -> None:
-    phones.double.fault("reset-before", times=2)
+def test_a_reset_before_the_call_has_no_effect(connect: Any, phones: Phones) -> None:
+    phones.simulator.fault("reset-before", times=2)
     for _ in range(2):
         with pytest.raises(ConnectionClosedError):
             send(connect, "lost")
@@ -73,10 +73,8 @@ def test_a_connection_that_is_reset_before_the_call_is_taken_leaves_no_trace(con
     assert taken(phones) == ["next"]
 
 
-def test_a_connection_that_is_reset_after_the_call_was_taken_loses_only_the_answer(
-    connect: Any, phones: Phones
-) -> None:
-    phones.double.fault("reset-after", times=1)
+def test_a_reset_after_the_call_loses_only_the_response(connect: Any, phones: Phones) -> None:
+    phones.simulator.fault("reset-after", times=1)
     with pytest.raises(ConnectionClosedError):
         send(connect, "taken")
     assert taken(phones) == ["taken"]
@@ -85,8 +83,8 @@ def test_a_connection_that_is_reset_after_the_call_was_taken_loses_only_the_answ
 
 
 def test_a_reset_is_a_tcp_reset(sandbox: Sandbox, phones: Phones) -> None:
-    phones.double.fault("reset-before", times=1)
-    with socket.create_connection(("127.0.0.1", sandbox.double_port), timeout=5) as connection:
+    phones.simulator.fault("reset-before", times=1)
+    with socket.create_connection(("127.0.0.1", sandbox.simulator_port), timeout=5) as connection:
         connection.sendall(b"POST /chat-integration-event HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
         with pytest.raises(ConnectionResetError):
             connection.recv(1)
@@ -105,7 +103,7 @@ def test_the_quota_is_connects_own(connect: Any, phones: Phones) -> None:
 
 def test_what_is_up_is_deployed_again_and_its_processes_stay(sandbox: Sandbox) -> None:
     steps: list[str] = []
-    again = Sandbox.up(sandbox.name, port=0, double_port=0, config=Path(sandbox.config), on_step=steps.append)
+    again = Sandbox.up(sandbox.name, port=0, simulator_port=0, config=Path(sandbox.config), on_step=steps.append)
     assert "already up" in steps[0]
     assert again.processes == sandbox.processes
     assert again.outputs == sandbox.outputs
@@ -122,23 +120,23 @@ def test_a_configuration_with_mistakes_is_told_and_the_sandbox_stays_up(sandbox:
 
 def test_an_interrupted_start_leaves_nothing_running(sandbox: Sandbox) -> None:
     name = f"{sandbox.name}-interrupted"
-    started: list[Process] = []
+    started: list[ProcessGroup] = []
 
     def interrupt(step: str) -> None:
         if step == "cdk bootstrap":
-            half = local.load(name)
+            half = Sandbox.load(name)
             assert half
             started.extend(half.processes.values())
             assert all(process.running for process in started)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Sandbox.up(name, port=0, double_port=0, config=Path(sandbox.config), on_step=interrupt)
+        Sandbox.up(name, port=0, simulator_port=0, config=Path(sandbox.config), on_step=interrupt)
     assert len(started) == 2
     assert not any(process.running for process in started)
-    assert local.load(name) is None
+    assert Sandbox.load(name) is None
     assert [path.name for path in (sandbox.folder.parent / name).iterdir()] == ["logs"]
-    local.take_down(name)
+    take_down(name)
     assert not (sandbox.folder.parent / name).exists()
 
 
@@ -154,7 +152,7 @@ def test_status_shows_where_things_are(sandbox: Sandbox, capsys: pytest.CaptureF
     shown = capsys.readouterr().out
     assert f"sandbox {sandbox.name}: up" in shown
     assert sandbox.endpoint_url in shown
-    assert sandbox.double_url in shown
+    assert sandbox.simulator_url in shown
     assert run(["sandbox", "status", "--name", "nobody"]) == 1
 
 

@@ -1,4 +1,4 @@
-"""`bridge trace` over a real ledger: what is told of texts that were delivered, that wait, or are unknown."""
+"""`bridge trace` with a real ledger: texts that are delivered, waiting or unknown."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_texts_that_wait_are_known_since_they_were_queued_and_say_why_they_wait(
     assert events(trace(texts[0].key)[0]) == ["sent", "received", "delivered"]
 
 
-def test_everything_from_a_number_is_told_of_all_numbers_of_ours_and_of_the_replies(
+def test_trace_from_a_number_tells_its_texts_to_all_numbers_and_replies(
     phones: Phones, trace: Trace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     who = customer(9702)
@@ -67,8 +67,8 @@ def test_everything_from_a_number_is_told_of_all_numbers_of_ours_and_of_the_repl
         phones.publish(text.message())
         until(lambda text=text: phones.outcome(text) == "forwarded", seconds=20, what="forwarded")  # type: ignore[misc]
     contact = phones.item(texts[2].key)["contact"]
-    phones.double.reply(contact, "How can I help?")
-    until(lambda: phones.double.phone(who), seconds=20, what="the reply")
+    phones.simulator.reply(contact, "How can I help?")
+    until(lambda: phones.simulator.phone(who), seconds=20, what="the reply")
     rows = until(lambda: len(found := trace("--from", who)) == 4 and found, seconds=20, what="all are known")
     assert [row["text_key"] for row in rows[:3]] == [text.key for text in texts]
     assert [row["direction"] for row in rows] == ["in", "in", "in", "out"]

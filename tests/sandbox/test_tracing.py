@@ -1,4 +1,4 @@
-"""The X-Ray header that Lambda sets, through the deployed functions and the real queues."""
+"""The X-Ray trace header from function to function, through the real queues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADER = re.compile(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sample
 
 @contextmanager
 def waits_in_its_queue(phones: Phones, function: str) -> Iterator[None]:
-    """What is meant for a function stays in front of it for so long."""
+    """The event source mapping of a function is disabled meanwhile, so that messages stay in its queue."""
     aws = phones.sandbox.client("lambda")
     mappings = aws.list_event_source_mappings(FunctionName=phones.outputs[function])["EventSourceMappings"]
     (uuid,) = (mapping["UUID"] for mapping in mappings)
@@ -25,15 +25,12 @@ def waits_in_its_queue(phones: Phones, function: str) -> Iterator[None]:
 
 
 def header(phones: Phones, queue: str, body: str) -> str:
-    """AWSTraceHeader of the message with these words, which stays where it is."""
+    """AWSTraceHeader of the message that contains these words. It stays in the queue."""
     sqs, url = phones.sandbox.client("sqs"), phones.outputs[queue]
 
     def found() -> str | None:
         answer = sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=10,
-            VisibilityTimeout=1,
-            MessageSystemAttributeNames=["AWSTraceHeader"],
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1, MessageSystemAttributeNames=["AWSTraceHeader"]
         )
         of_ours = [message for message in answer.get("Messages", []) if body in message["Body"]]
         return str(of_ours[0].get("Attributes", {}).get("AWSTraceHeader", "none")) if of_ours else None
@@ -50,8 +47,8 @@ def test_texts_and_replies_carry_the_trace_of_what_put_them_on_their_queue(phone
     for text in texts:
         until(lambda text=text: phones.outcome(text) == "forwarded", seconds=40, what="forwarded")  # type: ignore[misc]
     with waits_in_its_queue(phones, "ReplyFunctionName"):
-        phones.double.reply(texts[0].customer, "traced reply")
+        phones.simulator.reply(texts[0].customer, "traced reply")
         traces.append(header(phones, "RepliesQueueUrl", "traced reply"))
-    until(lambda: phones.double.phone(texts[0].customer), seconds=40, what="the reply on the phone")
+    until(lambda: phones.simulator.phone(texts[0].customer), seconds=40, what="the reply on the phone")
     assert all(map(HEADER.fullmatch, traces)), traces
     assert len(set(traces)) == len(traces), "each invocation has its own"

@@ -1,4 +1,4 @@
-"""This version, deployed over the one before: nothing that holds texts is made anew, and nothing in flight is lost."""
+"""This version, deployed over the version before: no resource with texts is replaced, and no text is lost."""
 
 from __future__ import annotations
 
@@ -18,12 +18,21 @@ import pytest
 
 from bridge.replies.chat_events import FILTER_POLICY
 from ops.cli import run
-from sandbox.local import ROOT, Sandbox
+from sandbox.lifecycle import Sandbox
+from sandbox.state import ROOT
 from tests.deployed_before import BY_CONFIGURATION, COMMIT
 from tests.permissions.recording import Made
-from tests.sandbox.test_failed import sns_shape
-from tests.sandbox.test_promises import assert_each_shown_once_in_the_order_of_the_queue, forwarded
-from tests.sandbox.texts import OURS, START_CHAT, Phones, Text, customer, until
+from tests.sandbox.failed import sns_notification
+from tests.sandbox.texts import (
+    OURS,
+    START_CHAT,
+    Phones,
+    Text,
+    assert_each_shown_once_in_the_order_of_the_queue,
+    customer,
+    forwarded,
+    until,
+)
 
 SETTINGS = f"""
 runtime = "python3.{sys.version_info.minor}"
@@ -48,21 +57,21 @@ number = "{START_CHAT}"
 arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-00112233445566778899aabbccddeeff"
 delivery = "start-chat"
 """
-"""One number of each delivery, in settings that either version knows."""
+"""One number for each delivery, with settings that both versions know."""
 FORGOTTEN = "+12125550104"
 BLOCK = f"""
 [[numbers]]
 number = "{FORGOTTEN}"
 arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-44444444444444444444444444444444"
 """
-"""What the deployment of this version adds, so that its failed texts can be redriven."""
+"""What the deployment of this version adds, so that failed texts can be redriven."""
 WAITING = {9901: OURS, 9902: START_CHAT, 9906: OURS, 9907: START_CHAT}
-"""Customers whose texts wait: one in an open chat and one in none, by either delivery."""
+"""Customers with waiting texts: for each delivery one with an open chat and one without."""
 
 
 @pytest.fixture(scope="module")
 def version_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout of it, with this environment: its app runs, and packs its functions with today's dependencies."""
+    """A checkout of the version before. It runs with this environment and packages the current dependencies."""
     archive = ["git", "archive", "--format=tar", COMMIT]
     if not shutil.which("git"):
         pytest.skip("git is missing: there is no version before to deploy")
@@ -74,7 +83,7 @@ def version_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tar.extractall(tree, filter="data")
     shutil.copy(ROOT / "requirements/function.txt", tree / "requirements/function.txt")
     (tree / ".venv").symlink_to(sys.prefix)
-    # SNS refuses the filter policy of the version before, on AWS and in this sandbox: it has seven keys.
+    # SNS, in AWS and in this sandbox, refuses the filter policy of the version before, which has seven keys.
     with (tree / "lambda/bridge/streamed.py").open("a", encoding="utf-8") as module:
         module.write(f"\nFILTER_POLICY = {dict(FILTER_POLICY)!r}\n")
     return tree
@@ -82,13 +91,12 @@ def version_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def deployed(version_before: Path, tmp_path: Path, called_by_commands: set[Made]) -> Iterator[Sandbox]:
-    """A sandbox of its own with the version before. What commands call there is not of the stack that test_calls.py
-    knows."""
+    """A sandbox of its own with the version before. test_calls.py does not check the calls of commands in it."""
     called_elsewhere = set(called_by_commands)
     config = tmp_path / "bridge.toml"
     config.write_text(SETTINGS, encoding="utf-8")
     name = f"tests-{os.getpid()}-upgrade"
-    sandbox = Sandbox.up(name, port=0, double_port=0, config=config, app=version_before)
+    sandbox = Sandbox.up(name, port=0, simulator_port=0, config=config, app=version_before)
     try:
         yield sandbox
     finally:
@@ -100,11 +108,11 @@ def deployed(version_before: Path, tmp_path: Path, called_by_commands: set[Made]
 def phones(deployed: Sandbox) -> Iterator[Phones]:
     phones = Phones(deployed)
     yield phones
-    phones.double.close()
+    phones.simulator.close()
 
 
 class Meanwhile:
-    """A customer who goes on texting while the block lasts, each text once the one before is queued."""
+    """A customer who sends texts until the end of the block, each one after the text before it is queued."""
 
     def __init__(self, phones: Phones, who: str) -> None:
         self.texts: list[Text] = []
@@ -125,13 +133,13 @@ class Meanwhile:
             self._phones.queue(self.texts[-1:])
 
     def sent(self) -> list[Text]:
-        """Raises what went wrong."""
+        """Raises the error of the thread."""
         self._texting.result()
         return self.texts
 
 
 def resources(sandbox: Sandbox) -> dict[str, tuple[str, str] | None]:
-    """Type and physical id, by logical id, of what holds texts or is pointed at."""
+    """Type and physical id, by logical id, of resources that contain texts or that others refer to."""
     answer = sandbox.client("cloudformation").describe_stack_resources(StackName=sandbox.stack)
     found = {
         one["LogicalResourceId"]: (one["ResourceType"], one["PhysicalResourceId"]) for one in answer["StackResources"]
@@ -140,7 +148,7 @@ def resources(sandbox: Sandbox) -> dict[str, tuple[str, str] | None]:
 
 
 def known_by(sandbox: Sandbox) -> dict[str, Any]:
-    """What other services know them by: ARNs, URLs, names and UUIDs."""
+    """ARNs, URLs, names and UUIDs by which other services refer to the stack's resources."""
     outputs, sns, lambda_ = sandbox.outputs, sandbox.client("sns"), sandbox.client("lambda")
     known: dict[str, Any] = {name: of for name, of in outputs.items() if name.endswith(("Arn", "Url", "Name"))}
     for topic in ("InboundTopicArn", "StreamingTopicArn"):
@@ -153,10 +161,10 @@ def known_by(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def on_phone(phones: Phones, who: str) -> list[str]:
-    return [received["body"] for received in phones.double.phone(who)]
+    return [received["body"] for received in phones.simulator.phone(who)]
 
 
-def test_a_deploy_over_the_version_before_loses_nothing_and_keeps_what_holds_texts(
+def test_a_deploy_over_the_version_before_loses_and_replaces_nothing(
     deployed: Sandbox, phones: Phones, tmp_path: Path
 ) -> None:
     talking = [
@@ -171,13 +179,13 @@ def test_a_deploy_over_the_version_before_loses_nothing_and_keeps_what_holds_tex
         until(lambda text=text: phones.outcome(text) == "failed", seconds=60, what="failed")  # type: ignore[misc]
     undelivered = Text(customer=customer(9904), body="never handed over")
     deployed.client("sqs").send_message(
-        QueueUrl=phones.outputs["UndeliveredQueueUrl"], MessageBody=sns_shape(phones, undelivered)
+        QueueUrl=phones.outputs["UndeliveredQueueUrl"], MessageBody=sns_notification(phones, undelivered)
     )
 
-    phones.double.fault("throttle")
+    phones.simulator.fault("throttle")
     replies = ["one moment, please", "it is ready"]
     for n, reply in enumerate(replies, start=1):
-        phones.double.reply(customer(9902), reply)
+        phones.simulator.reply(customer(9902), reply)
         until(lambda n=n: phones.count("RepliesQueueUrl") == n, seconds=60, what="a reply waiting")  # type: ignore[misc]
     waiting: list[Text] = []
     for n in range(3):
@@ -198,7 +206,7 @@ def test_a_deploy_over_the_version_before_loses_nothing_and_keeps_what_holds_tex
     assert phones.waiting() == len(waiting) + len(meanwhile.sent())
     assert (phones.count("RepliesQueueUrl"), phones.count("FailedQueueUrl")) == (len(replies), len(failed))
 
-    phones.double.clear_faults()
+    phones.simulator.clear_faults()
     assert run(["failed", "redrive", "--sandbox", deployed.name]) == 0
     texts = [*talking, *failed, undelivered, *waiting, *meanwhile.sent()]
     until(lambda: forwarded(phones, texts), seconds=90, what="all forwarded")
@@ -206,7 +214,7 @@ def test_a_deploy_over_the_version_before_loses_nothing_and_keeps_what_holds_tex
     until(lambda: len(on_phone(phones, customer(9902))) >= len(replies), seconds=60, what="replies on the phone")
     until(lambda: phones.count("RepliesQueueUrl") == 0, seconds=60, what="replies taken")
     assert on_phone(phones, customer(9902)) == replies
-    (chat,) = (chat for chat in phones.double.chats() if chat["source"] == customer(9902))
+    (chat,) = (chat for chat in phones.simulator.chats() if chat["source"] == customer(9902))
     assert [message["content"] for message in chat["messages"] if message["role"] == "CUSTOMER"] == [
         text.body for text in texts if text.customer == customer(9902)
     ], "another chat, or not in order"

@@ -10,21 +10,20 @@ from pathlib import Path
 from bridge.metrics import METRICS_BY_FUNCTION
 from tests.fields import OF_A_TEXT, OF_POWERTOOLS
 from tests.sandbox.logs import Line, lines
-from tests.sandbox.test_promises import forwarded
-from tests.sandbox.texts import SAID, START_CHAT, Phones, Text, customer, until
+from tests.sandbox.texts import SAID, START_CHAT, Phones, Text, customer, forwarded, until
 
 EVENTS = Path(__file__).parents[2] / "events"
 LONG_ENOUGH = 10
-"""Characters; what is shorter stands in a log by chance."""
+"""Characters. A shorter text may be in a log by chance."""
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NUMBER = re.compile(r"[2-9][0-9]{2}55501[0-9]{2}")
-"""Any of the phones and numbers of all tests: they are of the ranges kept for fiction."""
+"""Any phone number of the tests: all are from the ranges reserved for fiction."""
 HASH = re.compile(r"(?<!sha256-)(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![0-9a-f])")
-"""sha256-... is a text key that did not fit as one."""
+"""sha256-... is the text key of a longer id."""
 
 
 def bodies() -> set[str]:
-    """Whatever anybody said, long enough to be told from chance."""
+    """All texts of this run that are long enough."""
     sample = {
         str(json.loads(record["Sns"]["Message"]).get("messageBody"))
         for file in EVENTS.glob("forwarded/*.json")
@@ -40,7 +39,7 @@ def spellings(body: str) -> Iterator[str]:
 
 
 def play(phones: Phones) -> None:
-    """Everything that can become of texts and replies, but for time-outs."""
+    """Texts and replies with every outcome, except those after a timeout."""
     texts = [
         Text(customer=customer(7000), body="confidential words"),
         Text(customer=customer(7001), body="confidential words", ours="+12125550199"),
@@ -50,17 +49,17 @@ def play(phones: Phones) -> None:
     phones.publish(f"confidential words from {customer(7004)}")
     phones.send(texts[:3])
     until(lambda: forwarded(phones, [texts[0], texts[2]]), seconds=40, what="forwarded")
-    phones.double.reply(customer(7002), "a confidential answer")
-    until(lambda: phones.double.phone(customer(7002)), seconds=40, what="on the phone")
+    phones.simulator.reply(customer(7002), "a confidential answer")
+    until(lambda: phones.simulator.phone(customer(7002)), seconds=40, what="on the phone")
     with phones.fault("refuse"):
         phones.send(texts[3:])
-        phones.double.reply(customer(7002), "another confidential answer")
+        phones.simulator.reply(customer(7002), "another confidential answer")
         until(lambda: phones.item(texts[3].key).get("error"), seconds=20, what="refused")
     until(lambda: forwarded(phones, texts[3:]), seconds=40, what="forwarded")
-    phones.double.settings(opted_out=[customer(7002)])
-    phones.double.reply(customer(7002), "nobody reads this confidential answer")
+    phones.simulator.settings(opted_out=[customer(7002)])
+    phones.simulator.reply(customer(7002), "nobody reads this confidential answer")
     until(lambda: len(phones.failed()) == 3, seconds=60, what="all that fails has failed")
-    phones.double.settings(opted_out=[])
+    phones.simulator.settings(opted_out=[])
     phones.empty("FailedQueueUrl")
 
 

@@ -1,32 +1,34 @@
-"""Texting the deployed bridge, and looking at what became of it: in the chats, the ledger and the queues."""
+"""Sends texts to the deployed bridge and reads what became of them: in chats, ledger and queues."""
 
 from __future__ import annotations
 
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
-from sandbox.double.client import Double
-from sandbox.local import Sandbox
+from sandbox.lifecycle import Sandbox
+from sandbox.simulator.client import Simulator
 
 OURS, OURS_TOO = "+12125550101", "+12125550102"
 START_CHAT = "+12125550103"
-"""The one whose chats the bridge starts itself."""
+"""The number with start-chat delivery."""
 
 
 def customer(number: int) -> str:
-    """One of many thousand phones, all of them in the ranges kept for fiction."""
+    """A customer number from the ranges reserved for fiction."""
     return f"+1{301 + number // 100}55501{number % 100:02}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """One text to be published."""
+    """A text to be sent."""
 
     customer: str
     body: str
@@ -47,11 +49,11 @@ class Text:
 
 
 SAID: set[str] = set()
-"""Whatever was published or written by an agent in this run, so that it can be looked for where it should not be."""
+"""All texts and replies of this run. Tests check that none of them is in a log."""
 
 
-class _Agents(Double):
-    """The double's controls, remembering what agents say."""
+class _Agents(Simulator):
+    """A client of the simulator that records what agents write."""
 
     def _act(self, action: str, chat: str, **how: Any) -> dict[str, Any]:
         SAID.add(str(how.get("text", "")))
@@ -59,17 +61,17 @@ class _Agents(Double):
 
 
 class Phones:
-    """Everybody who texts, and everything that can be asked afterwards."""
+    """The customers' phones: sends texts, and reads what became of them."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.outputs = sandbox.outputs
-        self.double: Double = _Agents(sandbox.double_url)
+        self.simulator: Simulator = _Agents(sandbox.simulator_url)
         self._sns, self._sqs = sandbox.client("sns"), sandbox.client("sqs")
         self._dynamodb = sandbox.client("dynamodb")
 
     def send(self, texts: Iterable[Text], *, per_second: float = 20, at_once: int = 2) -> None:
-        """Publishes at a bounded pace: the local SNS starts a function for each delivery that is under way."""
+        """Sends at a limited rate: MiniStack starts a process for each concurrent invocation."""
         with ThreadPoolExecutor(max_workers=at_once) as pool:
             published = []
             for text in texts:
@@ -79,7 +81,7 @@ class Phones:
             one.result()
 
     def queue(self, texts: Sequence[Text]) -> None:
-        """Sends them and waits until they are queued, before whatever is sent after this: SNS keeps no order."""
+        """Sends texts and waits until they are queued, because SNS keeps no order."""
         self.send(texts)
         until(lambda: all(self.item(text.key) for text in texts), seconds=60, what="all queued")
 
@@ -89,7 +91,7 @@ class Phones:
         return str(answer["MessageId"])
 
     def item(self, key: str) -> dict[str, Any]:
-        """A text's ledger item as plain values; empty where there is none."""
+        """A text's ledger item as plain values; empty when there is none."""
         answer = self._dynamodb.get_item(
             TableName=self.outputs["LedgerTableName"], Key={"text_key": {"S": key}}, ConsistentRead=True
         )
@@ -102,21 +104,21 @@ class Phones:
         return self.item(text.key).get("outcome")
 
     def shown(self) -> list[dict[str, Any]]:
-        """The double's journal: accepted calls, in order."""
-        return self.double.journal()
+        """The simulator's journal: accepted calls, in order."""
+        return self.simulator.journal()
 
     def contents(self, customer: str) -> list[str]:
         return [entry["content"] for entry in self.shown() if entry["source"] == customer and entry["content"]]
 
     def failed(self) -> list[Any]:
-        """The failed queue's entries, left where they are."""
+        """The messages in failed. They stay there."""
         return list(self._peek("FailedQueueUrl"))
 
     def undelivered(self) -> list[Any]:
         return list(self._peek("UndeliveredQueueUrl"))
 
     def waiting(self) -> int:
-        """Texts on the conversations queue, hidden ones too."""
+        """How many texts are in the conversations queue, invisible ones too."""
         return self.count("ConversationsQueueUrl")
 
     def count(self, queue: str) -> int:
@@ -130,11 +132,11 @@ class Phones:
 
     @contextmanager
     def fault(self, kind: str, **how: Any) -> Iterator[None]:
-        self.double.fault(kind, **how)
+        self.simulator.fault(kind, **how)
         try:
             yield
         finally:
-            self.double.clear_faults()
+            self.simulator.clear_faults()
 
     def _peek(self, queue: str) -> Iterator[Any]:
         url = self.outputs[queue]
@@ -161,13 +163,41 @@ class Phones:
 
 
 def until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
-    """The condition's first true value."""
+    """Waits for a true value of `condition` and returns it."""
     end = time.monotonic() + seconds
     while True:
         if value := condition():
             return value
         assert time.monotonic() < end, f"{what}: not within {seconds:g} s"
         time.sleep(0.1)
+
+
+def assert_each_shown_once_in_the_order_of_the_queue(phones: Phones, texts: Sequence[Text]) -> None:
+    items = phones.items(texts)
+    assert Counter(item.get("outcome") for item in items.values()) == {"forwarded": len(texts)}, "lost"
+    by_content = {text.body: text for text in texts}
+    order: dict[str, list[dict[str, Any]]] = {}
+    times_shown: Counter[str] = Counter()
+    for entry in phones.shown():
+        text = by_content.get(entry["content"])
+        if text:
+            times_shown[text.key] += 1
+            order.setdefault(text.customer, []).append(items[text.key])
+    assert set(times_shown) == {text.key for text in texts}, "the ledger says forwarded, but no chat shows it"
+    assert {key: times for key, times in times_shown.items() if times > 1} == {}, "twice"
+    assert {who: shown for who, shown in order.items() if not in_order(shown)} == {}, "out of order"
+
+
+def in_order(items: Sequence[Mapping[str, Any]]) -> bool:
+    """In the order in which intake queued them, or, within a batch, sorted by Timestamp."""
+    return all(
+        int(one["sequence"]) < int(next_["sequence"]) or one["sent_at"] <= next_["sent_at"]
+        for one, next_ in pairwise(items)
+    )
+
+
+def forwarded(phones: Phones, texts: Sequence[Text]) -> bool:
+    return all(phones.outcome(text) == "forwarded" for text in texts)
 
 
 def _body(message: str) -> str:

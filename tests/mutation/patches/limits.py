@@ -7,7 +7,7 @@ from tests.mutation.patches.making import stack, unit
 
 _LIMITS = "sandbox/aws_limits.py"
 _BETWEEN = "test_no_text_gets_between_the_parts_of_one_that_waits_behind_it_in_the_queue"
-_TAKEN = "tests/unit/test_aws_limits.py::test_sqs_takes_a_message_at_every_limit"
+_TAKEN = "tests/unit/sandbox/test_aws_limits.py::test_sqs_takes_a_message_at_every_limit"
 """Passes whatever limit is raised."""
 
 MECHANISMS: tuple[Mechanism, ...] = (
@@ -31,7 +31,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "limits/characters-in-a-reason",
-        "test_aws_limits.py::test_sqs_takes_every_text_whatever_is_in_it",
+        "sandbox/test_aws_limits.py::test_sqs_takes_every_text_whatever_is_in_it",
         Edit(
             "lambda/bridge/errors.py",
             '"".join(character if " " < character <= "~" else "?" for character in last)',
@@ -41,12 +41,13 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "limits/six-bytes-for-one",
-        "test_aws_limits.py::test_the_largest_text_of_sns_fits_into_its_queue_and_into_failed[\\x7f]",
+        "sandbox/test_aws_limits.py::test_the_largest_text_of_sns_fits_into_its_queue_and_into_failed[\\x7f]",
         Edit("lambda/bridge/processing/notification.py", "_LARGEST_BODY = 1_000_000", "_LARGEST_BODY = 10_000_000"),
     ),
     unit(
         "limits/characters-that-json-leaves",
-        "test_aws_limits.py::test_the_largest_notification_that_is_no_text_fits_into_failed[both ways of escaping]",
+        "sandbox/test_aws_limits.py::"
+        "test_the_largest_notification_that_is_no_text_fits_into_failed[both ways of escaping]",
         Edit("lambda/bridge/processing/notification.py", "body = _REFUSED.sub(", "body = re.compile('$^').sub("),
     ),
     stack(
@@ -56,25 +57,25 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "limits/seven-keys",
-        "test_aws_limits.py::test_sns_refuses_a_filter_policy_with[six keys]",
+        "sandbox/test_aws_limits.py::test_sns_refuses_a_filter_policy_with[six keys]",
         Edit(_LIMITS, "MOST_KEYS = 5", "MOST_KEYS = 7"),
         control=_TAKEN,
     ),
     unit(
         "limits/keys-of-one-branch",
-        "test_aws_limits.py::test_sns_refuses_a_filter_policy_with[two keys in each of three branches]",
+        "sandbox/test_aws_limits.py::test_sns_refuses_a_filter_policy_with[two keys in each of three branches]",
         Edit(_LIMITS, "in value:\n                yield from occ", "in value[:1]:\n                yield from occ"),
         control=_TAKEN,
     ),
     unit(
         "limits/eleven-attributes",
-        "test_aws_limits.py::test_sqs_refuses_a_message_with[eleven attributes]",
+        "sandbox/test_aws_limits.py::test_sqs_refuses_a_message_with[eleven attributes]",
         Edit(_LIMITS, "MOST_ATTRIBUTES = 10", "MOST_ATTRIBUTES = 11"),
         control=_TAKEN,
     ),
     unit(
         "limits/body-alone",
-        "test_aws_limits.py::test_sqs_refuses_a_message_with[too large with attributes]",
+        "sandbox/test_aws_limits.py::test_sqs_refuses_a_message_with[too large with attributes]",
         Edit(_LIMITS, " + _size_of_attributes(message)\n\n\ndef _size", "\n\n\ndef _size"),
         control=_TAKEN,
     ),

@@ -13,7 +13,8 @@ from ops.cli import run
 from ops.demo import ANSWER, CONFIG, QUESTION, THANKS, Dialogue, broken_promises, chat_panel, numbers_by_delivery
 from ops.replay.outcomes import Outcome, Result
 from ops.replay.samples import read
-from sandbox.local import ROOT, Sandbox, SandboxError
+from sandbox.lifecycle import Sandbox
+from sandbox.state import ROOT, SandboxError
 
 
 def result(file: str, outcome: Outcome, key: str = "a") -> Result:

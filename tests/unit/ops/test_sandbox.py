@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ops.cli import run
-from sandbox.local import ROOT, Sandbox, SandboxError
+from sandbox.lifecycle import Sandbox
+from sandbox.state import ROOT, SandboxError
 
 NUMBERS = """
 [[numbers]]

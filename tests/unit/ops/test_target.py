@@ -6,7 +6,7 @@ import pytest
 
 from ops.cli import run
 from ops.target import Target, TargetError
-from sandbox.local import SandboxError
+from sandbox.state import SandboxError
 
 
 @pytest.fixture(autouse=True)

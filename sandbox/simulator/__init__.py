@@ -1,0 +1,1 @@
+"""Simulates Amazon Connect and End User Messaging SMS on loopback, with faults on request."""
