@@ -14,7 +14,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from infra.models import OPERATIONS
+from infra.packaging.models import OPERATIONS
 from testing.builders import record, sqs_record
 
 CALLS = """
@@ -180,11 +180,11 @@ def test_all_handlers_load_from_the_archive_alone(archive: Path) -> None:
     run(archive, HANDLERS)
 
 
-def test_a_long_text_is_cut_from_the_archive_alone(archive: Path) -> None:
+def test_a_long_text_is_split_from_the_archive_alone(archive: Path) -> None:
     run(archive, CUT)
 
 
-def test_services_are_where_botocores_whole_data_says_that_they_are(archive: Path) -> None:
+def test_endpoints_are_those_of_the_complete_botocore_data(archive: Path) -> None:
     """And requests are signed for the same Region and service."""
     everywhere = [
         (service, region, special)
@@ -197,9 +197,7 @@ def test_services_are_where_botocores_whole_data_says_that_they_are(archive: Pat
     assert found == json.loads(run(site_packages, ENDPOINTS, json.dumps(everywhere)))
 
 
-def test_the_certificate_authorities_are_read_once_whatever_the_number_of_clients_and_connections(
-    archive: Path, endpoint: tuple[str, list[str]]
-) -> None:
+def test_certificate_authorities_are_read_once_for_all_clients(archive: Path, endpoint: tuple[str, list[str]]) -> None:
     """What answers is no TLS server, and whom one trusts is read before that is noticed."""
     address, _ = endpoint
     run(archive, READS, AWS_ENDPOINT_URL=f"https://{address}")

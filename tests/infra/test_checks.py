@@ -12,9 +12,8 @@ import pytest
 from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
-import infra.stack
 from bridge.replies.chat_events import FILTER_POLICY
-from infra import checks
+from infra import checks, start_chat, storage
 from infra.checks import findings
 from infra.config import BridgeConfig, Limits
 from tests.infra.conftest import CONFIGURATIONS, Synthesised, build_app, configured
@@ -46,7 +45,7 @@ def test_each_acknowledgement_says_why_in_a_sentence(unexcused: Unexcused) -> No
         assert reason[0].isalpha() and reason.endswith("."), reason
 
 
-def test_what_cdk_nag_finds_is_exactly_what_was_acknowledged_on_the_very_construct(unexcused: Unexcused) -> None:
+def test_each_finding_of_cdk_nag_is_acknowledged_on_its_construct(unexcused: Unexcused) -> None:
     found = {
         (resource.construct_path, violation.rule_name)
         for violation in AwsSolutionsChecks().validate_scope(unexcused.app).violations
@@ -72,7 +71,7 @@ def test_synth_fails_when_one_acknowledgement_is_taken_away(
 def test_synth_fails_when_the_times_do_not_fit(
     config: BridgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(infra.stack, "VISIBILITY", 5)
+    monkeypatch.setattr(storage, "VISIBILITY_TIMEOUTS", 5)
     with pytest.raises(RuntimeError, match="visible again after 150 s, less than 6 times the function's time-out"):
         build_app(config, tmp_path).synth()
 
@@ -183,6 +182,6 @@ def test_a_finding_of_a_filter_policy_names_the_limit() -> None:
 
 
 def test_synth_fails_when_the_filter_policy_has_a_key_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(infra.stack, "FILTER_POLICY", ALTERNATIVES)
+    monkeypatch.setattr(start_chat, "FILTER_POLICY", ALTERNATIVES)
     with pytest.raises(RuntimeError, match=r"ReplyIntakeFunctionTopic\w+ has 7 keys.*SNS takes 5"):
         build_app(configured("start-chat", tmp_path), tmp_path / "cdk.out").synth()

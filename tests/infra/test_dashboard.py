@@ -28,7 +28,7 @@ def read(stack: Synthesised) -> set[str]:
     return found
 
 
-def test_it_asks_from_top_to_bottom_whether_it_works_how_fast_what_failed_and_what_is_queued(
+def test_its_rows_answer_four_questions_from_top_to_bottom(
     everything: Synthesised,
 ) -> None:
     titles = [(one["y"], one["properties"]["markdown"]) for one in widgets(everything) if one["type"] == "text"]
@@ -41,7 +41,7 @@ def test_it_asks_from_top_to_bottom_whether_it_works_how_fast_what_failed_and_wh
     assert all(len(title) < 160 for _, title in titles)
 
 
-def test_nothing_is_on_it_that_nobody_writes_and_everything_that_the_functions_write_is(
+def test_it_shows_all_metrics_of_the_functions_and_only_metrics_that_exist(
     stack: Synthesised, everything: Synthesised
 ) -> None:
     def counted(*functions: str) -> set[str]:

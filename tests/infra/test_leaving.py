@@ -51,7 +51,7 @@ def reply_path(stack: Synthesised) -> dict[str, Any]:
     }
 
 
-def test_switching_the_delivery_changes_nothing_of_the_reply_path(before: Synthesised, switched: Synthesised) -> None:
+def test_switching_the_delivery_does_not_change_the_reply_pipeline(before: Synthesised, switched: Synthesised) -> None:
     old, new = reply_path(before), reply_path(switched)
     assert {*KEPT} < old.keys() and len(old) > 20
     assert old.keys() == new.keys()
@@ -64,7 +64,7 @@ def test_switching_the_delivery_changes_nothing_of_the_reply_path(before: Synthe
     assert {old[name]["Type"] for name in changed} <= {"AWS::SNS::TopicPolicy", "AWS::IAM::Policy"}
 
 
-def test_connect_may_still_publish_for_every_instance_that_is_named(switched: Synthesised) -> None:
+def test_connect_may_publish_for_every_instance_that_is_named(switched: Synthesised) -> None:
     (policy,) = (
         one for one in switched.all("SNS::TopicPolicy").values() if refers_to(one["Topics"][0]) == "StreamingTopic"
     )
@@ -77,14 +77,14 @@ def test_replies_are_texted_from_every_number_whatever_its_delivery_is_now(switc
     assert texting == {NUMBER, NUMBER.replace("cdef", "cdee")}
 
 
-def test_forward_that_starts_no_chats_may_not_and_knows_no_open_ones(switched: Synthesised) -> None:
+def test_forward_without_start_chat_delivery_has_no_access_to_chats(switched: Synthesised) -> None:
     allowed = switched.allowed(switched.role("forward"))
     assert not [one for one in allowed if one[0] == "connect:StartChatContact" or one[1] == "Chats"]
     environment = switched.get(switched.function("forward"))["Environment"]["Variables"]
     assert not {"CHATS_TABLE", "STREAMING_TOPIC_ARN"} & environment.keys()
 
 
-def test_without_an_instance_the_reply_path_is_gone_and_nothing_else(switched: Synthesised, stack: Synthesised) -> None:
+def test_without_an_instance_only_the_reply_pipeline_is_removed(switched: Synthesised, stack: Synthesised) -> None:
     """`stack` is that of a file without one."""
     gone = switched.template["Resources"].keys() - stack.template["Resources"].keys()
     assert gone == reply_path(switched).keys() - stack.template["Resources"].keys()

@@ -18,7 +18,7 @@ from botocore.model import OperationModel, ServiceModel
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from infra import models
+from infra.packaging import models
 from tests.infra.conftest import ROOT
 
 EACH = [(service, operation) for service, operations in models.OPERATIONS.items() for operation in operations]
@@ -131,7 +131,7 @@ def without_documentation(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("service", "operation"), EACH)
-def test_what_an_operation_refers_to_is_all_there_and_unchanged(service: str, operation: str) -> None:
+def test_all_shapes_of_an_operation_are_there_and_unchanged(service: str, operation: str) -> None:
     expected = closure(whole(service), operation)
     assert len(expected) > 3
     assert closure(packaged(service), operation) == expected
@@ -139,7 +139,7 @@ def test_what_an_operation_refers_to_is_all_there_and_unchanged(service: str, op
 
 
 @pytest.mark.parametrize(("service", "operation"), EACH)
-def test_a_request_is_written_as_with_the_whole_model(service: str, operation: str) -> None:
+def test_requests_are_those_of_the_complete_model(service: str, operation: str) -> None:
     of_whole, of_packaged = both(service, operation)
     request = sample(of_whole.input_shape)
     for token in of_whole.idempotent_members:
@@ -153,7 +153,7 @@ def test_a_request_is_written_as_with_the_whole_model(service: str, operation: s
 
 
 @pytest.mark.parametrize(("service", "operation"), EACH)
-def test_an_answer_is_read_as_with_the_whole_model(service: str, operation: str) -> None:
+def test_responses_are_parsed_as_with_the_complete_model(service: str, operation: str) -> None:
     of_whole, of_packaged = both(service, operation)
     body = on_the_wire(of_whole.output_shape) if of_whole.output_shape else {}
     read = [parsed(model, status=200, body=body, headers={}) for model in (of_whole, of_packaged)]
@@ -163,7 +163,7 @@ def test_an_answer_is_read_as_with_the_whole_model(service: str, operation: str)
 
 
 @pytest.mark.parametrize(("service", "operation"), EACH)
-def test_each_error_is_read_as_with_the_whole_model(service: str, operation: str) -> None:
+def test_errors_are_parsed_as_with_the_complete_model(service: str, operation: str) -> None:
     of_whole, of_packaged = both(service, operation)
     assert [e.name for e in of_whole.error_shapes] == [e.name for e in of_packaged.error_shapes] != []
     for error in of_whole.error_shapes:
@@ -186,7 +186,7 @@ def test_a_model_is_otherwise_as_it_was() -> None:
         assert left == about
 
 
-def test_the_operations_in_the_archive_are_those_that_the_functions_call() -> None:
+def test_the_operations_in_the_archive_are_those_that_are_called() -> None:
     """Every attribute in lambda/ with the name of any method of these services' clients."""
     methods = {
         xform_name(operation): (service, operation)

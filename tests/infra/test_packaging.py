@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from infra import bytecode, packaging
 from infra.config import BridgeConfig
-from infra.models import OPERATIONS
-from infra.packaging import PackagingError, build
+from infra.packaging import PackagingError, build, bytecode
+from infra.packaging import archive as packaging
+from infra.packaging.models import OPERATIONS
 from tests.infra.conftest import OURS, ROOT
 
 SHIPPED = "python3.13"
@@ -123,7 +123,7 @@ def test_it_holds_pure_python_and_nothing_that_is_not_read(archive: Path) -> Non
     assert not list(archive.glob("*.dist-info"))
 
 
-def test_of_botocores_models_it_holds_the_current_ones_of_the_services_that_are_called(archive: Path) -> None:
+def test_it_holds_current_models_of_the_called_services_only(archive: Path) -> None:
     data = archive / "botocore/data"
     assert {path.name for path in data.iterdir()} == {
         *OPERATIONS,
@@ -162,7 +162,7 @@ def test_each_module_has_byte_code_of_the_configured_runtime(which: str, request
     assert {path.read_bytes()[:4] for path in expected} == {MAGIC[runtime]}
 
 
-def test_its_byte_code_is_taken_without_a_look_at_the_source(archive: Path) -> None:
+def test_its_byte_code_is_used_without_checking_the_source(archive: Path) -> None:
     for source in archive.rglob("*.py"):
         compiled = Path(cache_from_source(str(source))).read_bytes()
         assert int.from_bytes(compiled[4:8], "little") == 0b01, source  # PEP 552: by hash, and not to be checked
@@ -226,7 +226,7 @@ def test_equal_sources_are_the_same_archive_byte_for_byte_on_any_machine(tmp_pat
     assert {path.stat().st_mode for path in one.rglob("*")} == {path.stat().st_mode for path in another.rglob("*")}
 
 
-def test_a_configuration_that_changes_compiles_nothing_anew(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_configuration_compiles_no_module_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[Path] = []
     monkeypatch.setattr(packaging, "_files", lambda name: ())
     monkeypatch.setattr(bytecode.Compiler, "compile", lambda self, folder: compiled.append(folder))
@@ -239,7 +239,7 @@ def test_without_a_compiler_packaging_says_what_that_costs(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(packaging, "_files", lambda name: ())
-    monkeypatch.setattr("infra.bytecode.shutil.which", {}.get)
+    monkeypatch.setattr("infra.packaging.bytecode.shutil.which", {}.get)
     made = build(config="{}", runtime=SHIPPED, root=project).folder
     said = capsys.readouterr()
     assert (said.out, said.err) == (
@@ -280,7 +280,7 @@ def test_tracebacks_name_files_as_lambda_sees_them(archive: Path) -> None:
     assert str(archive).encode() not in compiled
 
 
-def test_files_look_the_same_whenever_they_are_made(archive: Path) -> None:
+def test_files_have_the_same_times_and_modes_whenever_written(archive: Path) -> None:
     for path in archive.rglob("*"):
         about = path.stat()
         assert about.st_mtime == packaging.FIXED_TIME
@@ -302,12 +302,12 @@ def test_equal_sources_are_packaged_once(project: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_archives_that_nobody_wanted_for_a_day_are_removed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archives_unused_for_a_day_are_removed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = build(config="{}", runtime=OURS, root=project)
     new = build(config='{"new": 1}', runtime=OURS, root=project)
     assert old.folder.exists()
     tomorrow = old.folder.stat().st_ctime + packaging.UNUSED_FOR + 1
-    monkeypatch.setattr("infra.packaging.time.time", lambda: tomorrow)
+    monkeypatch.setattr("infra.packaging.archive.time.time", lambda: tomorrow)
     assert build(config='{"new": 1}', runtime=OURS, root=project) == new
     assert [path.name for path in new.folder.parent.iterdir()] == [new.folder.name]
 

@@ -84,7 +84,7 @@ def test_the_page_lists_nothing_that_a_command_does_not_call(judged_commands: Ve
         ("| `trace` | `sqs:SendMessage` |", "not understood: `sqs:SendMessage`"),
     ],
 )
-def test_a_table_that_is_written_otherwise_is_an_error(row: str, said: str) -> None:
+def test_a_table_in_another_format_is_an_error(row: str, said: str) -> None:
     with pytest.raises(PageError, match=said):
         permissions(f"| command | permissions |\n|---|---|\n{row}\n\n")
 

@@ -41,18 +41,18 @@ def test_every_call_and_hop_is_allowed_by_one_statement(judged: Mapping[str, Ver
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_no_statement_is_there_that_nothing_uses(judged: Mapping[str, Verdicts], configuration: str) -> None:
+def test_every_statement_is_used(judged: Mapping[str, Verdicts], configuration: str) -> None:
     verdicts = judged[configuration]
     unused = sorted(grant for grant in verdicts.unused() if not reason(verdicts, grant))
     assert not unused, "\n".join(map(str, unused))
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_no_condition_is_there_that_refuses_nothing(judged: Mapping[str, Verdicts], configuration: str) -> None:
+def test_every_condition_refuses_something(judged: Mapping[str, Verdicts], configuration: str) -> None:
     unguarded = sorted(judged[configuration].unguarded())
     assert not unguarded, "\n".join(map(str, unguarded))
 
 
-def test_no_reason_is_left_of_a_statement_that_is_used_or_gone(judged: Mapping[str, Verdicts]) -> None:
+def test_every_reason_belongs_to_an_unused_statement(judged: Mapping[str, Verdicts]) -> None:
     needed = {reason(verdicts, grant) for verdicts in judged.values() for grant in verdicts.unused()}
     assert needed >= REASONS.keys()

@@ -19,10 +19,11 @@ def unit(name: str, test: str | tuple[str, ...], *edits: Edit, control: str | No
 
 
 def stack(name: str, edit: Edit, *tests: str) -> Mechanism:
+    """`tests`: file in tests/infra and name."""
     return Mechanism(
         name=name,
         edits=(edit,),
-        tests=tuple(f"tests/infra/test_stack.py::{test}" for test in tests),
+        tests=tuple(f"tests/infra/{test}" for test in tests),
         control=STACK_STANDS,
     )
 
@@ -73,7 +74,7 @@ def with_replies(name: str, edit: Edit, *tests: str) -> Mechanism:
         name=name,
         edits=(edit,),
         tests=tuple(f"tests/infra/test_replies.py::{test}" for test in tests),
-        control="tests/infra/test_replies.py::test_the_new_functions_have_log_groups_that_are_kept_as_long_and_encrypted",
+        control="tests/infra/test_replies.py::test_the_log_groups_of_replies_have_the_same_retention_and_key",
     )
 
 
@@ -82,5 +83,5 @@ def key(name: str, line: str, *sids: str) -> Mechanism:
     return stack(
         f"key-policy/{name}",
         Edit("BridgeStack.__init__", line, "pass"),
-        *(f"test_the_key_admits_who_writes[{sid}]" for sid in sids),
+        *(f"test_access.py::test_the_key_policy_allows_each_writer[{sid}]" for sid in sids),
     )

@@ -1,4 +1,4 @@
-"""What one value of bridge.toml may be, and what would be right where it is something else."""
+"""Validators of single values of bridge.toml; each error has a problem and a remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 ARN = "arn:aws[a-z-]*"
 REGION = "[a-z]{2,4}(?:-[a-z]+)+-[0-9]+"
 PARTITIONS = {"aws": "(?!cn-)[a-z]{2}-[a-z]+-[0-9]+", "aws-us-gov": "us-gov-[a-z]+-[0-9]+"}
-"""Partitions that a bridge can be deployed to, each with its Regions. Connect has endpoints in no other."""
+"""Partitions that a bridge can be deployed to, with a pattern of their Regions. Connect has endpoints in no other."""
 EXAMPLE_ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-..."
 EXAMPLE_INSTANCE = "arn:aws:connect:us-east-1:111122223333:instance/..."
 
@@ -25,7 +25,7 @@ def _wrong(problem: str, remedy: str) -> PydanticCustomError:
 
 
 def shown(value: object) -> str:
-    """A value as TOML writes it, short enough for one line."""
+    """A value as TOML writes it, at most 60 characters."""
     written = json.dumps(value, ensure_ascii=False, default=str)
     return written if len(written) <= 60 else written[:57] + "..."
 
@@ -107,7 +107,7 @@ def duration(low: str, high: str, *, whole: bool = False) -> BeforeValidator:
 
 
 def seconds(value: object) -> float | None:
-    """A duration such as "90s", "6h" or "2d" in seconds; None for anything else."""
+    """Seconds of a duration such as "90s", "6h" or "2d"; None for anything else."""
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)\s*", value) if isinstance(value, str) else None
     return float(found[1]) * _UNITS[found[2]] if found else None
 
@@ -119,7 +119,7 @@ def _with_unit(value: object) -> str:
 
 
 def of_partition(arn: str) -> str:
-    """An ARN that is well-formed, where its partition is one of PARTITIONS and has its Region."""
+    """A well-formed ARN, unless its partition is not one of PARTITIONS or does not have its Region."""
     _, partition, _, region, _ = arn.split(":", 4)
     known = " and ".join(PARTITIONS)
     if partition not in PARTITIONS:
