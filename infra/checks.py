@@ -112,27 +112,16 @@ def _timeouts(resources: Mapping[str, Any], queue_id: str, function_id: str, lim
 
 def _filter_policy(subscription: str, policy: Mapping[str, Any]) -> Iterator[Finding]:
     """SNS refuses a policy that is too large, and the deployment fails."""
-    if (keys := _keys(policy)) > MAX_FILTER_KEYS:
-        yield Finding(
-            "FilterKeys",
-            subscription,
-            f"the filter policy of {subscription} has {keys} keys, counted in each branch of $or: SNS takes "
-            f"{MAX_FILTER_KEYS}",
-        )
-    if (combinations := _combinations(policy)) > MAX_FILTER_COMBINATIONS:
-        yield Finding(
-            "FilterCombinations",
-            subscription,
-            f"the filter policy of {subscription} has {combinations} combinations of values: SNS takes "
-            f"{MAX_FILTER_COMBINATIONS}",
-        )
+    subject, keys, combinations = f"the filter policy of {subscription}", _keys(policy), _combinations(policy)
+    if keys > MAX_FILTER_KEYS:
+        problem = f"has {keys} keys, counted in each branch of $or: SNS takes {MAX_FILTER_KEYS}"
+        yield Finding("FilterKeys", subscription, f"{subject} {problem}")
+    if combinations > MAX_FILTER_COMBINATIONS:
+        problem = f"has {combinations} combinations of values: SNS takes {MAX_FILTER_COMBINATIONS}"
+        yield Finding("FilterCombinations", subscription, f"{subject} {problem}")
     if _OR in policy and not _is_or(_OR, policy[_OR]):
-        yield Finding(
-            "FilterOr",
-            subscription,
-            f"the filter policy of {subscription} lets nothing through: of fewer than two objects, $or is the name of "
-            "an attribute",
-        )
+        problem = "lets nothing through: of fewer than two objects, $or is the name of an attribute"
+        yield Finding("FilterOr", subscription, f"{subject} {problem}")
 
 
 def _keys(policy: Mapping[str, Any]) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from aws_cdk import CfnOutput, Stack
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 
 from infra.function import Shared
+from infra.inbound import TwoWayChannel
 from infra.pipeline import Pipeline
 from infra.start_chat import StartChatDelivery
 
@@ -15,7 +15,7 @@ def add_outputs(
     stack: Stack,
     shared: Shared,
     *,
-    channel_role: iam.Role,
+    channel: TwoWayChannel,
     texts: Pipeline,
     start_chat: StartChatDelivery | None,
     alarm_topic: sns.Topic,
@@ -23,12 +23,12 @@ def add_outputs(
     """The name of an output is its logical id."""
     storage = shared.storage
     outputs = [
-        ("InboundTopicArn", "Two-way channel of your numbers in End User Messaging", texts.topic.topic_arn),
-        ("TwoWayChannelRoleArn", "Role that End User Messaging publishes in", channel_role.role_arn),
+        ("InboundTopicArn", "Two-way channel of your numbers in End User Messaging", channel.topic.topic_arn),
+        ("TwoWayChannelRoleArn", "Role that End User Messaging publishes in", channel.role.role_arn),
         ("ConversationsQueueUrl", "Texts on their way, in order", texts.queue.queue_url),
-        ("FailedQueueUrl", "Texts that could not be delivered, each with why", storage.failed.queue.queue_url),
-        ("UndeliveredQueueUrl", "What could not be handed to intake", storage.undelivered.queue.queue_url),
-        ("LedgerTableName", "What became of each text", storage.ledger.table.table_name),
+        ("FailedQueueUrl", "Texts that could not be delivered, each with why", storage.failed.queue_url),
+        ("UndeliveredQueueUrl", "What could not be handed to intake", storage.undelivered.queue_url),
+        ("LedgerTableName", "What became of each text", storage.ledger.table_name),
         ("IntakeFunctionName", "Puts texts on conversations", texts.intake.function.function_name),
         ("ForwardFunctionName", "Delivers texts to Amazon Connect", texts.worker.function.function_name),
         ("ConfigFingerprint", "Of the bridge.toml that was deployed", shared.config.fingerprint()),

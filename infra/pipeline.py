@@ -12,17 +12,21 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from bridge.metrics import TEXT, Direction
 from infra.function import BridgeFunction, Shared
 from infra.logical_ids import FUNCTIONS, set_logical_id
-from infra.storage import FifoQueue
+from infra.storage import Queue
 
 INTAKE_TIMEOUT = Duration.seconds(30)
 """Intake makes one or two short calls; this leaves room for their retries."""
 BATCH_SIZE = 10
 """The maximum for a FIFO queue."""
+VISIBILITY_TIMEOUTS = 6
+"""Visibility timeout divided by the function's timeout. Lambda's documentation recommends at least six, so that no
+message becomes visible while its batch is being processed."""
 
 
 class Pipeline:
@@ -36,22 +40,29 @@ class Pipeline:
     def __init__(
         self,
         scope: Construct,
+        shared: Shared,
         *,
         direction: Direction,
         topic: sns.Topic,
         intake: str,
         queue: str,
         worker: str,
-        shared: Shared,
         filter_policy: Mapping[str, Any] | None = None,
     ) -> None:
         self.direction, self.topic, self._storage = direction, topic, shared.storage
         storage, limits = shared.storage, shared.config.limits
-        self.queue = FifoQueue(scope, queue, key=shared.key, failed=storage.failed, limits=limits).queue
+        self.queue = Queue(
+            scope,
+            queue,
+            key=shared.key,
+            fifo=True,
+            visibility_timeout=Duration.seconds(VISIBILITY_TIMEOUTS * limits.function_timeout),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=storage.failed, max_receive_count=limits.max_receive_count),
+        ).queue
         environment = {
             f"{queue.upper()}_QUEUE_URL": self.queue.queue_url,
-            "FAILED_QUEUE_URL": storage.failed.queue.queue_url,
-            "LEDGER_TABLE": storage.ledger.table.table_name,
+            "FAILED_QUEUE_URL": storage.failed.queue_url,
+            "LEDGER_TABLE": storage.ledger.table_name,
         }
         function = partial(BridgeFunction, scope, environment=environment, shared=shared)
         self.intake = function(name=intake, timeout=INTAKE_TIMEOUT)
@@ -71,7 +82,7 @@ class Pipeline:
     def _subscribe_intake(self, filter_policy: Mapping[str, Any] | None) -> None:
         """SNS invokes intake. If it cannot, or if three attempts crash, the notification goes to undelivered."""
         storage, function, ids = self._storage, self.intake.function, FUNCTIONS[self.intake.name]
-        undelivered = storage.undelivered.queue
+        undelivered = storage.undelivered
         function.configure_async_invoke(
             retry_attempts=2,
             max_event_age=Duration.hours(6),
@@ -87,9 +98,9 @@ class Pipeline:
         set_logical_id(function.node.find_child("EventInvokeConfig"), ids["invoke_config"])
         (permission,) = (child for child in function.node.children if isinstance(child, lambda_.CfnPermission))
         set_logical_id(permission, ids["permission"])
-        for queue in (undelivered, self.queue, storage.failed.queue):
+        for queue in (undelivered, self.queue, storage.failed):
             self.intake.allow("sqs:SendMessage", on=queue.queue_arn)
-        self.intake.allow("dynamodb:UpdateItem", on=storage.ledger.table.table_arn)
+        self.intake.allow("dynamodb:UpdateItem", on=storage.ledger.table_arn)
 
     def _connect_worker(self, *, max_concurrency: int) -> None:
         """Lambda invokes the worker with batches of the queue, in at most `max_concurrency` environments at once."""
@@ -110,5 +121,5 @@ class Pipeline:
             max_concurrency=max_concurrency,
         )
         set_logical_id(event_source, FUNCTIONS[self.worker.name]["event_source"])
-        self.worker.allow("sqs:SendMessage", on=self._storage.failed.queue.queue_arn)
-        self.worker.allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=self._storage.ledger.table.table_arn)
+        self.worker.allow("sqs:SendMessage", on=self._storage.failed.queue_arn)
+        self.worker.allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=self._storage.ledger.table_arn)

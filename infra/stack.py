@@ -17,7 +17,7 @@ from bridge.metrics import TEXT
 from infra.config import BridgeConfig
 from infra.encryption import BridgeKey
 from infra.function import Shared
-from infra.inbound import InboundTopic, TwoWayChannelRole
+from infra.inbound import TwoWayChannel
 from infra.monitoring import add_monitoring
 from infra.outputs import add_outputs
 from infra.pipeline import Pipeline
@@ -42,26 +42,25 @@ class BridgeStack(Stack):
         )
         key = BridgeKey(self, "Key")
         storage = Storage(self, key=key)
-        topic = InboundTopic(self, "Inbound", key=key).topic
-        role = TwoWayChannelRole(self, "Channel", topic=topic).role
+        channel = TwoWayChannel(self, key=key)
         shared = Shared(config=config, code=code, key=key, storage=storage)
         texts = Pipeline(
-            self, direction=TEXT, topic=topic, intake="intake", queue="Conversations", worker="forward", shared=shared
+            self, shared, direction=TEXT, topic=channel.topic, intake="intake", queue="Conversations", worker="forward"
         )
         if not all(map(config.starts_chats, config.numbers)):
             reason = "The action has no resource types and no condition keys in IAM."
             texts.worker.allow_without_resource("connect:SendChatIntegrationEvent", reason=reason)
         pipelines, start_chat = [texts], None
         if config.instances():  # in which the bridge starts chats, or did: they may still be open
-            start_chat = StartChatDelivery(self, forward=texts.worker, shared=shared)
+            start_chat = StartChatDelivery(self, shared, forward=texts.worker)
             pipelines.append(start_chat.replies)
-        alarm_topic = add_monitoring(self, pipelines=pipelines, shared=shared)
+        alarm_topic = add_monitoring(self, shared, pipelines)
 
-        key.grant_topic(role, name="EndUserMessaging")
+        key.grant_topic(channel.role, name="EndUserMessaging")
         key.grant_sns(to="Undelivered")
         key.grant_cloudwatch()
         for function in (function for pipeline in pipelines for function in pipeline.functions):
             key.grant_queues(function.role, name=function.camel_name)
             key.grant_tables(function.role, name=function.camel_name)
         key.grant_logs()
-        add_outputs(self, shared, channel_role=role, texts=texts, start_chat=start_chat, alarm_topic=alarm_topic)
+        add_outputs(self, shared, channel=channel, texts=texts, start_chat=start_chat, alarm_topic=alarm_topic)

@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from aws_cdk import Aws
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from bridge.metrics import REPLY
 from bridge.replies.chat_events import FILTER_POLICY
 from infra.config import STREAMING_TOPIC
-from infra.encryption import BridgeKey
 from infra.function import BridgeFunction, Shared
-from infra.logical_ids import retain
 from infra.pipeline import Pipeline
-from infra.storage import Table
-
-
-class StreamingTopic(Construct):
-    """A standard topic, since Connect streams to no other. Only the given Connect instances may publish to it.
-
-    The condition is ArnEquals with the ARN of the instance alone: with `/*` behind it Connect delivers nothing, and
-    reports no error.
-    """
-
-    def __init__(self, scope: Construct, construct_id: str, *, key: BridgeKey, instances: Sequence[str]) -> None:
-        super().__init__(scope, construct_id)
-        self.topic = sns.Topic(self, "Topic", master_key=key.key, enforce_ssl=True)
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="ConnectStreams",
-                principals=[iam.ServicePrincipal("connect.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
-                    "ArnEquals": {"aws:SourceArn": list(instances)},
-                },
-            )
-        )
-        retain(self.topic, STREAMING_TOPIC)
+from infra.storage import Table, Topic
 
 
 class StartChatDelivery:
     """`forward` is the worker of the texts. The constructs are children of `scope`, as in Pipeline."""
 
-    def __init__(self, scope: Construct, *, forward: BridgeFunction, shared: Shared) -> None:
+    def __init__(self, scope: Construct, shared: Shared, *, forward: BridgeFunction) -> None:
         config, key = shared.config, shared.key
         self.chats = Table(scope, "Chats", key=key, partition_key="chat_key").table
-        self.streaming = StreamingTopic(scope, "Streaming", key=key, instances=config.instances()).topic
+        streaming = Topic(scope, "Streaming", key=key, logical_id=STREAMING_TOPIC)
+        # ArnEquals with the bare ARN of the instance: with `/*` behind it Connect delivers nothing, without an error.
+        instances = {"ArnEquals": {"aws:SourceArn": list(config.instances())}}
+        streaming.allow_service("ConnectStreams", "connect.amazonaws.com", instances)
+        self.streaming = streaming.topic
         key.grant_connect()
         if flows := config.contact_flows():
             forward.function.add_environment("CHATS_TABLE", self.chats.table_name)
@@ -62,12 +34,12 @@ class StartChatDelivery:
 
         self.replies = Pipeline(
             scope,
+            shared,
             direction=REPLY,
             topic=self.streaming,
             intake="reply_intake",
             queue="Replies",
             worker="reply",
-            shared=shared,
             filter_policy=FILTER_POLICY,
         )
         reply = self.replies.worker

@@ -1,16 +1,18 @@
-"""Queues and tables: encrypted, retained when the stack is deleted."""
+"""Topics, queues and tables: encrypted, and retained when the stack is deleted."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Duration
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import checks
-from infra.config import Limits
 from infra.encryption import BridgeKey
 from infra.logical_ids import retain
 
@@ -19,74 +21,54 @@ RETENTION = Duration.days(14)
 MAX_MESSAGE_BYTES = 1_048_576
 """The maximum of SQS: a notification of SNS (up to 256 KiB) grows when it becomes JSON in a queue message. Set
 explicitly, since AWS's documents disagree on the default."""
-VISIBILITY_TIMEOUTS = 6
-"""Visibility timeout divided by the function's timeout. Lambda's documentation recommends at least six, so that no
-message becomes visible while its batch is being processed."""
 
 
-def _queue(scope: Construct, key: BridgeKey, *, fifo: bool, **more: Any) -> sqs.Queue:
-    """A queue with what all have in common. Senders set the deduplication id: equal bodies are different messages."""
-    if fifo:
-        more |= {
-            "fifo": True,
-            "content_based_deduplication": False,
-            "deduplication_scope": sqs.DeduplicationScope.MESSAGE_GROUP,
-            "fifo_throughput_limit": sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
-        }
-    return sqs.Queue(
-        scope,
-        "Queue",
-        retention_period=RETENTION,
-        max_message_size_bytes=MAX_MESSAGE_BYTES,
-        encryption_master_key=key.key,
-        enforce_ssl=True,
-        **more,
-    )
+class Topic(Construct):
+    """An encrypted standard topic, which denies requests without TLS.
 
-
-class FifoQueue(Construct):
-    """The queue of a pipeline: one message group per conversation or chat, which keeps its messages in order."""
-
-    def __init__(
-        self, scope: Construct, construct_id: str, *, key: BridgeKey, failed: FailedQueue, limits: Limits
-    ) -> None:
-        super().__init__(scope, construct_id)
-        self.queue = _queue(
-            self,
-            key,
-            fifo=True,
-            visibility_timeout=Duration.seconds(VISIBILITY_TIMEOUTS * limits.function_timeout),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=failed.queue, max_receive_count=limits.max_receive_count),
-        )
-        retain(self.queue, f"{construct_id}Queue")
-
-
-class FailedQueue(Construct):
-    """The dead-letter queue of the pipelines; FIFO, as SQS requires for FIFO queues.
-
-    It has no redrive allow policy: that would name the source queues, which already refer to this queue, and
-    CloudFormation allows no circular reference.
+    Standard, since neither End User Messaging nor Connect publishes to a FIFO topic.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: BridgeKey) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, key: BridgeKey, logical_id: str) -> None:
         super().__init__(scope, construct_id)
-        self.queue = _queue(self, key, fifo=True)
-        retain(self.queue, "FailedQueue")
+        self.topic = sns.Topic(self, "Topic", master_key=key.key, enforce_ssl=True)
+        retain(self.topic, logical_id)
 
-
-class UndeliveredQueue(Construct):
-    """What SNS or Lambda could not deliver to an intake function; a standard queue, as both require."""
-
-    def __init__(self, scope: Construct, construct_id: str, *, key: BridgeKey) -> None:
-        super().__init__(scope, construct_id)
-        self.queue = _queue(self, key, fifo=False)
-        retain(self.queue, "UndeliveredQueue")
-        checks.acknowledge(
-            self.queue,
-            "AwsSolutions-SQS3",
-            "It is a dead-letter queue itself: of the subscription and of intake's asynchronous calls, at which the "
-            "rule does not look.",
+    def allow_service(self, sid: str, service: str, conditions: Mapping[str, Any]) -> None:
+        """Allow a service to publish, for this account and under these conditions."""
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid=sid,
+                principals=[iam.ServicePrincipal(service)],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, **conditions},
+            )
         )
+
+
+class Queue(Construct):
+    """An encrypted queue. Senders set the deduplication id: messages with equal bodies are different messages."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, key: BridgeKey, fifo: bool, **more: Any) -> None:
+        super().__init__(scope, construct_id)
+        if fifo:
+            more |= {
+                "fifo": True,
+                "content_based_deduplication": False,
+                "deduplication_scope": sqs.DeduplicationScope.MESSAGE_GROUP,
+                "fifo_throughput_limit": sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+            }
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            retention_period=RETENTION,
+            max_message_size_bytes=MAX_MESSAGE_BYTES,
+            encryption_master_key=key.key,
+            enforce_ssl=True,
+            **more,
+        )
+        retain(self.queue, f"{construct_id}Queue")
 
 
 class Table(Construct):
@@ -124,12 +106,24 @@ class Table(Construct):
 
 
 class Storage:
-    """What the pipelines share. Its constructs are children of `scope`, since logical ids come from their paths."""
+    """What the pipelines share. Its constructs are children of `scope`, since logical ids come from their paths.
+
+    - `undelivered`: what SNS or Lambda could not deliver to an intake function; standard, as both require.
+    - `failed`: the dead-letter queue of the FIFO queues; FIFO, as SQS requires. It has no redrive allow policy: that
+      would refer to queues that already refer to this queue, and CloudFormation allows no circular reference.
+    """
 
     def __init__(self, scope: Construct, *, key: BridgeKey) -> None:
-        self.undelivered = UndeliveredQueue(scope, "Undelivered", key=key)
-        self.failed = FailedQueue(scope, "Failed", key=key)
-        self.ledger = Table(scope, "Ledger", key=key, partition_key="text_key")
-        self.ledger.add_index("ByConversation", partition_key="conversation", sort_key="first_seen_at")
-        self.ledger.add_index("BySnsMessage", partition_key="sns_message_id")
-        self.ledger.add_index("Failed", partition_key="failed_on", sort_key="failed_at")
+        self.undelivered = Queue(scope, "Undelivered", key=key, fifo=False).queue
+        checks.acknowledge(
+            self.undelivered,
+            "AwsSolutions-SQS3",
+            "It is a dead-letter queue itself: of the subscription and of intake's asynchronous calls, at which the "
+            "rule does not look.",
+        )
+        self.failed = Queue(scope, "Failed", key=key, fifo=True).queue
+        ledger = Table(scope, "Ledger", key=key, partition_key="text_key")
+        ledger.add_index("ByConversation", partition_key="conversation", sort_key="first_seen_at")
+        ledger.add_index("BySnsMessage", partition_key="sns_message_id")
+        ledger.add_index("Failed", partition_key="failed_on", sort_key="failed_at")
+        self.ledger = ledger.table

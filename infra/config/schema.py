@@ -23,13 +23,13 @@ from infra.config.values import (
     Flag,
     InstanceArn,
     Keyword,
+    Rate,
     duration,
     length,
     listed,
     matches,
     number_arn,
     one_of,
-    rate,
     topic_arn,
     whole_number,
 )
@@ -94,12 +94,12 @@ class Chat(Section):
 class Limits(Section):
     """Rates in calls per second, durations in seconds, lengths in UTF-16 code units."""
 
-    connect_rate: Annotated[float, BeforeValidator(rate)] = 14.0
-    start_chat_rate: Annotated[float, BeforeValidator(rate)] = 5.0
-    connection_rate: Annotated[float, BeforeValidator(rate)] = 6.0
-    message_rate: Annotated[float, BeforeValidator(rate)] = 10.0
-    disconnect_rate: Annotated[float, BeforeValidator(rate)] = 3.0
-    sms_rate: Annotated[float, BeforeValidator(rate)] = 1.0
+    connect_rate: Rate = 14.0
+    start_chat_rate: Rate = 5.0
+    connection_rate: Rate = 6.0
+    message_rate: Rate = 10.0
+    disconnect_rate: Rate = 3.0
+    sms_rate: Rate = 1.0
     max_concurrency: Annotated[int, whole_number(2, 1000)] = 4
     part_length: Annotated[int, whole_number(64, 1024)] = 1024
     mark_late_after: Annotated[float, duration("0s", "14d")] = 15 * 60.0

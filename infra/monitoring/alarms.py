@@ -51,14 +51,14 @@ class Alarms(Construct):
 
         self._not_empty(
             "Failed",
-            storage.failed.queue,
+            storage.failed,
             "Texts or replies could not be delivered and are in failed, untouched, each with its reason. "
             f"Read the reasons with {self._command('failed list')}, mend what they name, then put all back with "
             f"{self._command('failed redrive')}.",
         )
         self._not_empty(
             "Undelivered",
-            storage.undelivered.queue,
+            storage.undelivered,
             "Something reached nobody: SNS could not hand it to intake, or intake failed over it three times. "
             f"{self._command('doctor')} says what is broken; when that is mended, {self._command('failed redrive')} "
             "hands over what lies there.",

@@ -113,7 +113,7 @@ def _queue(pipeline: Pipeline, *, width: int) -> cloudwatch.IWidget:
 
 
 def _dead_letters(storage: Storage, *, width: int) -> cloudwatch.IWidget:
-    queues = {"failed": storage.failed.queue, "undelivered": storage.undelivered.queue}
+    queues = {"failed": storage.failed, "undelivered": storage.undelivered}
     return _graph(
         "Left for you",
         [

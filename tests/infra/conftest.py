@@ -206,8 +206,9 @@ def configured(name: str, folder: Path) -> BridgeConfig:
 
 
 @pytest.fixture(scope="session")
-def config(built: Callable[[str], Built]) -> BridgeConfig:
-    return built("default").config
+def config(tmp_path_factory: pytest.TempPathFactory) -> BridgeConfig:
+    """That of the default stack; it synthesises nothing, for tests in which the synth must fail."""
+    return configured("default", tmp_path_factory.mktemp("config"))
 
 
 @pytest.fixture(scope="session")

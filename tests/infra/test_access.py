@@ -134,7 +134,7 @@ def test_each_role_has_exactly_these_permissions(stack: Synthesised) -> None:
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_function_waits_for_every_policy_of_its_role(built: Callable[[str], Built], name: str) -> None:
-    """Lambda refuses active tracing to a role that may not write traces yet, and a queue that it may not read."""
+    """Lambda refuses active tracing, and an event source mapping, while the role lacks the permissions."""
     stack = built(name).stack
     for function in stack.all("Lambda::Function"):
         role = refers_to(stack.get(function)["Role"])

@@ -1,4 +1,4 @@
-"""The alarms: when each goes off, whom it tells what, and that it looks at something that is really written."""
+"""The alarms: metric, threshold and description of each, and the alarm topic."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ REPLIES = TEXTS | {
 
 
 def watched(stack: Synthesised, alarm: Any) -> str:
-    """Function, queue or topic, and metric, where that is one that is written."""
+    """Function, queue or topic, and metric; fails if nothing writes it."""
     (dimension,) = alarm["Dimensions"]
     return written(
         stack,

@@ -1,4 +1,4 @@
-"""The dashboard and the saved queries: that they answer what is asked, from what is really there."""
+"""The dashboard and the saved queries use metrics, log groups and fields that exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def widgets(stack: Synthesised) -> list[Any]:
 
 
 def read(stack: Synthesised) -> set[str]:
-    """The metrics on the dashboard, each of them written by somebody."""
+    """The metrics on the dashboard; fails if nothing writes one of them."""
     found = set()
     for widget in widgets(stack):
         for namespace, name, dimension, value, *_ in widget["properties"].get("metrics", []):

@@ -1,4 +1,4 @@
-"""The functions' archive: what is in it, what it is named after, and that it works by itself."""
+"""The functions' archive: its content, its byte-code and its fingerprint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from infra.packaging.models import OPERATIONS
 from tests.infra.conftest import OURS, ROOT
 
 SHIPPED = "python3.13"
-"""What bridge.toml says by default."""
+"""The default runtime."""
 MAGIC: Mapping[str, bytes] = {
     "python3.11": (3495).to_bytes(2, "little") + b"\r\n",
     "python3.12": (3531).to_bytes(2, "little") + b"\r\n",
@@ -68,7 +68,7 @@ try {
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of what goes into the hash, to be changed."""
+    """A copy of what goes into the fingerprint, for tests that change it."""
     return copied(tmp_path)
 
 
@@ -85,14 +85,14 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No dependencies, and a compiler that writes nothing: what an archive is named after needs neither."""
+    """No dependencies, and a compiler that writes nothing: the fingerprint needs neither."""
     monkeypatch.setattr(packaging, "_files", lambda name: ())
     monkeypatch.setattr(bytecode.Compiler, "compile", lambda self, folder: None)
 
 
 @pytest.fixture(scope="session")
 def shipped(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive of the configuration that is shipped, whichever Python packages."""
+    """The archive of the default configuration, whatever Python packages it."""
     assert config.runtime == SHIPPED
     into = tmp_path_factory.mktemp("archives")
     return build(config=config.runtime_json(), runtime=config.runtime, into=into).folder
@@ -109,7 +109,7 @@ def zipped(folder: Path, to: Path) -> int:
     return to.stat().st_size
 
 
-# --- what is in it ----------------------------------------------------------------------------------------
+# --- content ----------------------------------------------------------------------------------------
 
 
 def test_it_holds_pure_python_and_nothing_that_is_not_read(archive: Path) -> None:
@@ -152,7 +152,7 @@ def test_it_is_small(shipped: Path, tmp_path: Path, config: BridgeConfig, capsys
 
 @pytest.mark.parametrize("which", ["shipped", "archive"])
 def test_each_module_has_byte_code_of_the_configured_runtime(which: str, request: pytest.FixtureRequest) -> None:
-    """Also where the Python that packages is another one, as it is for one of the two."""
+    """Also if another Python does the packaging, as for one of the two."""
     folder, runtime = request.getfixturevalue(which), {"shipped": SHIPPED, "archive": OURS}[which]
     sources = list(folder.rglob("*.py"))
     assert len(sources) > 200
@@ -180,7 +180,7 @@ def test_each_runtime_has_a_pinned_compiler_that_is_its_python(runtime: str, tmp
 
 
 def test_the_runtimes_own_python_loads_all_of_it_and_compiles_nothing(shipped: Path) -> None:
-    """The handlers themselves need an ssl module, which this build of CPython lacks."""
+    """Not the handlers: they need the ssl module, which this build of CPython lacks."""
     package = ROOT / "node_modules/pyodide-3.13/pyodide.mjs"
     done = subprocess.run(
         ["node", "--input-type=module", "--eval", RUN, package.as_uri(), str(shipped), LOADS],
@@ -194,7 +194,7 @@ def test_the_runtimes_own_python_loads_all_of_it_and_compiles_nothing(shipped: P
 
 
 def test_equal_sources_are_the_same_archive_byte_for_byte_on_any_machine(tmp_path: Path) -> None:
-    """Another folder, user's mask, temporary folder, hash seed, locale, time zone and hour."""
+    """With another folder, umask, temporary folder, hash seed, locale, time zone and time."""
     code = (
         "import os, sys; from pathlib import Path; from infra.packaging import build; os.umask(int(sys.argv[2], 8));"
         f"print(build(config='{{}}', runtime='{SHIPPED}', root=Path(sys.argv[1])).folder)"
@@ -287,7 +287,7 @@ def test_files_have_the_same_times_and_modes_whenever_written(archive: Path) -> 
         assert about.st_mode & 0o777 == (0o755 if path.is_dir() else 0o644)
 
 
-# --- what it is named after -------------------------------------------------------------------------------
+# --- fingerprint -------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("quick")

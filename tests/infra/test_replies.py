@@ -1,4 +1,4 @@
-"""What a number with start-chat delivery adds to the stack: the open chats, and the way from the agent to the phone."""
+"""What start-chat delivery adds to the stack: the open chats, and the pipeline of replies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS = {"forward": ForwardSettings, "reply_intake": ReplyIntakeSettings, "re
 
 @pytest.fixture(scope="module")
 def stack(built: Callable[[str], Built]) -> Synthesised:
-    """One number of each delivery."""
+    """With a number of each delivery."""
     return built("mixed").stack
 
 
@@ -51,7 +51,7 @@ def test_replies_and_chats_are_retained(stack: Synthesised, logical_id: str) -> 
 
 
 def test_no_fifo_endpoint_is_subscribed_to_a_standard_topic(stack: Synthesised) -> None:
-    """SNS refuses that; an emulator may let it through."""
+    """SNS refuses that; an emulator may accept it."""
     assert not [topic for topic in stack.all("SNS::Topic").values() if topic.get("FifoTopic")]
     subscriptions = stack.all("SNS::Subscription").values()
     assert len(subscriptions) == 2

@@ -12,7 +12,7 @@ import pytest
 from constructs import Construct
 
 import infra.stack
-from infra import monitoring, pipeline, start_chat, storage
+from infra import inbound, monitoring, pipeline, start_chat, storage
 from tests.infra.conftest import Built, Synthesised, attached_to, build_app, configured
 
 RETAINED = {
@@ -113,11 +113,12 @@ def test_a_construct_that_moves_keeps_its_logical_id(tmp_path: Path, monkeypatch
 
 
 MOVABLE: Mapping[ModuleType, tuple[str, ...]] = {
-    infra.stack: ("BridgeKey", "InboundTopic", "TwoWayChannelRole"),
-    storage: ("UndeliveredQueue", "FailedQueue", "Table"),
-    pipeline: ("FifoQueue", "BridgeFunction"),
-    start_chat: ("StreamingTopic", "Table"),
-    monitoring: ("AlarmTopic",),
+    infra.stack: ("BridgeKey",),
+    inbound: ("Topic", "Construct"),
+    storage: ("Queue", "Table"),
+    pipeline: ("Queue", "BridgeFunction"),
+    start_chat: ("Topic", "Table"),
+    monitoring: ("Topic",),
 }
 """Constructs by the module that creates them."""
 

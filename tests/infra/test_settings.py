@@ -1,4 +1,4 @@
-"""Each setting of bridge.toml reaches the template where it should; what refers to a resource refers to the right one.
+"""Each setting of bridge.toml reaches its place in the template, and references lead to the right resources.
 
 What a setting does to the functions' own configuration is in tests/unit/infra/test_settings.py.
 """
@@ -195,7 +195,7 @@ def test_the_functions_archive_holds_the_compiled_settings(made: tuple[BridgeCon
     assert compiled == config.runtime_json()
 
 
-# --- what refers to a resource refers to the right one --------------------------------------------------------
+# --- references --------------------------------------------------------
 
 _TEXTS = {"CONVERSATIONS_QUEUE_URL": "ConversationsQueue", "FAILED_QUEUE_URL": "FailedQueue", "LEDGER_TABLE": "Ledger"}
 _REPLIES = {"REPLIES_QUEUE_URL": "RepliesQueue", "FAILED_QUEUE_URL": "FailedQueue", "LEDGER_TABLE": "Ledger"}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 PLACES: Mapping[str, str] = {
-    "AlarmTopic.__init__": "infra/monitoring/alarm_topic.py::AlarmTopic.__init__",
     "Alarms.__init__": "infra/monitoring/alarms.py::Alarms.__init__",
     "Alarms._alarm": "infra/monitoring/alarms.py::Alarms._alarm",
     "Alarms._not_empty": "infra/monitoring/alarms.py::Alarms._not_empty",
     "Alarms._silence": "infra/monitoring/alarms.py::Alarms._silence",
-    "TwoWayChannelRole.__init__": "infra/inbound.py::TwoWayChannelRole.__init__",
+    "TwoWayChannel.__init__": "infra/inbound.py::TwoWayChannel.__init__",
     "rules._limits": "infra/config/rules.py::_limits",
     "Dashboard.__init__": "infra/monitoring/dashboard.py::Dashboard.__init__",
     "BridgeFunction.__init__": "infra/function.py::BridgeFunction.__init__",
@@ -23,9 +22,9 @@ PLACES: Mapping[str, str] = {
     "Pipeline._subscribe_intake": "infra/pipeline.py::Pipeline._subscribe_intake",
     "BridgeStack.__init__": "infra/stack.py::BridgeStack.__init__",
     "StartChatDelivery.__init__": "infra/start_chat.py::StartChatDelivery.__init__",
-    "VISIBILITY_TIMEOUTS": "infra/storage.py::VISIBILITY_TIMEOUTS",
-    "StreamingTopic.__init__": "infra/start_chat.py::StreamingTopic.__init__",
-    "InboundTopic.__init__": "infra/inbound.py::InboundTopic.__init__",
+    "VISIBILITY_TIMEOUTS": "infra/pipeline.py::VISIBILITY_TIMEOUTS",
+    "Topic.__init__": "infra/storage.py::Topic.__init__",
+    "Topic.allow_service": "infra/storage.py::Topic.allow_service",
     "ChatSession": "lambda/bridge/aws/chat_sessions.py::ChatSession",
     "ChatSessions._get": "lambda/bridge/aws/chat_sessions.py::ChatSessions._get",
     "ChatSessions.record_connection": "lambda/bridge/aws/chat_sessions.py::ChatSessions.record_connection",

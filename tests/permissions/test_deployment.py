@@ -1,4 +1,4 @@
-"""That no policy of a template is overlooked, and that what is no request of AWS's is an error and not a refusal."""
+"""No policy of a template is overlooked; an invalid request is an error, not a refusal."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Each call of a function and each hop between services, against the policies that are synthesised, and no statement
-that none of them needs."""
+"""The synthesised policies allow each call of a function and each hop between services, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,11 +21,11 @@ REASONS: Mapping[tuple[str, str], str] = {
         "it. Which of the two Connect really looks at can be seen on an account alone."
     ),
 }
-"""What no call is seen to need, and stays: action, and the statement's Sid or a pattern of its resource."""
+"""Permissions that no call is known to need: action, and the statement's Sid or a pattern of its resource."""
 
 
 def reason(verdicts: Verdicts, grant: Grant) -> tuple[str, str] | None:
-    """Its key in REASONS."""
+    """The key of the grant in REASONS."""
     sid = verdicts.sid(grant.policy, grant.statement)
     return next(
         (key for key in REASONS if key[0] == grant.action and (key[1] == sid or re.fullmatch(key[1], grant.resource))),

@@ -23,7 +23,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     _leaving(
         "instance-shut-out",
-        Edit("infra/start_chat.py", "instances=config.instances())", "instances=config.instances()[:1])"),
+        Edit("infra/start_chat.py", "list(config.instances())", "list(config.instances())[:1]"),
         "test_connect_may_publish_for_every_instance_that_is_named",
     ),
     _leaving(

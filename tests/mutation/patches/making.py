@@ -37,13 +37,13 @@ def archive(name: str, test: str, edit: Edit) -> Mechanism:
 
 def refused(name: str, says: str, edit: Edit) -> Mechanism:
     """Taken out, synth itself refuses: there is no stack for a control to look at, so the words must be right."""
-    test = "tests/infra/test_defaults.py::test_synth_lets_the_default_configuration_through"
+    test = "tests/infra/test_checks.py::test_synth_accepts_each_configuration[default]"
     return Mechanism(name=name, edits=(edit,), tests=(test,), control=None, says=says)
 
 
 def refused_with_replies(name: str, says: str, edit: Edit) -> Mechanism:
     """The same of what the stack has for a number with start-chat delivery; that of the default one still stands."""
-    test = "tests/infra/test_defaults.py::test_synth_lets_every_other_configuration_through[start-chat]"
+    test = "tests/infra/test_checks.py::test_synth_accepts_each_configuration[start-chat]"
     return Mechanism(name=name, edits=(edit,), tests=(test,), control=STACK_STANDS, says=says)
 
 

@@ -86,7 +86,7 @@ _TOLD = (
     ),
     alarm(
         "cloudwatch-shut-out",
-        Edit("AlarmTopic.__init__", 'actions=["sns:Publish"]', 'actions=["sns:Subscribe"]'),
+        Edit("Topic.allow_service", 'actions=["sns:Publish"]', 'actions=["sns:Subscribe"]'),
         "test_only_cloudwatch_alarms_of_this_stack_may_publish_to_the_topic",
     ),
     alarm(

@@ -69,7 +69,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     _permission(
         "connect-of-any-instance",
         "aws:SourceArn .*: allowed, though it must not be",
-        Edit(_START_CHAT, '                    "ArnEquals": {"aws:SourceArn": list(instances)},\n', ""),
+        Edit(_START_CHAT, '{"ArnEquals": {"aws:SourceArn": list(config.instances())}}', "dict[str, list[str]]()"),
         *(f"{_ALLOWED}[{name}]" for name in _WITH_REPLIES),
     ),
     _permission(

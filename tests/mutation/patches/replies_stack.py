@@ -11,17 +11,26 @@ _IN_THE_STACK = (
     *(
         with_replies(
             f"streaming-policy/{name}",
-            Edit("StreamingTopic.__init__", *edit),
+            Edit(*edit),
             "test_only_connect_for_the_configured_instance_may_publish",
         )
         for name, edit in {
             "behind-the-instance": (
-                '"ArnEquals": {"aws:SourceArn": list(instances)}',
-                '"ArnLike": {"aws:SourceArn": [f"{instance}/*" for instance in instances]}',
+                "StartChatDelivery.__init__",
+                '{"ArnEquals": {"aws:SourceArn": list(config.instances())}}',
+                '{"ArnLike": {"aws:SourceArn": [f"{instance}/*" for instance in config.instances()]}}',
             ),
-            "any-instance": ('                    "ArnEquals": {"aws:SourceArn": list(instances)},\n', ""),
-            "any-account": ('                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},\n', ""),
-            "without-tls": ("master_key=key.key, enforce_ssl=True", "master_key=key.key"),
+            "any-instance": (
+                "StartChatDelivery.__init__",
+                '{"ArnEquals": {"aws:SourceArn": list(config.instances())}}',
+                "dict[str, list[str]]()",
+            ),
+            "any-account": (
+                "Topic.allow_service",
+                '{"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, **conditions}',
+                "conditions",
+            ),
+            "without-tls": ("Topic.__init__", "master_key=key.key, enforce_ssl=True", "master_key=key.key"),
         }.items()
     ),
     *(
@@ -46,6 +55,7 @@ _IN_THE_STACK = (
             "StartChatDelivery.__init__",
             "        reply = self.replies.worker\n",
             "        reply = self.replies.worker\n"
+            "        from aws_cdk import aws_sns as sns\n"
             "        topic_arn, endpoint = self.streaming.topic_arn, self.replies.queue.queue_arn\n"
             '        sns.CfnSubscription(scope, "Fifo", topic_arn=topic_arn, protocol="sqs", endpoint=endpoint)\n',
         ),
@@ -83,7 +93,7 @@ _IN_THE_STACK = (
     ),
     with_replies(
         "kept/streaming-topic-not-pinned",
-        Edit("StreamingTopic.__init__", "        retain(self.topic, STREAMING_TOPIC)\n", ""),
+        Edit("Topic.__init__", "        retain(self.topic, logical_id)\n", ""),
         "test_replies_and_chats_are_retained[StreamingTopic]",
     ),
 )

@@ -8,15 +8,13 @@ from tests.mutation.patches.making import STACK_STANDS, checked, key, refused, s
 _STACK = (
     Mechanism(
         name="kept/undelivered-by-another-id",
-        edits=(
-            Edit("infra/storage.py", 'retain(self.queue, "UndeliveredQueue")', 'retain(self.queue, "Undelivered")'),
-        ),
+        edits=(Edit("infra/storage.py", 'f"{construct_id}Queue"', 'f"{construct_id}Queue" if fifo else construct_id'),),
         tests=("tests/infra/test_deployed_before.py::test_what_holds_texts_or_is_pointed_at_is_updated_not_made_anew",),
         control=STACK_STANDS,
     ),
     key(
         "eum-to-topic",
-        'key.grant_topic(role, name="EndUserMessaging")',
+        'key.grant_topic(channel.role, name="EndUserMessaging")',
         "EndUserMessagingToTopic-TwoWayChannelRole-actions0-condition0",
     ),
     key(
@@ -68,7 +66,7 @@ _STACK = (
     stack(
         "least-privilege/any-account",
         Edit(
-            "TwoWayChannelRole.__init__",
+            "TwoWayChannel.__init__",
             '"sms-voice.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}',
             '"sms-voice.amazonaws.com"',
         ),
@@ -76,7 +74,7 @@ _STACK = (
     ),
     stack(
         "tls/topic",
-        Edit("InboundTopic.__init__", ", enforce_ssl=True", ""),
+        Edit("Topic.__init__", ", enforce_ssl=True", ""),
         "test_access.py::test_the_topic_policy_denies_requests_without_tls_and_allows_nothing",
     ),
     refused(
@@ -125,7 +123,7 @@ _STACK = (
     ),
     stack(
         "kept/topic-not-pinned",
-        Edit("InboundTopic.__init__", '        retain(self.topic, "InboundTopic")\n', ""),
+        Edit("Topic.__init__", "        retain(self.topic, logical_id)\n", ""),
         "test_retention.py::test_every_topic_key_queue_and_table_is_retained",
     ),
     stack(
@@ -166,7 +164,7 @@ _STACK = (
     ),
     stack(
         "logical-ids/alarm-email",
-        Edit("AlarmTopic.__init__", "set_logical_id(subscription, ALARM_EMAIL)", "pass"),
+        Edit("infra/monitoring/__init__.py", "set_logical_id(subscription, ALARM_EMAIL)", "pass"),
         "test_retention.py::test_a_construct_that_moves_keeps_its_logical_id",
     ),
     stack(
