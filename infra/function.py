@@ -44,23 +44,14 @@ class BridgeFunction(Construct):
     """The function `name` of lambda/bridge. Its role has only the permissions given by `allow`."""
 
     def __init__(
-        self,
-        scope: Construct,
-        *,
-        name: str,
-        timeout: Duration,
-        environment: Mapping[str, str],
-        shared: Shared,
+        self, scope: Construct, *, name: str, timeout: Duration, environment: Mapping[str, str], shared: Shared
     ) -> None:
         self.name, self.camel_name = name, name.title().replace("_", "")
         super().__init__(scope, self.camel_name)
         config, ids = shared.config, FUNCTIONS[name]
         self._namespace = config.stack
         self.log_group = logs.LogGroup(
-            self,
-            "Logs",
-            encryption_key=shared.key.key,
-            removal_policy=RemovalPolicy.DESTROY,
+            self, "Logs", encryption_key=shared.key.key, removal_policy=RemovalPolicy.DESTROY
         )
         # The L2 construct takes an enum member for each number of days; bridge.toml has the number.
         group = cast(logs.CfnLogGroup, self.log_group.node.default_child)

@@ -85,8 +85,7 @@ class Chat(Section):
     empty_message: Annotated[str, length(200)] = "(empty message)"
     late_message: Annotated[str, length(200, placeholder="sent")] = "(sent {sent})"
     body_attribute: Annotated[
-        str,
-        matches(r"[A-Za-z0-9_-]*", "an attribute's name", 'letters, digits, - and _ only, or "" for none'),
+        str, matches(r"[A-Za-z0-9_-]*", "an attribute's name", 'letters, digits, - and _ only, or "" for none')
     ] = ""
     supported_content_types: Annotated[tuple[ContentType, ...], BeforeValidator(listed)] = ("text/plain",)
 
@@ -137,8 +136,7 @@ class Number(Section):
     """A business number; its own `display_name`, `attributes` and so on override those for all numbers."""
 
     number: Annotated[
-        str,
-        matches(r"\+[1-9][0-9]{1,14}", "a phone number in E.164 form", "+, country code, number: +12125550101"),
+        str, matches(r"\+[1-9][0-9]{1,14}", "a phone number in E.164 form", "+, country code, number: +12125550101")
     ]
     arn: Annotated[str, BeforeValidator(number_arn)]
     display_name: DisplayName | None = None

@@ -162,8 +162,7 @@ def listed(value: Any) -> Any:
 
 
 AttributeName = Annotated[
-    str,
-    matches(r"[A-Za-z0-9_-]+", "an attribute's name", "letters, digits, - and _ only (Connect takes no others)"),
+    str, matches(r"[A-Za-z0-9_-]+", "an attribute's name", "letters, digits, - and _ only (Connect takes no others)")
 ]
 AttributeValue = Annotated[
     str, BeforeValidator(lambda value: text(value, "attributes are text; put it in double quotes"))
@@ -192,6 +191,5 @@ Rate = Annotated[
 ]
 Keyword = Annotated[str, length(160), AfterValidator(str.strip)]
 ContentType = Annotated[
-    str,
-    matches(r"(?=.{1,100}$)[a-z]+/[A-Za-z0-9.+-]+", "a content type", 'such as "text/plain" or "text/markdown"'),
+    str, matches(r"(?=.{1,100}$)[a-z]+/[A-Za-z0-9.+-]+", "a content type", 'such as "text/plain" or "text/markdown"')
 ]

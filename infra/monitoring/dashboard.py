@@ -23,13 +23,7 @@ class Dashboard(Construct):
     """For each question a title, and a row of graphs for each pipeline."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        alarms: Alarms,
-        pipelines: Sequence[Pipeline],
-        storage: Storage,
+        self, scope: Construct, construct_id: str, *, alarms: Alarms, pipelines: Sequence[Pipeline], storage: Storage
     ) -> None:
         super().__init__(scope, construct_id)
         column = WIDTH // (len(pipelines) + 1)
