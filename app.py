@@ -1,4 +1,4 @@
-"""The CDK app: configuration -> stack -> checks -> synth. Needs no AWS access.
+"""The CDK app: configuration -> stack -> checks -> synth. It needs no access to AWS.
 
 `cdk synth`, `cdk deploy`; another configuration with `-c config=path/to/bridge.toml`.
 """
@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-# jsii warns in ten lines of a Node.js that is old or that it was not tested with; the CDK CLI says itself when one is
-# too old. For what is past its end of life jsii wants the versions by name.
+# jsii prints long warnings about Node.js versions; the CDK CLI itself reports a version that is too old. Versions past
+# their end of life must be listed.
 os.environ["JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION"] = "1"
 os.environ["JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION"] = "1"
 os.environ["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = ",".join(map(str, range(20, 40)))
@@ -24,10 +24,10 @@ from infra.stack import BridgeStack
 
 
 def bridge(app: cdk.App, *, config: BridgeConfig) -> BridgeStack:
-    """The stack of a configuration, and what is to hold of it.
+    """The stack of a configuration, with its checks.
 
-    It is for the account and Region of the numbers: the CDK deploys it to no other, whatever the profile. A sandbox has
-    one account, whatever the numbers, and says which: `-c sandbox=ACCOUNT/REGION`.
+    The CDK deploys it only to the account and Region of the numbers, whatever the profile. A sandbox has its own
+    account for any numbers: `-c sandbox=ACCOUNT/REGION`.
     """
     account, region = config.location.account, config.location.region
     if sandbox := app.node.try_get_context("sandbox"):

@@ -1,12 +1,13 @@
-"""What must hold of every stack that is synthesised: cdk-nag's rules, our own times, and SNS's filter policies.
+"""Checks of every synthesised stack: cdk-nag's rules, the stack's timeouts, and SNS's limits of filter policies.
 
-They are plugins of CDK's validation, which `cdk synth` and `cdk deploy` run: any finding, warnings too, ends them.
+They are plugins of the CDK's validation: with any finding, also a warning, `cdk synth` and `cdk deploy` fail.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,23 +28,27 @@ from constructs import IConstruct
 
 from bridge.config import CONNECT_TIMEOUT, STORE_TIMEOUT
 from bridge.processing.retry import max_receives
-from infra import filter_policies
 from infra.config import Limits
+
+MAX_FILTER_KEYS = 5
+MAX_FILTER_COMBINATIONS = 150
+"""The limits of a filter policy."""
+_OR = "$or"
 
 
 def attach(app: App, *, limits: Limits) -> None:
-    """Let every synth of the app run them."""
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app), OurChecks(limits))
+    """Run the checks with every synth of the app."""
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app), StackChecks(limits))
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
-    """Accept one finding of cdk-nag, on the construct that has it."""
+    """Accept a finding of cdk-nag on the construct that has it."""
     Validations.of(construct).acknowledge(Acknowledgment(id=rule, reason=reason))
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with a resource, by logical id."""
+    """What is wrong with the resource of a logical id."""
 
     rule: str
     resource: str
@@ -51,20 +56,20 @@ class Finding:
 
 
 def findings(template: Mapping[str, Any], *, limits: Limits) -> Iterator[Finding]:
-    """Where the times of a synthesised stack do not fit one another, and filter policies that SNS refuses.
+    """Timeouts that do not fit together, and filter policies that SNS refuses.
 
-    Of the times infra.config says it earlier, of bridge.toml.
+    infra.config reports the same about the timeouts of bridge.toml; this checks what became of them.
     """
     resources = template["Resources"]
     for name, resource in resources.items():
         if resource["Type"] == "AWS::SNS::Subscription":
-            yield from _of_filter(name, resource["Properties"].get("FilterPolicy", {}))
+            yield from _filter_policy(name, resource["Properties"].get("FilterPolicy", {}))
     for mapping in (r["Properties"] for r in resources.values() if r["Type"] == "AWS::Lambda::EventSourceMapping"):
         queue_id, function_id = mapping["EventSourceArn"]["Fn::GetAtt"][0], mapping["FunctionName"]["Ref"]
-        yield from _of_mapping(resources, queue_id, function_id, limits)
+        yield from _timeouts(resources, queue_id, function_id, limits)
 
 
-def _of_mapping(resources: Mapping[str, Any], queue_id: str, function_id: str, limits: Limits) -> Iterator[Finding]:
+def _timeouts(resources: Mapping[str, Any], queue_id: str, function_id: str, limits: Limits) -> Iterator[Finding]:
     queue = resources[queue_id]["Properties"]
     timeout = resources[function_id]["Properties"]["Timeout"]
     receives = queue["RedrivePolicy"]["maxReceiveCount"]
@@ -98,35 +103,72 @@ def _of_mapping(resources: Mapping[str, Any], queue_id: str, function_id: str, l
         )
 
 
-def _of_filter(subscription: str, policy: Mapping[str, Any]) -> Iterator[Finding]:
-    """SNS refuses a policy that is too large, and with it the deployment."""
-    if (keys := filter_policies.keys(policy)) > filter_policies.KEYS:
-        yield Finding(
-            "FilterKeys",
-            subscription,
-            f"the filter policy of {subscription} has {keys} keys, counted in each branch of $or: SNS takes "
-            f"{filter_policies.KEYS}",
-        )
-    if (combinations := filter_policies.combinations(policy)) > filter_policies.COMBINATIONS:
-        yield Finding(
-            "FilterCombinations",
-            subscription,
-            f"the filter policy of {subscription} has {combinations} combinations of values: SNS takes "
-            f"{filter_policies.COMBINATIONS}",
-        )
-    alternatives = policy.get(filter_policies.OR)
-    if alternatives is not None and not filter_policies.is_or(filter_policies.OR, alternatives):
-        yield Finding(
-            "FilterOr",
-            subscription,
-            f"the filter policy of {subscription} lets nothing through: of fewer than two objects, $or is the name of "
-            "an attribute",
-        )
+# --- filter policies --------------------------------------------------------------------------------------
+#
+# Source: "Filter policy constraints" and "AND/OR logic" in the Amazon SNS developer guide. They do not say how `$or`
+# counts. People reported refusals of policies with few keys that occurred many times. Where the documents allow two
+# readings, the one that counts more is used.
+
+
+def _filter_policy(subscription: str, policy: Mapping[str, Any]) -> Iterator[Finding]:
+    """SNS refuses a policy that is too large, and the deployment fails."""
+    subject, keys, combinations = f"the filter policy of {subscription}", _keys(policy), _combinations(policy)
+    if keys > MAX_FILTER_KEYS:
+        problem = f"has {keys} keys, counted in each branch of $or: SNS takes {MAX_FILTER_KEYS}"
+        yield Finding("FilterKeys", subscription, f"{subject} {problem}")
+    if combinations > MAX_FILTER_COMBINATIONS:
+        problem = f"has {combinations} combinations of values: SNS takes {MAX_FILTER_COMBINATIONS}"
+        yield Finding("FilterCombinations", subscription, f"{subject} {problem}")
+    if _OR in policy and not _is_or(_OR, policy[_OR]):
+        problem = "lets nothing through: of fewer than two objects, $or is the name of an attribute"
+        yield Finding("FilterOr", subscription, f"{subject} {problem}")
+
+
+def _keys(policy: Mapping[str, Any]) -> int:
+    """Keys with values: each occurrence in each branch of `$or`; of nested keys the innermost."""
+    return sum(
+        sum(map(_keys, value)) if _is_or(name, value) else _keys(value) if isinstance(value, Mapping) else 1
+        for name, value in policy.items()
+    )
+
+
+def _combinations(policy: Mapping[str, Any], *, depth: int = 1) -> int:
+    """The product of the numbers of values of all keys; of a nested key times its level.
+
+    A message matches one branch of `$or`, so that the branches add up; the documented rule is to multiply all lists.
+    The larger result counts.
+    """
+    total = 1
+    for name, value in policy.items():
+        if _is_or(name, value):
+            branches = [_combinations(branch, depth=depth) for branch in value]
+            total *= max(sum(branches), math.prod(branches))
+        elif isinstance(value, Mapping):
+            total *= _combinations(value, depth=depth + 1)
+        else:
+            total *= depth * sum(map(_values, value if isinstance(value, Sequence) and value else [value]))
+    return total
+
+
+def _is_or(name: str, value: Any) -> bool:
+    """Whether SNS reads it as alternatives: two objects or more. Otherwise `$or` is the name of an attribute."""
+    return (
+        name == _OR
+        and isinstance(value, Sequence)
+        and len(value) > 1
+        and all(isinstance(each, Mapping) for each in value)
+    )
+
+
+def _values(rule: Any) -> int:
+    """The number of values of a rule: those in an `anything-but` list, else 1."""
+    excluded = rule.get("anything-but") if isinstance(rule, Mapping) else None
+    return len(excluded) if isinstance(excluded, list) and excluded else 1
 
 
 @jsii.implements(IPolicyValidationPlugin)
-class OurChecks:
-    """`findings` as CDK asks for them."""
+class StackChecks:
+    """`findings` as a plugin of the CDK."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

@@ -208,7 +208,7 @@ class Preflight:
             "AWS::Partition": self.identity.arn.split(":")[1],
             "AWS::Region": self.target.region or "",
             "AWS::StackName": self.target.stack,
-            "AWS::URLSuffix": "amazonaws.com",  # of every partition in infra.values.PARTITIONS
+            "AWS::URLSuffix": "amazonaws.com",  # of every partition in infra.config.values.PARTITIONS
         }
 
     def all(self, kind: str) -> list[Resource]:

@@ -12,7 +12,7 @@ import typer
 from bridge.errors import BridgeError
 from bridge.replies.participants import Participants
 from bridge.texts.sms_event import conversation_id
-from infra.values import seconds
+from infra.config.values import seconds
 from ops.failed.messages import MOVED_BY_SQS, NOT_HANDED_OVER, NOT_TAKEN, DeadLetterMessage
 from ops.ledger import LedgerRecord
 

@@ -1,4 +1,4 @@
-"""One synth for all tests, and a reader of what it made."""
+"""Each configuration is synthesised once for all tests; `Synthesised` reads the template."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from infra.config import BridgeConfig, load
 
 ROOT = Path(app.__file__).parent
 OURS = f"python{sys.version_info.major}.{sys.version_info.minor}"
-"""The Python that runs this, as a runtime."""
+"""The Lambda runtime of the Python that runs the tests."""
 CONTEXT: Mapping[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
 BRIDGE_TOML = """
 [[numbers]]
@@ -41,7 +41,7 @@ alarm_email = "ops@example.com"
 expect_texts_every = "4h"
 {BRIDGE_TOML}delivery = "start-chat"
 """
-"""Replies, e-mail and an expectation of texts too, in a stack of another name and with other times."""
+"""With replies, e-mail and expected texts; another stack name and other times."""
 
 
 INSTANCE = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
@@ -70,12 +70,12 @@ CONFIGURATIONS: Mapping[str, str] = {
     "mixed": MIXED_TOML,
     "elsewhere": elsewhere(MIXED_TOML),
 }
-"""Of each kind of stack one bridge.toml; "start-chat" has no other delivery."""
+"""A bridge.toml for each kind of stack; "start-chat" has that delivery only."""
 
 
 @dataclass(frozen=True)
 class Synthesised:
-    """A template, read by what things refer to rather than by generated names."""
+    """A template, read by references rather than by generated names."""
 
     template: Mapping[str, Any]
 
@@ -96,7 +96,7 @@ class Synthesised:
         return properties
 
     def function(self, name: str) -> str:
-        """Logical id of intake or forward."""
+        """Logical id of a function."""
         (found,) = (
             key
             for key, lambda_ in self.all("Lambda::Function").items()
@@ -105,7 +105,7 @@ class Synthesised:
         return found
 
     def has_function(self, name: str, logical_id: str) -> bool:
-        """Whether the function of that logical id is this one."""
+        """Whether the logical id is that of this function."""
         found = self.template["Resources"].get(logical_id, {})
         return bool(found) and found["Properties"].get("Handler") == f"bridge.{name}.handler"
 
@@ -114,7 +114,7 @@ class Synthesised:
         return refers_to(self.get(self.function(name))["Role"])
 
     def allowed(self, role: str) -> set[tuple[str, str]]:
-        """What a role's own policies allow: action and the logical id of the resource, or `*`."""
+        """What a role's policies allow: action, and logical id of the resource or `*`."""
         assert not {"Policies", "ManagedPolicyArns"} & self.get(role).keys()
         return {
             (action, refers_to(resource))
@@ -138,7 +138,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def refers_to(value: Any) -> str:
-    """The logical id that a Ref or GetAtt means; text is text."""
+    """The logical id in a Ref or GetAtt; a string is returned as it is."""
     if isinstance(value, str):
         return value
     ((function, argument),) = value.items()
@@ -146,8 +146,13 @@ def refers_to(value: Any) -> str:
     return str(argument if function == "Ref" else argument[0])
 
 
+def attached_to(policy: Any) -> list[str]:
+    """Logical ids of what a policy belongs to."""
+    return [refers_to(one) for key in ("Queues", "Topics", "Roles") for one in policy.get(key, [])]
+
+
 def text(value: Any) -> str:
-    """A joined text with its parameters as ${...}."""
+    """A joined text with its references as ${...}."""
     if isinstance(value, str):
         return value
     if "Fn::Join" in value:
@@ -157,8 +162,8 @@ def text(value: Any) -> str:
 
 
 def build_app(config: BridgeConfig, outdir: Path, **context: str) -> cdk.App:
-    """As `cdk synth` runs it, `context` being what `-c` adds; without CDK's own template validation, which takes five
-    seconds and knows less than cfn-lint."""
+    """The app as in `cdk synth`; `context` is that of `-c`. The CDK's own template validation is off: it takes five
+    seconds and finds less than cfn-lint."""
     made = cdk.App(
         analytics_reporting=False,
         context={**CONTEXT, **context},
@@ -183,7 +188,7 @@ class Built:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Built]:
-    """One of CONFIGURATIONS, synthesised once."""
+    """Synthesises one of CONFIGURATIONS, once."""
 
     @cache
     def build(name: str) -> Built:
@@ -201,13 +206,14 @@ def configured(name: str, folder: Path) -> BridgeConfig:
 
 
 @pytest.fixture(scope="session")
-def config(built: Callable[[str], Built]) -> BridgeConfig:
-    return built("default").config
+def config(tmp_path_factory: pytest.TempPathFactory) -> BridgeConfig:
+    """That of the default stack; it synthesises nothing, for tests in which the synth must fail."""
+    return configured("default", tmp_path_factory.mktemp("config"))
 
 
 @pytest.fixture(scope="session")
 def archive(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The functions' archive with byte-code of the Python that runs the tests, which can then run it."""
+    """The functions' archive with byte-code of the Python that runs the tests."""
     return packaging.build(config=config.runtime_json(), runtime=OURS, into=tmp_path_factory.mktemp("archives")).folder
 
 
@@ -224,5 +230,5 @@ def everything(built: Callable[[str], Built]) -> Synthesised:
 
 @pytest.fixture
 def own_stack(built: Callable[[str], Built]) -> Synthesised:
-    """One that a test may change."""
+    """A stack that a test may change."""
     return Synthesised(json.loads(built("default").template_file.read_text()))

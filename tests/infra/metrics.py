@@ -1,4 +1,4 @@
-"""Whether a metric that somebody looks at is one that somebody writes."""
+"""Whether a metric of an alarm or of the dashboard exists."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _AWS = {
     "AWS/Lambda": {"AsyncEventsDropped", "DestinationDeliveryFailures", "Errors", "Throttles"},
     "AWS/SNS": {"NumberOfNotificationsFailedToRedriveToDlq"},
 }
-"""What AWS writes of queues, functions and topics, as far as it is used."""
+"""Metrics of AWS that are used, by namespace."""
 
 
 def written(stack: Synthesised, *, namespace: str, name: str, dimension: str, value: str) -> str:
-    """Function, queue or topic, and metric: `forward Blocked`. `value` is the dimension's, or the logical id it means.
+    """Function, queue or topic, and metric: `forward Blocked`. `value` is that of the dimension, or its logical id.
 
     What the functions write is known by bridge.metrics, which a test compares with their logs.
     """
@@ -39,4 +39,4 @@ def written(stack: Synthesised, *, namespace: str, name: str, dimension: str, va
             assert environment["POWERTOOLS_SERVICE_NAME"] == value
             assert name in METRICS_BY_FUNCTION[value], f"{value} never writes {name}"
             return f"{value} {name}"
-    raise AssertionError(f"nobody writes {namespace} {name} by {dimension}")
+    raise AssertionError(f"nothing writes {namespace} {name} by {dimension}")

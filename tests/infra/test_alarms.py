@@ -1,4 +1,4 @@
-"""The alarms: when each goes off, whom it tells what, and that it looks at something that is really written."""
+"""The alarms: metric, threshold and description of each, and the alarm topic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.processing.retry import JITTER
-from infra.alarms import old, silence, two_tries
+from infra.monitoring.alarms import max_wait, silence, two_attempts
 from tests import commands
 from tests.infra.conftest import ROOT, Synthesised, refers_to, text
 from tests.infra.metrics import written
@@ -58,7 +58,7 @@ REPLIES = TEXTS | {
 
 
 def watched(stack: Synthesised, alarm: Any) -> str:
-    """Function, queue or topic, and metric, where that is one that is written."""
+    """Function, queue or topic, and metric; fails if nothing writes it."""
     (dimension,) = alarm["Dimensions"]
     return written(
         stack,
@@ -90,7 +90,7 @@ def test_with_replies_and_an_expectation_of_texts_the_alarms_are_these(everythin
     assert rules(everything) == REPLIES
 
 
-def test_only_silence_is_too_little_of_something(everything: Synthesised) -> None:
+def test_only_the_silence_alarm_has_a_lower_threshold(everything: Synthesised) -> None:
     operators = {name: alarm["ComparisonOperator"] for name, alarm in everything.all("CloudWatch::Alarm").items()}
     assert operators.pop("AlarmSilence") == "LessThanThreshold"
     assert set(operators.values()) == {"GreaterThanOrEqualToThreshold"}
@@ -100,14 +100,14 @@ def test_a_bridge_with_few_texts_notices_that_they_are_slow(stack: Synthesised) 
     assert stack.get("AlarmSlow")["EvaluateLowSampleCountPercentile"] == "evaluate"
 
 
-def test_every_alarm_tells_the_topic_when_it_begins_and_when_it_is_over(everything: Synthesised) -> None:
+def test_every_alarm_notifies_the_topic_when_it_begins_and_ends(everything: Synthesised) -> None:
     for alarm in everything.all("CloudWatch::Alarm").values():
         assert [refers_to(action) for action in alarm["AlarmActions"]] == ["AlarmTopic"]
         assert [refers_to(action) for action in alarm["OKActions"]] == ["AlarmTopic"]
         assert alarm.get("ActionsEnabled") is not False
 
 
-def test_every_alarm_says_in_a_few_sentences_what_to_do_with_a_command_that_can_be_copied(
+def test_each_description_says_briefly_what_to_do_with_a_valid_command(
     everything: Synthesised,
 ) -> None:
     known = commands.known()
@@ -129,7 +129,7 @@ def test_the_page_for_the_engineer_on_call_has_a_heading_for_each_alarm(everythi
 # --- the topic --------------------------------------------------------------------------------------------
 
 
-def test_cloudwatch_for_the_alarms_of_this_stack_and_nobody_else_is_let_into_the_topic(stack: Synthesised) -> None:
+def test_only_cloudwatch_alarms_of_this_stack_may_publish_to_the_topic(stack: Synthesised) -> None:
     (policy,) = (
         p for p in stack.all("SNS::TopicPolicy").values() if [refers_to(t) for t in p["Topics"]] == ["AlarmTopic"]
     )
@@ -151,13 +151,11 @@ def test_cloudwatch_for_the_alarms_of_this_stack_and_nobody_else_is_let_into_the
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_the_names_of_the_alarms_are_cloudformations_so_that_they_begin_with_the_stacks(stack: Synthesised) -> None:
+def test_cloudformation_names_the_alarms_after_the_stack(stack: Synthesised) -> None:
     assert all("AlarmName" not in alarm for alarm in stack.all("CloudWatch::Alarm").values())
 
 
-def test_an_e_mail_address_is_subscribed_where_there_is_one_and_goes_when_it_is_taken_out(
-    stack: Synthesised, everything: Synthesised
-) -> None:
+def test_an_e_mail_address_is_subscribed_and_not_retained(stack: Synthesised, everything: Synthesised) -> None:
     def e_mails(of: Synthesised) -> list[Any]:
         resources = of.template["Resources"].values()
         return [
@@ -177,14 +175,14 @@ def test_an_e_mail_address_is_subscribed_where_there_is_one_and_goes_when_it_is_
 
 
 @given(st.floats(1, 12 * HOUR))
-def test_a_text_that_waits_at_any_pace_is_tried_in_each_period(pace: float) -> None:
-    seconds = two_tries(pace).to_seconds()
+def test_each_period_has_an_attempt_whatever_the_retry_interval(pace: float) -> None:
+    seconds = two_attempts(pace).to_seconds()
     assert seconds >= pace * (1 + JITTER)
     assert seconds % 60 == 0 and 300 <= seconds <= DAY
 
 
 @given(st.floats(600, 7 * DAY))
-def test_any_expectation_fits_into_what_cloudwatch_looks_back_at(within: float) -> None:
+def test_any_expectation_fits_into_the_evaluation_range_of_cloudwatch(within: float) -> None:
     period, periods = silence(within)
     seconds = period.to_seconds()
     assert seconds % 60 == 0 and periods <= 24
@@ -193,8 +191,8 @@ def test_any_expectation_fits_into_what_cloudwatch_looks_back_at(within: float) 
 
 
 @given(st.floats(1, DAY))
-def test_three_quarters_of_the_time_are_left_when_a_text_that_waits_is_noticed(give_up_after: float) -> None:
-    assert old(give_up_after) <= max(math.ceil(give_up_after / 4), 1) and old(give_up_after) <= 15 * 60
+def test_three_quarters_of_give_up_after_are_left_at_the_waiting_alarm(give_up_after: float) -> None:
+    assert max_wait(give_up_after) <= max(math.ceil(give_up_after / 4), 1) and max_wait(give_up_after) <= 15 * 60
 
 
 def test_the_page_names_no_file_that_is_not_there() -> None:

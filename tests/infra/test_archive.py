@@ -1,4 +1,4 @@
-"""The functions' archive works by itself, in a Python with its standard library, the archive, and nothing else."""
+"""The functions' archive works in a Python that has the standard library and the archive only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from infra.models import OPERATIONS
+from infra.packaging.models import OPERATIONS
 from testing.builders import record, sqs_record
 
 CALLS = """
@@ -137,7 +137,7 @@ def run(archive: Path, code: str, *arguments: str, **variables: str) -> str:
 
 @pytest.fixture
 def endpoint() -> Iterator[tuple[str, list[str]]]:
-    """Answers everything alike, with what the ledger says of a text that was shown; notes what it was asked."""
+    """Gives every request the same response, that of the ledger for a forwarded text; records the requests."""
     asked: list[str] = []
 
     class Answer(BaseHTTPRequestHandler):
@@ -170,7 +170,7 @@ def test_each_operation_can_be_called_from_the_archive_alone(archive: Path, endp
 
 
 def test_a_message_carries_a_trace_by_the_cut_model(archive: Path, endpoint: tuple[str, list[str]]) -> None:
-    """A parameter that the model in the archive does not have is refused by botocore before any call."""
+    """botocore refuses a parameter that the archive's model lacks before it makes a call."""
     address, asked = endpoint
     run(archive, TRACED, AWS_ENDPOINT_URL=f"http://{address}", _X_AMZN_TRACE_ID=TRACE)
     assert asked == ["AmazonSQS.SendMessage"]
@@ -180,12 +180,12 @@ def test_all_handlers_load_from_the_archive_alone(archive: Path) -> None:
     run(archive, HANDLERS)
 
 
-def test_a_long_text_is_cut_from_the_archive_alone(archive: Path) -> None:
+def test_a_long_text_is_split_from_the_archive_alone(archive: Path) -> None:
     run(archive, CUT)
 
 
-def test_services_are_where_botocores_whole_data_says_that_they_are(archive: Path) -> None:
-    """And requests are signed for the same Region and service."""
+def test_endpoints_are_those_of_the_complete_botocore_data(archive: Path) -> None:
+    """Requests are also signed for the same Region and service."""
     everywhere = [
         (service, region, special)
         for service in OPERATIONS
@@ -197,15 +197,13 @@ def test_services_are_where_botocores_whole_data_says_that_they_are(archive: Pat
     assert found == json.loads(run(site_packages, ENDPOINTS, json.dumps(everywhere)))
 
 
-def test_the_certificate_authorities_are_read_once_whatever_the_number_of_clients_and_connections(
-    archive: Path, endpoint: tuple[str, list[str]]
-) -> None:
-    """What answers is no TLS server, and whom one trusts is read before that is noticed."""
+def test_certificate_authorities_are_read_once_for_all_clients(archive: Path, endpoint: tuple[str, list[str]]) -> None:
+    """The server has no TLS; botocore reads the authorities before it finds out."""
     address, _ = endpoint
     run(archive, READS, AWS_ENDPOINT_URL=f"https://{address}")
 
 
-# --- what a start reads and a text calls: what does not depend on the machine ------------------------------------
+# --- files that a cold start reads, and calls per text: independent of the machine ------------------------------------
 
 START = """
 import json, sys
@@ -286,7 +284,8 @@ def test_a_start_reads_no_more_than_its_path_needs(
 
 
 def test_a_text_is_this_many_calls(archive: Path, endpoint: tuple[str, list[str]]) -> None:
-    """Put on its conversation, noted as queued; looked up, shown, noted as shown. Ten at once are ten times as many."""
+    """Intake queues it and records the receipt; forward reads the ledger, sends, and records the part. Ten texts in a
+    batch are ten times as many."""
     address, asked = endpoint
     text = record()
     queued = [sqs_record(group=f"group-{number}") for number in range(10)]

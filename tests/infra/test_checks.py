@@ -1,4 +1,4 @@
-"""The checks at synth: that they find what they are there for, and that every exception has its reason."""
+"""The checks at synth find what they should, and every acknowledgement has its reason."""
 
 from __future__ import annotations
 
@@ -12,47 +12,51 @@ import pytest
 from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
-import infra.stack
 from bridge.replies.chat_events import FILTER_POLICY
-from infra import checks
+from infra import checks, pipeline, start_chat
 from infra.checks import findings
 from infra.config import BridgeConfig, Limits
 from tests.infra.conftest import CONFIGURATIONS, Synthesised, build_app, configured
 
 
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_synth_accepts_each_configuration(name: str, tmp_path: Path) -> None:
+    build_app(configured(name, tmp_path), tmp_path / "cdk.out").synth()
+
+
 @dataclass(frozen=True)
-class Unexcused:
-    """The app without its acknowledgements, and what these would have been: reasons by construct and rule."""
+class Unacknowledged:
+    """The app without acknowledgements; `reasons` are those of the acknowledgements, by construct and rule."""
 
     app: cdk.App
     reasons: dict[tuple[str, str], str]
 
 
 @pytest.fixture(scope="module", params=[name for name in CONFIGURATIONS if name != "elsewhere"])
-def unexcused(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unexcused:
+def unacknowledged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unacknowledged:
     config, reasons = configured(request.param, tmp_path_factory.mktemp("config")), {}
 
-    def note(construct: IConstruct, rule: str, reason: str) -> None:
+    def record(construct: IConstruct, rule: str, reason: str) -> None:
         reasons[construct.node.path, rule] = reason
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "acknowledge", note)
-        return Unexcused(build_app(config, tmp_path_factory.mktemp("cdk.out")), reasons)
+        patch.setattr(checks, "acknowledge", record)
+        return Unacknowledged(build_app(config, tmp_path_factory.mktemp("cdk.out")), reasons)
 
 
-def test_each_acknowledgement_says_why_in_a_sentence(unexcused: Unexcused) -> None:
-    for reason in unexcused.reasons.values():
+def test_each_acknowledgement_says_why_in_a_sentence(unacknowledged: Unacknowledged) -> None:
+    for reason in unacknowledged.reasons.values():
         assert len(reason.split()) >= 6, reason
         assert reason[0].isalpha() and reason.endswith("."), reason
 
 
-def test_what_cdk_nag_finds_is_exactly_what_was_acknowledged_on_the_very_construct(unexcused: Unexcused) -> None:
+def test_each_finding_of_cdk_nag_is_acknowledged_on_its_construct(unacknowledged: Unacknowledged) -> None:
     found = {
         (resource.construct_path, violation.rule_name)
-        for violation in AwsSolutionsChecks().validate_scope(unexcused.app).violations
+        for violation in AwsSolutionsChecks().validate_scope(unacknowledged.app).violations
         for resource in violation.violating_resources
     }
-    assert found == {(f"{construct}/Resource", rule) for construct, rule in unexcused.reasons}
+    assert found == {(f"{construct}/Resource", rule) for construct, rule in unacknowledged.reasons}
 
 
 def test_synth_fails_when_one_acknowledgement_is_taken_away(
@@ -72,7 +76,7 @@ def test_synth_fails_when_one_acknowledgement_is_taken_away(
 def test_synth_fails_when_the_times_do_not_fit(
     config: BridgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(infra.stack, "VISIBILITY", 5)
+    monkeypatch.setattr(pipeline, "VISIBILITY_TIMEOUTS", 5)
     with pytest.raises(RuntimeError, match="visible again after 150 s, less than 6 times the function's time-out"):
         build_app(config, tmp_path).synth()
 
@@ -122,11 +126,11 @@ ALTERNATIVES: dict[str, Any] = {
         {"ContentType": ["application/vnd.amazonaws.connect.event.chat.ended"]},
     ]
 }
-"""Four names that occur seven times."""
+"""Four keys that occur seven times."""
 
 
 def filtered(policy: dict[str, Any], *, kind: str = "AWS::SNS::Subscription") -> list[str]:
-    """What is found of a second subscription with this filter policy."""
+    """The rules that a second subscription with this filter policy breaks."""
     resources = {
         "First": {"Type": "AWS::SNS::Subscription", "Properties": {}},
         "Second": {"Type": kind, "Properties": {"FilterPolicy": policy}},
@@ -183,6 +187,6 @@ def test_a_finding_of_a_filter_policy_names_the_limit() -> None:
 
 
 def test_synth_fails_when_the_filter_policy_has_a_key_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(infra.stack, "FILTER_POLICY", ALTERNATIVES)
+    monkeypatch.setattr(start_chat, "FILTER_POLICY", ALTERNATIVES)
     with pytest.raises(RuntimeError, match=r"ReplyIntakeFunctionTopic\w+ has 7 keys.*SNS takes 5"):
         build_app(configured("start-chat", tmp_path), tmp_path / "cdk.out").synth()

@@ -1,4 +1,4 @@
-"""The dashboard and the saved queries: that they answer what is asked, from what is really there."""
+"""The dashboard and the saved queries use metrics, log groups and fields that exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def widgets(stack: Synthesised) -> list[Any]:
 
 
 def read(stack: Synthesised) -> set[str]:
-    """The metrics on the dashboard, each of them written by somebody."""
+    """The metrics on the dashboard; fails if nothing writes one of them."""
     found = set()
     for widget in widgets(stack):
         for namespace, name, dimension, value, *_ in widget["properties"].get("metrics", []):
@@ -28,7 +28,7 @@ def read(stack: Synthesised) -> set[str]:
     return found
 
 
-def test_it_asks_from_top_to_bottom_whether_it_works_how_fast_what_failed_and_what_is_queued(
+def test_its_rows_answer_four_questions_from_top_to_bottom(
     everything: Synthesised,
 ) -> None:
     titles = [(one["y"], one["properties"]["markdown"]) for one in widgets(everything) if one["type"] == "text"]
@@ -41,7 +41,7 @@ def test_it_asks_from_top_to_bottom_whether_it_works_how_fast_what_failed_and_wh
     assert all(len(title) < 160 for _, title in titles)
 
 
-def test_nothing_is_on_it_that_nobody_writes_and_everything_that_the_functions_write_is(
+def test_it_shows_all_metrics_of_the_functions_and_only_metrics_that_exist(
     stack: Synthesised, everything: Synthesised
 ) -> None:
     def counted(*functions: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Leaving start-chat delivery: what stays for the chats that are still open, and what goes when they are over."""
+"""Switching from start-chat delivery: what stays while chats are open, and what is removed afterwards."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def synthesised(folder: Path, text: str) -> Synthesised:
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
-    """The only number starts chats."""
+    """The only number has start-chat delivery."""
     return synthesised(tmp_path_factory.mktemp("before"), f'{START}{BRIDGE_TOML}delivery = "start-chat"\n')
 
 
 @pytest.fixture(scope="module")
 def switched(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
-    """Its delivery is another, and the file still names the instance; a second number names one of its own."""
+    """The number has integration-event delivery; the instance is still named, and a second number names another."""
     other = BRIDGE_TOML.replace("0101", "0102").replace("cdef", "cdee") + f'instance_arn = "{INSTANCE_TOO}"\n'
     return synthesised(tmp_path_factory.mktemp("switched"), f"{START}{BRIDGE_TOML}{other}")
 
 
-def reply_path(stack: Synthesised) -> dict[str, Any]:
-    """Resources whose logical ids speak of replies or chats, and policies and the like that are attached to them."""
+def reply_pipeline(stack: Synthesised) -> dict[str, Any]:
+    """Resources of replies and chats, and the policies and permissions that refer to them."""
     functions = [stack.function("reply_intake"), stack.function("reply")]
     return {
         name: resource
@@ -51,8 +51,8 @@ def reply_path(stack: Synthesised) -> dict[str, Any]:
     }
 
 
-def test_switching_the_delivery_changes_nothing_of_the_reply_path(before: Synthesised, switched: Synthesised) -> None:
-    old, new = reply_path(before), reply_path(switched)
+def test_switching_the_delivery_does_not_change_the_reply_pipeline(before: Synthesised, switched: Synthesised) -> None:
+    old, new = reply_pipeline(before), reply_pipeline(switched)
     assert {*KEPT} < old.keys() and len(old) > 20
     assert old.keys() == new.keys()
     assert before.template["Outputs"].keys() == switched.template["Outputs"].keys()
@@ -64,7 +64,7 @@ def test_switching_the_delivery_changes_nothing_of_the_reply_path(before: Synthe
     assert {old[name]["Type"] for name in changed} <= {"AWS::SNS::TopicPolicy", "AWS::IAM::Policy"}
 
 
-def test_connect_may_still_publish_for_every_instance_that_is_named(switched: Synthesised) -> None:
+def test_connect_may_publish_for_every_instance_that_is_named(switched: Synthesised) -> None:
     (policy,) = (
         one for one in switched.all("SNS::TopicPolicy").values() if refers_to(one["Topics"][0]) == "StreamingTopic"
     )
@@ -77,17 +77,17 @@ def test_replies_are_texted_from_every_number_whatever_its_delivery_is_now(switc
     assert texting == {NUMBER, NUMBER.replace("cdef", "cdee")}
 
 
-def test_forward_that_starts_no_chats_may_not_and_knows_no_open_ones(switched: Synthesised) -> None:
+def test_forward_without_start_chat_delivery_has_no_access_to_chats(switched: Synthesised) -> None:
     allowed = switched.allowed(switched.role("forward"))
     assert not [one for one in allowed if one[0] == "connect:StartChatContact" or one[1] == "Chats"]
     environment = switched.get(switched.function("forward"))["Environment"]["Variables"]
     assert not {"CHATS_TABLE", "STREAMING_TOPIC_ARN"} & environment.keys()
 
 
-def test_without_an_instance_the_reply_path_is_gone_and_nothing_else(switched: Synthesised, stack: Synthesised) -> None:
-    """`stack` is that of a file without one."""
+def test_without_an_instance_only_the_reply_pipeline_is_removed(switched: Synthesised, stack: Synthesised) -> None:
+    """`stack` is that of a file without an instance."""
     gone = switched.template["Resources"].keys() - stack.template["Resources"].keys()
-    assert gone == reply_path(switched).keys() - stack.template["Resources"].keys()
+    assert gone == reply_pipeline(switched).keys() - stack.template["Resources"].keys()
     assert {*KEPT} < gone
     assert stack.template["Resources"].keys() <= switched.template["Resources"].keys()
     for name in KEPT:

@@ -23,7 +23,7 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module", params=ELSEWHERE)
 def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A stack with everything for another place: partition, Region, account; the stack as it is deployed."""
+    """A stack for another location: partition, Region, account, and the stack in the cloud assembly."""
     partition, region, account = ELSEWHERE[request.param]
     folder = tmp_path_factory.mktemp("elsewhere")
     text = EVERYTHING_TOML.replace("111122223333", account).replace("us-east-1", region)

@@ -1,4 +1,4 @@
-"""The cut service models: each operation that the functions call works exactly as with botocore's whole ones."""
+"""The reduced service models: each operation that the functions call works as with botocore's complete models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from botocore.model import OperationModel, ServiceModel
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from infra import models
+from infra.packaging import models
 from tests.infra.conftest import ROOT
 
 EACH = [(service, operation) for service, operations in models.OPERATIONS.items() for operation in operations]
@@ -56,7 +56,7 @@ def both(service: str, operation: str) -> tuple[OperationModel, OperationModel]:
 
 
 def sample(shape: Any, depth: int = 0) -> Any:
-    """A value that has everything the shape has, as deep as it is worth."""
+    """A value with all members of the shape, down to a limited depth."""
     match shape.type_name:
         case "structure":
             members = shape.members.items() if depth < 8 else ()
@@ -80,7 +80,7 @@ def sample(shape: Any, depth: int = 0) -> Any:
 
 
 def on_the_wire(shape: Any, depth: int = 0) -> Any:
-    """An answer's JSON: a sample under the names that the service gives its members."""
+    """The JSON of a response: a sample value with the names of the protocol."""
     match shape.type_name:
         case "structure":
             return {
@@ -123,7 +123,7 @@ def closure(model: Mapping[str, Any], operation: str) -> dict[str, Any]:
 
 
 def without_documentation(value: Any) -> Any:
-    """As text, so that it has nothing in common with how packaging leaves it out."""
+    """On the JSON text, independent of how packaging does it."""
     return json.loads(
         json.dumps(value),
         object_pairs_hook=lambda pairs: dict(p for p in pairs if p[0] != "documentation" or isinstance(p[1], dict)),
@@ -131,7 +131,7 @@ def without_documentation(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("service", "operation"), EACH)
-def test_what_an_operation_refers_to_is_all_there_and_unchanged(service: str, operation: str) -> None:
+def test_all_shapes_of_an_operation_are_there_and_unchanged(service: str, operation: str) -> None:
     expected = closure(whole(service), operation)
     assert len(expected) > 3
     assert closure(packaged(service), operation) == expected
@@ -139,7 +139,7 @@ def test_what_an_operation_refers_to_is_all_there_and_unchanged(service: str, op
 
 
 @pytest.mark.parametrize(("service", "operation"), EACH)
-def test_a_request_is_written_as_with_the_whole_model(service: str, operation: str) -> None:
+def test_requests_are_those_of_the_complete_model(service: str, operation: str) -> None:
     of_whole, of_packaged = both(service, operation)
     request = sample(of_whole.input_shape)
     for token in of_whole.idempotent_members:
@@ -153,7 +153,7 @@ def test_a_request_is_written_as_with_the_whole_model(service: str, operation: s
 
 
 @pytest.mark.parametrize(("service", "operation"), EACH)
-def test_an_answer_is_read_as_with_the_whole_model(service: str, operation: str) -> None:
+def test_responses_are_parsed_as_with_the_complete_model(service: str, operation: str) -> None:
     of_whole, of_packaged = both(service, operation)
     body = on_the_wire(of_whole.output_shape) if of_whole.output_shape else {}
     read = [parsed(model, status=200, body=body, headers={}) for model in (of_whole, of_packaged)]
@@ -163,7 +163,7 @@ def test_an_answer_is_read_as_with_the_whole_model(service: str, operation: str)
 
 
 @pytest.mark.parametrize(("service", "operation"), EACH)
-def test_each_error_is_read_as_with_the_whole_model(service: str, operation: str) -> None:
+def test_errors_are_parsed_as_with_the_complete_model(service: str, operation: str) -> None:
     of_whole, of_packaged = both(service, operation)
     assert [e.name for e in of_whole.error_shapes] == [e.name for e in of_packaged.error_shapes] != []
     for error in of_whole.error_shapes:
@@ -186,8 +186,8 @@ def test_a_model_is_otherwise_as_it_was() -> None:
         assert left == about
 
 
-def test_the_operations_in_the_archive_are_those_that_the_functions_call() -> None:
-    """Every attribute in lambda/ with the name of any method of these services' clients."""
+def test_the_operations_in_the_archive_are_those_that_are_called() -> None:
+    """Every attribute in lambda/ that has the name of a client method of these services."""
     methods = {
         xform_name(operation): (service, operation)
         for service in models.OPERATIONS
@@ -200,7 +200,7 @@ def test_the_operations_in_the_archive_are_those_that_the_functions_call() -> No
 
 @pytest.mark.parametrize("model", [whole, packaged])
 def test_a_chat_is_started_with_its_streaming_in_one_call(model: Callable[[str], Mapping[str, Any]]) -> None:
-    """In older models StartContactStreaming is a call of its own, which a reply can be faster than."""
+    """With older models StartContactStreaming is a call of its own, and a reply can arrive before it."""
     operation = ServiceModel(model("connect"), service_name="connect").operation_model("StartChatContact")
     start: Any = operation.input_shape
     streaming: Any = start.members["ChatStreamingConfiguration"]
@@ -209,7 +209,7 @@ def test_a_chat_is_started_with_its_streaming_in_one_call(model: Callable[[str],
 
 
 def test_service_models_are_small() -> None:
-    """A cold start reads and holds them whole. connect alone has 1.6 MB uncut."""
+    """A cold start reads them completely. The complete model of connect alone has 1.6 MB."""
     size = {service: len(json.dumps(packaged(service))) for service in models.OPERATIONS}
     assert max(size.values()) < 15_000, size
     files = {path: len(content) for path, content in models.files(data())}

@@ -1,4 +1,4 @@
-"""The functions' archive: what is in it, what it is named after, and that it works by itself."""
+"""The functions' archive: its content, its byte-code and its fingerprint."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from infra import bytecode, packaging
 from infra.config import BridgeConfig
-from infra.models import OPERATIONS
-from infra.packaging import PackagingError, build
+from infra.packaging import PackagingError, build, bytecode
+from infra.packaging import archive as packaging
+from infra.packaging.models import OPERATIONS
 from tests.infra.conftest import OURS, ROOT
 
 SHIPPED = "python3.13"
-"""What bridge.toml says by default."""
+"""The default runtime."""
 MAGIC: Mapping[str, bytes] = {
     "python3.11": (3495).to_bytes(2, "little") + b"\r\n",
     "python3.12": (3531).to_bytes(2, "little") + b"\r\n",
@@ -68,7 +68,7 @@ try {
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of what goes into the hash, to be changed."""
+    """A copy of what goes into the fingerprint, for tests that change it."""
     return copied(tmp_path)
 
 
@@ -85,14 +85,14 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No dependencies, and a compiler that writes nothing: what an archive is named after needs neither."""
+    """No dependencies, and a compiler that writes nothing: the fingerprint needs neither."""
     monkeypatch.setattr(packaging, "_files", lambda name: ())
     monkeypatch.setattr(bytecode.Compiler, "compile", lambda self, folder: None)
 
 
 @pytest.fixture(scope="session")
 def shipped(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive of the configuration that is shipped, whichever Python packages."""
+    """The archive of the default configuration, whatever Python packages it."""
     assert config.runtime == SHIPPED
     into = tmp_path_factory.mktemp("archives")
     return build(config=config.runtime_json(), runtime=config.runtime, into=into).folder
@@ -109,7 +109,7 @@ def zipped(folder: Path, to: Path) -> int:
     return to.stat().st_size
 
 
-# --- what is in it ----------------------------------------------------------------------------------------
+# --- content ----------------------------------------------------------------------------------------
 
 
 def test_it_holds_pure_python_and_nothing_that_is_not_read(archive: Path) -> None:
@@ -123,7 +123,7 @@ def test_it_holds_pure_python_and_nothing_that_is_not_read(archive: Path) -> Non
     assert not list(archive.glob("*.dist-info"))
 
 
-def test_of_botocores_models_it_holds_the_current_ones_of_the_services_that_are_called(archive: Path) -> None:
+def test_it_holds_current_models_of_the_called_services_only(archive: Path) -> None:
     data = archive / "botocore/data"
     assert {path.name for path in data.iterdir()} == {
         *OPERATIONS,
@@ -152,7 +152,7 @@ def test_it_is_small(shipped: Path, tmp_path: Path, config: BridgeConfig, capsys
 
 @pytest.mark.parametrize("which", ["shipped", "archive"])
 def test_each_module_has_byte_code_of_the_configured_runtime(which: str, request: pytest.FixtureRequest) -> None:
-    """Also where the Python that packages is another one, as it is for one of the two."""
+    """Also if another Python does the packaging, as for one of the two."""
     folder, runtime = request.getfixturevalue(which), {"shipped": SHIPPED, "archive": OURS}[which]
     sources = list(folder.rglob("*.py"))
     assert len(sources) > 200
@@ -162,7 +162,7 @@ def test_each_module_has_byte_code_of_the_configured_runtime(which: str, request
     assert {path.read_bytes()[:4] for path in expected} == {MAGIC[runtime]}
 
 
-def test_its_byte_code_is_taken_without_a_look_at_the_source(archive: Path) -> None:
+def test_its_byte_code_is_used_without_checking_the_source(archive: Path) -> None:
     for source in archive.rglob("*.py"):
         compiled = Path(cache_from_source(str(source))).read_bytes()
         assert int.from_bytes(compiled[4:8], "little") == 0b01, source  # PEP 552: by hash, and not to be checked
@@ -180,7 +180,7 @@ def test_each_runtime_has_a_pinned_compiler_that_is_its_python(runtime: str, tmp
 
 
 def test_the_runtimes_own_python_loads_all_of_it_and_compiles_nothing(shipped: Path) -> None:
-    """The handlers themselves need an ssl module, which this build of CPython lacks."""
+    """Not the handlers: they need the ssl module, which this build of CPython lacks."""
     package = ROOT / "node_modules/pyodide-3.13/pyodide.mjs"
     done = subprocess.run(
         ["node", "--input-type=module", "--eval", RUN, package.as_uri(), str(shipped), LOADS],
@@ -194,7 +194,7 @@ def test_the_runtimes_own_python_loads_all_of_it_and_compiles_nothing(shipped: P
 
 
 def test_equal_sources_are_the_same_archive_byte_for_byte_on_any_machine(tmp_path: Path) -> None:
-    """Another folder, user's mask, temporary folder, hash seed, locale, time zone and hour."""
+    """With another folder, umask, temporary folder, hash seed, locale, time zone and time."""
     code = (
         "import os, sys; from pathlib import Path; from infra.packaging import build; os.umask(int(sys.argv[2], 8));"
         f"print(build(config='{{}}', runtime='{SHIPPED}', root=Path(sys.argv[1])).folder)"
@@ -226,7 +226,7 @@ def test_equal_sources_are_the_same_archive_byte_for_byte_on_any_machine(tmp_pat
     assert {path.stat().st_mode for path in one.rglob("*")} == {path.stat().st_mode for path in another.rglob("*")}
 
 
-def test_a_configuration_that_changes_compiles_nothing_anew(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_configuration_compiles_no_module_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[Path] = []
     monkeypatch.setattr(packaging, "_files", lambda name: ())
     monkeypatch.setattr(bytecode.Compiler, "compile", lambda self, folder: compiled.append(folder))
@@ -239,7 +239,7 @@ def test_without_a_compiler_packaging_says_what_that_costs(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(packaging, "_files", lambda name: ())
-    monkeypatch.setattr("infra.bytecode.shutil.which", {}.get)
+    monkeypatch.setattr("infra.packaging.bytecode.shutil.which", {}.get)
     made = build(config="{}", runtime=SHIPPED, root=project).folder
     said = capsys.readouterr()
     assert (said.out, said.err) == (
@@ -280,14 +280,14 @@ def test_tracebacks_name_files_as_lambda_sees_them(archive: Path) -> None:
     assert str(archive).encode() not in compiled
 
 
-def test_files_look_the_same_whenever_they_are_made(archive: Path) -> None:
+def test_files_have_the_same_times_and_modes_whenever_written(archive: Path) -> None:
     for path in archive.rglob("*"):
         about = path.stat()
         assert about.st_mtime == packaging.FIXED_TIME
         assert about.st_mode & 0o777 == (0o755 if path.is_dir() else 0o644)
 
 
-# --- what it is named after -------------------------------------------------------------------------------
+# --- fingerprint -------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("quick")
@@ -302,12 +302,12 @@ def test_equal_sources_are_packaged_once(project: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_archives_that_nobody_wanted_for_a_day_are_removed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archives_unused_for_a_day_are_removed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = build(config="{}", runtime=OURS, root=project)
     new = build(config='{"new": 1}', runtime=OURS, root=project)
     assert old.folder.exists()
     tomorrow = old.folder.stat().st_ctime + packaging.UNUSED_FOR + 1
-    monkeypatch.setattr("infra.packaging.time.time", lambda: tomorrow)
+    monkeypatch.setattr("infra.packaging.archive.time.time", lambda: tomorrow)
     assert build(config='{"new": 1}', runtime=OURS, root=project) == new
     assert [path.name for path in new.folder.parent.iterdir()] == [new.folder.name]
 

@@ -1,4 +1,4 @@
-"""What a number with start-chat delivery adds to the stack: the open chats, and the way from the agent to the phone."""
+"""What start-chat delivery adds to the stack: the open chats, and the pipeline of replies."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ SETTINGS = {"forward": ForwardSettings, "reply_intake": ReplyIntakeSettings, "re
 
 @pytest.fixture(scope="module")
 def stack(built: Callable[[str], Built]) -> Synthesised:
-    """One number of each delivery."""
+    """With a number of each delivery."""
     return built("mixed").stack
 
 
-def test_without_such_a_number_nothing_of_it_is_there(stack: Synthesised, built: Callable[[str], Built]) -> None:
+def test_without_start_chat_delivery_none_of_its_resources_exist(
+    stack: Synthesised, built: Callable[[str], Built]
+) -> None:
     assert len(stack.all("Lambda::Function")) == 4
     assert {"StreamingTopic", "RepliesQueue", "Chats"} <= stack.template["Resources"].keys()
     without = built("default").template_file.read_text()
@@ -33,14 +35,14 @@ def test_without_such_a_number_nothing_of_it_is_there(stack: Synthesised, built:
 
 
 @pytest.mark.parametrize(("name", "expected"), [("default", 1), ("mixed", 1), ("start-chat", 0)])
-def test_chat_integration_events_are_allowed_only_where_a_number_is_delivered_by_them(
+def test_integration_events_are_allowed_only_if_a_number_needs_them(
     built: Callable[[str], Built], name: str, expected: int
 ) -> None:
     assert built(name).template_file.read_text().count("connect:SendChatIntegrationEvent") == expected
 
 
 @pytest.mark.parametrize("logical_id", ["StreamingTopic", "RepliesQueue", "Chats"])
-def test_what_holds_replies_and_chats_is_kept(stack: Synthesised, logical_id: str) -> None:
+def test_replies_and_chats_are_retained(stack: Synthesised, logical_id: str) -> None:
     resources = stack.template["Resources"]
     assert logical_id in resources, "renamed: whatever points at it is lost"
     resource = resources[logical_id]
@@ -48,15 +50,15 @@ def test_what_holds_replies_and_chats_is_kept(stack: Synthesised, logical_id: st
     assert resource["UpdateReplacePolicy"] == "Retain"
 
 
-def test_no_fifo_endpoint_stands_on_a_standard_topic(stack: Synthesised) -> None:
-    """SNS refuses that; an emulator may let it through."""
+def test_no_fifo_endpoint_is_subscribed_to_a_standard_topic(stack: Synthesised) -> None:
+    """SNS refuses that; an emulator may accept it."""
     assert not [topic for topic in stack.all("SNS::Topic").values() if topic.get("FifoTopic")]
     subscriptions = stack.all("SNS::Subscription").values()
     assert len(subscriptions) == 2
     assert {subscription["Protocol"] for subscription in subscriptions} == {"lambda"}
 
 
-def test_connect_may_publish_for_this_very_instance_and_nobody_else_by_policy(stack: Synthesised) -> None:
+def test_only_connect_for_the_configured_instance_may_publish(stack: Synthesised) -> None:
     (policy,) = (
         p for p in stack.all("SNS::TopicPolicy").values() if [refers_to(t) for t in p["Topics"]] == ["StreamingTopic"]
     )
@@ -71,7 +73,7 @@ def test_connect_may_publish_for_this_very_instance_and_nobody_else_by_policy(st
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_the_key_admits_connect_for_the_streaming_topic(stack: Synthesised) -> None:
+def test_the_key_policy_allows_connect_for_the_streaming_topic(stack: Synthesised) -> None:
     statements = {s["Sid"]: s for s in stack.get("BridgeKey")["KeyPolicy"]["Statement"]}
     statement = statements["ConnectToStreaming"]
     assert statement["Principal"] == {"Service": "connect.amazonaws.com"}
@@ -87,7 +89,7 @@ def test_the_key_admits_connect_for_the_streaming_topic(stack: Synthesised) -> N
     assert {"ReplyToQueues", "ReplyIntakeToQueues", "ReplyToLedger", "ReplyIntakeToLedger"} <= statements.keys()
 
 
-def test_only_what_is_for_the_phone_and_the_end_of_a_chat_reach_reply_intake_and_what_cannot_be_handed_over_is_kept(
+def test_reply_intake_gets_filtered_messages_and_has_a_dead_letter_queue(
     stack: Synthesised,
 ) -> None:
     (subscription,) = (
@@ -104,7 +106,7 @@ def test_only_what_is_for_the_phone_and_the_end_of_a_chat_reach_reply_intake_and
     assert refers_to(config["DestinationConfig"]["OnFailure"]["Destination"]) == "UndeliveredQueue"
 
 
-def test_replies_are_taken_in_batches_whose_failures_are_told_apart_from_a_queue_like_that_of_conversations(
+def test_the_replies_queue_and_its_batches_are_configured_like_those_of_texts(
     stack: Synthesised,
 ) -> None:
     replies, conversations = stack.get("RepliesQueue"), stack.get("ConversationsQueue")
@@ -126,7 +128,7 @@ def test_the_environment_holds_exactly_what_the_settings_require(stack: Synthesi
     assert ours == {field.name.upper() for field in fields(SETTINGS[name])}
 
 
-def test_each_role_may_do_exactly_what_its_function_does(stack: Synthesised) -> None:
+def test_each_role_has_exactly_the_permissions_of_its_function(stack: Synthesised) -> None:
     def of(name: str) -> set[tuple[str, str]]:
         ignored = ("logs:", "xray:")
         return {(a, r) for a, r in stack.allowed(stack.role(name)) if not a.startswith(ignored)}
@@ -152,13 +154,13 @@ def test_each_role_may_do_exactly_what_its_function_does(stack: Synthesised) -> 
     }
 
 
-def test_open_chats_are_encrypted_with_the_stacks_key_and_forgotten_by_a_number(stack: Synthesised) -> None:
+def test_open_chats_are_encrypted_and_expire(stack: Synthesised) -> None:
     table = stack.get("Chats")
     assert refers_to(table["SSESpecification"]["KMSMasterKeyId"]) == "BridgeKey"
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
 
 
-def test_the_new_functions_have_log_groups_that_are_kept_as_long_and_encrypted(stack: Synthesised) -> None:
+def test_the_log_groups_of_replies_have_the_same_retention_and_key(stack: Synthesised) -> None:
     groups: Any = stack.all("Logs::LogGroup").values()
     assert len(groups) == 4
     assert {refers_to(group["KmsKeyId"]) for group in groups} == {"BridgeKey"}

@@ -1,6 +1,6 @@
-"""Each setting of bridge.toml reaches the template where it should; what refers to a resource refers to the right one.
+"""Each setting of bridge.toml reaches its place in the template, and references lead to the right resources.
 
-What a setting does to the functions' own configuration is in tests/unit/test_settings.py.
+What a setting does to the functions' own configuration is in tests/unit/infra/test_settings.py.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from infra.config import BridgeConfig, load
+from testing.bridge_toml import BASE, CHANGES, FLOW, INSTANCE
 from tests.infra.conftest import Synthesised, build_app, refers_to
-from tests.unit.test_settings import BASE, CHANGES, FLOW, INSTANCE
 
 OTHER_TOML = f"""
 stack = "Another"
@@ -48,12 +48,12 @@ delivery = "start-chat"
 instance_arn = "{INSTANCE.replace("instance/1", "instance/2")}"
 contact_flow_id = "{FLOW.replace("abcdef01", "abcdef02")}"
 """
-"""No default where the template has something of it."""
+"""No setting that the template uses has its default."""
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[BridgeConfig, Synthesised, Path]:
-    """The settings, the stack, and the folder of its assembly."""
+    """The settings, the stack, and the folder of the cloud assembly."""
     folder = tmp_path_factory.mktemp("other")
     (folder / "bridge.toml").write_text(OTHER_TOML)
     config = load(folder / "bridge.toml")
@@ -158,7 +158,7 @@ PLACES: Mapping[str, list[tuple[Callable[[Synthesised], Any], Any]]] = {
     "operation.alarm_email": [(_email, ["ops@example.com"])],
     "operation.expect_texts_every": [(_alarm("Silence", "Period", "EvaluationPeriods"), [780, 24])],
 }
-"""By setting: what the template has of it. The longer of retry_longest and blocked_retry makes the periods."""
+"""By setting: what the template has of it. The longer of retry_longest and blocked_retry determines the periods."""
 
 
 @pytest.mark.parametrize("setting", PLACES)
@@ -168,14 +168,14 @@ def test_a_setting_reaches_its_place_in_the_template(other: Synthesised, setting
 
 
 def test_every_setting_has_a_place_in_the_template_or_in_config_json() -> None:
-    """Three do both: what the functions wait for, and how long it is until somebody is told."""
+    """Some have both: what the functions wait for, and when an alarm is raised."""
     nowhere = {setting for setting, (_, changed) in CHANGES.items() if not changed}
     assert nowhere <= PLACES.keys() <= CHANGES.keys()
     assert BASE["numbers"]
 
 
 def test_the_longest_wait_makes_the_period_in_which_one_try_is_made(everything: Synthesised) -> None:
-    """Of EVERYTHING_TOML: retry_longest is ten minutes, blocked_retry two."""
+    """In EVERYTHING_TOML retry_longest is ten minutes, blocked_retry two."""
     for name in ("TextsWaiting", "RepliesWaiting"):
         assert everything.get(f"Alarm{name}")["Period"] == 1200
 
@@ -195,7 +195,7 @@ def test_the_functions_archive_holds_the_compiled_settings(made: tuple[BridgeCon
     assert compiled == config.runtime_json()
 
 
-# --- what refers to a resource refers to the right one --------------------------------------------------------
+# --- references --------------------------------------------------------
 
 _TEXTS = {"CONVERSATIONS_QUEUE_URL": "ConversationsQueue", "FAILED_QUEUE_URL": "FailedQueue", "LEDGER_TABLE": "Ledger"}
 _REPLIES = {"REPLIES_QUEUE_URL": "RepliesQueue", "FAILED_QUEUE_URL": "FailedQueue", "LEDGER_TABLE": "Ledger"}
@@ -241,7 +241,7 @@ def test_each_output_names_its_own_resource(made: tuple[BridgeConfig, Synthesise
 
 
 def test_each_function_has_its_own_role_log_group_and_source(other: Synthesised) -> None:
-    """What hands to whom, and where each writes, two of a kind never mixed up."""
+    """Sources, roles and log groups of the two pipelines are not mixed up."""
     functions = ("intake", "forward", "reply_intake", "reply")
     of = {name: other.get(other.function(name)) for name in functions}
     assert len({refers_to(one["Role"]) for one in of.values()}) == 4

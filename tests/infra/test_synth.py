@@ -16,7 +16,7 @@ NO_AWS = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": "http://127.0
 
 
 def synth(config: Path, outdir: Path) -> subprocess.CompletedProcess[str]:
-    """With nothing of AWS, and nothing that quiets jsii but the app itself."""
+    """Without settings of AWS, and without variables that silence jsii."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "JSII_", "CDK_"))
     } | NO_AWS

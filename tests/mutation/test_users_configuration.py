@@ -10,7 +10,8 @@ from infra.config import load
 from tests.mutation.harness import ROOT, Copy, copy_tree
 
 AFFECTED = (
-    "tests/unit/test_config.py",
+    "tests/unit/infra/test_config.py",
+    "tests/unit/infra/test_mistakes.py",
     "tests/unit/ops/test_demo.py",
     "tests/unit/ops/doctor/test_command.py",
     "tests/unit/test_flood.py",
@@ -18,7 +19,7 @@ AFFECTED = (
 )
 """What would have anything to do with bridge.toml. tests/conftest.py lets no other test read it either."""
 SLOW = (
-    "tests/unit/test_config.py::test_nothing_that_toml_can_hold_makes_it_crash",
+    "tests/unit/infra/test_mistakes.py::test_nothing_that_toml_can_hold_makes_it_crash",
     "tests/unit/test_flood.py::test_a_flood_uses_connects_quota_fails_nothing_and_leaves_others_their_share",
 )
 

@@ -1,7 +1,7 @@
-"""Which AWS calls the functions make, and on what: what the tests in the sandbox saw, and see in every run.
+"""The AWS calls of the functions and commands, each with its resource, as the tests in the sandbox record them.
 
-`tests/sandbox/test_calls.py` holds the list to be complete and to have nothing that is not called. Calls of the
-participant service are not in it: they are authorised by their token, not by IAM.
+`tests/sandbox/test_calls.py` checks that the list has all recorded calls and no others. Calls of the participant
+service are not in it: a token authorises them, not IAM.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from tests.permissions.hops import sid
 from tests.permissions.requests import Caller, Case, cases
 
 FLOW, NUMBER, ROLE, STACK, NOTHING = "a contact flow", "a number", "a role", "the stack", ""
-"""What a call is about, where that is no resource of the stack; NOTHING where IAM knows none, or all are meant."""
+"""Resources outside the stack. NOTHING: IAM has no resource for the action, or all resources are meant."""
 INDEXES = "Ledger/index"
 
 
 class Call(NamedTuple):
-    """`service`: IAM's prefix. `on`: a logical id, what a function is called, or one of the words above."""
+    """`service` is the prefix of IAM actions; `on` a logical id, the name of a function, or one of the words above."""
 
     service: str
     operation: str
@@ -123,13 +123,13 @@ COMMANDS: Mapping[str, tuple[Call, ...]] = {
         *_calls("lambda", "intake", "Invoke"),
     ),
 }
-"""The same of the commands, with every option."""
+"""The calls of each command, with all its options."""
 
 UNSEEN: Mapping[Call, str] = {
     _STACK[0]: "A sandbox has its outputs in its folder; of a stack in AWS they are asked for first.",
     PASS_ROLE: "IAM is asked for it when UpdatePhoneNumber names a role; it is no call.",
 }
-"""What commands are not seen to call in the sandbox, and why it is listed."""
+"""Listed calls that are not recorded in the sandbox, with the reason."""
 
 _ACTIONS = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
@@ -137,16 +137,16 @@ _ACTIONS = {
     "SendMessageBatch": "SendMessage",
     "Invoke": "InvokeFunction",
 }
-"""Where IAM's action is called otherwise than the operation."""
+"""IAM actions whose names differ from the operation."""
 
 
 def action(call: Call) -> str:
-    """The IAM action that lets the call be made."""
+    """The IAM action that allows the call."""
     return f"{call.service}:{_ACTIONS.get(call.operation, call.operation)}"
 
 
 def place(deployment: Deployment, on: Mapping[str, str]) -> str:
-    """What a call is about, by its parameters. Raises KeyError of what is no resource of the stack."""
+    """The resource of a call, from its parameters. Raises KeyError if it is not in the stack."""
     if "IndexName" in on:
         return f"{deployment.logical_id(on['TableName'])}/index"
     for name in ("QueueUrl", "TableName", "TopicArn"):
@@ -160,14 +160,14 @@ def place(deployment: Deployment, on: Mapping[str, str]) -> str:
 
 
 def of_functions(deployment: Deployment) -> Iterator[Case]:
-    """What IAM and KMS are asked when functions of this deployment call what they call."""
+    """The requests to IAM and KMS for all calls of the functions of this deployment."""
     for function in deployment.functions:
         for call in FUNCTIONS[function]:
             yield from of_function(deployment, function, call)
 
 
 def of_function(deployment: Deployment, function: str, call: Call) -> Iterator[Case]:
-    """Of one call, with each resource that it can be about; none where this deployment has none."""
+    """The requests for one call, with each of its possible resources in this deployment."""
     caller = Caller.function(deployment, function)
     store = {"sqs": "Queues", "dynamodb": "Ledger"}.get(call.service, "")
     for resource, context in _resources(deployment, call):
@@ -177,14 +177,14 @@ def of_function(deployment: Deployment, function: str, call: Call) -> Iterator[C
 
 
 def of_command(deployment: Deployment, command: str, policy: str) -> Iterator[Case]:
-    """What IAM and KMS are asked when somebody who has this policy runs a command."""
+    """The requests to IAM and KMS for a command, run by somebody with this policy."""
     operator = Caller.role(deployment, f"arn:{PARTITION}:iam::{ACCOUNT}:role/operator", f"bridge {command}")
     operator = replace(operator, identity=(policy,))
     for call in COMMANDS[command]:
         for resource, context in _resources(deployment, call, everything=command == "doctor"):
             for case in cases(deployment, operator, action(call), resource, context=context):
                 guards = {key: values for key, values in case.guards.items() if key != "kms:ViaService"}
-                yield replace(case, guards=guards)  # the page asks for the key whatever it is used through
+                yield replace(case, guards=guards)  # the page asks for the key without a condition on the service
 
 
 def _resources(deployment: Deployment, call: Call, *, everything: bool = False) -> Iterator[tuple[str, dict[str, str]]]:

@@ -1,4 +1,4 @@
-"""The stacks whose policies are evaluated: each kind of delivery, and both."""
+"""The stacks whose policies are evaluated: one for each delivery, and one with both."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def deployments(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Deploy
 
 @pytest.fixture(scope="session")
 def judged(deployments: Mapping[str, Deployment]) -> Mapping[str, Verdicts]:
-    """What IAM says there of every call of the functions and of every hop between services."""
+    """The verdicts on all calls of the functions and all hops between services, by configuration."""
     return {name: Verdicts.of(one, [*of_functions(one), *hops(one)]) for name, one in deployments.items()}

@@ -1,4 +1,4 @@
-"""A stack with every reference of its policies resolved: of a template alone, or as it stands in an account."""
+"""A stack whose policies have all references resolved, from a template or from a deployed stack."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PARTITION, REGION = "aws", "us-east-1"
 
 
 class UnknownPolicyError(Exception):
-    """The template has a policy document at a place that is not looked at here."""
+    """The template has a policy document in a place that this module does not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A resource with the physical id that it has, or could have."""
+    """A resource with its physical id, real or made up."""
 
     kind: str
     physical_id: str
@@ -44,7 +44,7 @@ class Deployment:
     def of(
         cls, template: Mapping[str, Any], config: BridgeConfig, physical: Mapping[str, str] | None = None
     ) -> Deployment:
-        """`physical`: ids by logical id, made up where there are none. Raises UnknownPolicyError."""
+        """`physical`: ids by logical id; missing ones are made up. Raises UnknownPolicyError."""
         resources = {
             name: Placed(
                 kind=one["Type"].removeprefix("AWS::"),
@@ -94,12 +94,12 @@ class Deployment:
         return {name: one for name, one in self.resources.items() if one.kind == kind}
 
     def resolved(self, value: Any) -> Any:
-        """A value of the template as it stands in the account."""
+        """A value of the template with its references resolved."""
         return resolve(value, self._standing)
 
     @property
     def functions(self) -> Mapping[str, str]:
-        """Logical ids by what the functions are called: intake, forward, ..."""
+        """Logical ids by function name: intake, forward, ..."""
         found = self.all("Lambda::Function").items()
         return {one.properties["Handler"].split(".")[1]: name for name, one in found}
 
@@ -115,7 +115,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """What references lead to."""
+    """Values of references."""
 
     resources: Mapping[str, Placed]
     stack: str
@@ -137,7 +137,7 @@ class _Standing:
 
 
 def _documents(name: str, one: Placed, standing: _Standing) -> Iterator[tuple[Any, Sequence[str]]]:
-    """The policy document of a resource, and whose it is, by ARN."""
+    """The policy documents of a resource, each with the ARNs that it belongs to."""
     properties = one.properties
     match one.kind:
         case "SNS::TopicPolicy":
@@ -154,7 +154,7 @@ def _documents(name: str, one: Placed, standing: _Standing) -> Iterator[tuple[An
 
 
 def _of_functions(resources: Mapping[str, Placed], standing: _Standing) -> Iterator[tuple[str, list[Any]]]:
-    """The functions' own policies, which CloudFormation has in pieces."""
+    """The resource policies of functions, which CloudFormation has as single permissions."""
     pieces: dict[str, list[Any]] = {}
     for one in resources.values():
         if one.kind == "Lambda::Permission":
@@ -188,7 +188,7 @@ def _count(value: Any) -> int:
 
 
 def _made_up(stack: str, logical_id: str, resource: Mapping[str, Any]) -> str:
-    """Named after the stack, as CloudFormation does it."""
+    """A name that begins with the stack's, as CloudFormation makes it."""
     name = f"{stack}-{logical_id}-A1B2C3D4E5F6"
     match resource["Type"].removeprefix("AWS::"):
         case "KMS::Key":

@@ -1,4 +1,4 @@
-"""What docs/commands.md says that each command needs in IAM, read from its table."""
+"""The IAM permissions of each command, read from the table in docs/commands.md."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from tests.commands import known
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 EVERY = "each of these"
-"""The row of what all commands of the table need."""
+"""The row with the permissions that all commands need."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """`on` as the page calls it."""
+    """`on` is the resource in the words of the page."""
 
     action: str
     on: str
 
 
 class PageError(Exception):
-    """The table is not written as it is read here."""
+    """The table has another format."""
 
 
 def permissions(page: str | None = None) -> Mapping[str, tuple[Permission, ...]]:

@@ -1,4 +1,4 @@
-"""The steps between services that no function makes itself, each as IAM and KMS are asked for it.
+"""Hops: calls between AWS services on behalf of the stack, each with its requests to IAM and KMS.
 
 Of the context only what AWS documents for the step: a condition on anything else would refuse it. The sources are pages
 of AWS's guides.
@@ -26,7 +26,7 @@ def hops(deployment: Deployment) -> Iterator[Case]:
 
 
 def _administrators(deployment: Deployment) -> Iterator[Case]:
-    """Who administers the account can go on changing the key's policy. Source: KMS, "Default key policy"."""
+    """Administrators of the account can change the key policy. Source: KMS, "Default key policy"."""
     administrator = Caller(
         name="administrator",
         principal=f"arn:{PARTITION}:iam::{ACCOUNT}:user/administrator",
@@ -48,12 +48,12 @@ def _end_user_messaging(deployment: Deployment) -> Iterator[Case]:
 
 
 def _subscriptions(deployment: Deployment) -> Iterator[Case]:
-    """SNS calls the function, and keeps what it cannot hand over. Sources: Lambda, "Invoking Lambda functions with
-    Amazon SNS notifications"; SNS, "Configuring a dead-letter queue for a subscription"."""
+    """SNS invokes the function, and sends to the queue what it cannot deliver. Sources: Lambda, "Invoking Lambda
+    functions with Amazon SNS notifications"; SNS, "Configuring a dead-letter queue for a subscription"."""
     for subscription in deployment.all("SNS::Subscription").values():
         said: Any = deployment.resolved(dict(subscription.properties))
         if said["Protocol"] != "lambda":
-            continue  # e-mail: nothing of the account is written to
+            continue  # e-mail: no resource of the account is used
         topic = said["TopicArn"]
         sns = Caller.service("sns.amazonaws.com", SourceArn=topic, SourceAccount=ACCOUNT)
         strange = {"aws:SourceArn": (other_account(topic),)}
@@ -70,7 +70,7 @@ def _subscriptions(deployment: Deployment) -> Iterator[Case]:
 
 
 def _lambda(deployment: Deployment) -> Iterator[Case]:
-    """Lambda runs the functions in their roles, reads queues and keeps failed events in them, writes logs and traces.
+    """Lambda assumes the roles, reads queues, sends failed events to a queue, writes logs and traces.
     Sources: Lambda, "Defining function permissions with an execution role", "Using Lambda with Amazon SQS", "Capturing
     records of asynchronous invocations", "Visualize invocations using X-Ray"."""
     service = Caller.service("lambda.amazonaws.com")
@@ -168,11 +168,11 @@ def _connect(deployment: Deployment) -> Iterator[Case]:
 
 
 def _named(deployment: Deployment, functions: dict[str, str], value: Any) -> str:
-    """What a function is called, by a reference to it."""
+    """The name of a function, from a reference to it."""
     found = deployment.resolved(value)
     return next(name for arn, name in functions.items() if found == arn or arn.endswith(f":function:{found}"))
 
 
 def sid(function: str) -> str:
-    """A function's name as statement ids spell it."""
+    """A function's name as in statement ids."""
     return function.title().replace("_", "")

@@ -1,4 +1,4 @@
-"""Which AWS calls the commands make that run in this process, each once."""
+"""Records the AWS calls of commands that run in this process, each once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.commands import known
 
 
 class Made(NamedTuple):
-    """A call as a client makes it: `service` is IAM's prefix, `on` are the parameters that are text."""
+    """A call of a client: `service` is the prefix of IAM actions, `on` are the string parameters."""
 
     caller: str
     service: str
@@ -25,9 +25,9 @@ class Made(NamedTuple):
 
 
 _MODULES = {"ops.replay.command": "replay", "ops.failed.commands": "failed redrive"}
-"""Those that other code does a command's work by."""
+"""Functions that other code calls to do the work of a command."""
 _PREFIXES = {"monitoring": "cloudwatch"}
-"""IAM's prefix, where it is not what requests are signed for."""
+"""Prefixes of IAM actions that differ from the signing name."""
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def _recorder(made: set[Made], command: str) -> Any:
 
 
 def _by_function() -> str:
-    """The command whose work is done, by the module that asks for a client; empty of any other."""
+    """The command that a module's client works for; empty for other modules."""
     frame: FrameType | None = sys._getframe()
     while frame:
         if command := _MODULES.get(frame.f_globals.get("__name__", "")):

@@ -1,4 +1,4 @@
-"""What IAM is asked when a call is made: the call itself, and what the service asks of KMS in the caller's name."""
+"""The requests to IAM for a call: the call itself, and what the service asks of KMS on the caller's behalf."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Guards = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A request that must be allowed, and by one statement alone, besides one that leaves it to the account's IAM.
+    """A request that exactly one statement must allow, not counting one that delegates to the account's IAM policies.
 
     `by`: the Sid of that statement; empty where it has none. `guards`: context keys, each with the values with which
     the same request must be refused.
@@ -42,7 +42,7 @@ class Case:
     guards: Guards = field(default_factory=dict)
 
     def refused(self) -> Iterator[Case]:
-        """The same with each of its guards, one at a time."""
+        """The request with each of its guards violated, one at a time."""
         for key, values in self.guards.items():
             for value in values:
                 context = {**self.request.context, key: value}
@@ -51,7 +51,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks. `context`: what AWS says of it with each request; `identity`: names of its own policies."""
+    """A principal. `context`: condition keys of all its requests; `identity`: names of its own policies."""
 
     name: str
     principal: str
@@ -74,7 +74,7 @@ class Caller:
 
     @classmethod
     def service(cls, name: str, **source: str) -> Caller:
-        """A service that acts in its own name, for a resource. `source`: SourceArn, SourceAccount."""
+        """A service principal that acts for a resource. `source`: SourceArn, SourceAccount."""
         context = {"aws:PrincipalIsAWSService": "true", "aws:PrincipalServiceName": name}
         return cls(name=name, principal=name, context=context | {f"aws:{key}": value for key, value in source.items()})
 
@@ -150,7 +150,7 @@ def key_case(
 
 
 def _encryption_context(resource: str) -> Mapping[str, str]:
-    """What SNS, SQS and DynamoDB bind a data key to."""
+    """The encryption context of SNS, SQS and DynamoDB."""
     service, table = resource.split(":")[2], resource.partition("/")[2].partition("/")[0]
     return {
         "sns": {"aws:sns:topicArn": resource},
@@ -160,8 +160,8 @@ def _encryption_context(resource: str) -> Mapping[str, str]:
 
 
 def strangers(cases: Iterable[Case]) -> Iterator[Case]:
-    """The same requests of those who have no business here: a role of the account without policies, a role of another
-    account whose own policies allow everything, and, where a service asks, another service."""
+    """The same requests by principals that must be refused: a role of the account without policies, a role of another
+    account whose own policies allow everything, and another service if the principal is a service."""
     for case in cases:
         for name, who, context, identity in (*_ROLES, *([_SERVICE] if "/" not in case.request.principal else ())):
             known = {key: value for key, value in case.request.context.items() if not key.startswith("aws:Principal")}
@@ -170,7 +170,7 @@ def strangers(cases: Iterable[Case]) -> Iterator[Case]:
 
 
 ADMINISTRATOR = "AdministratorAccess"
-"""The policy of those who may do everything in their account; it is not the stack's."""
+"""A policy that allows everything in an account; it is not one of the stack."""
 _ROLES: tuple[tuple[str, str, Mapping[str, str], tuple[str, ...]], ...] = (
     ("stranger", f"arn:{PARTITION}:sts::{ACCOUNT}:assumed-role/stranger/s", {"aws:PrincipalAccount": ACCOUNT}, ()),
     (

@@ -1,4 +1,4 @@
-"""Whether IAM lets a request through, and by which statements: npm's `@cloud-copilot/iam-simulate`, run by Node.js.
+"""Whether IAM allows a request, and by which statements: npm's `@cloud-copilot/iam-simulate`, run by Node.js.
 
 It plays the policy evaluation of one account: identity policies, resource policies, role trust and key policies, with
 conditions. It checks actions, resource types and context keys against AWS's service reference, which it brings along:
@@ -20,7 +20,7 @@ _SECONDS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request as IAM sees it.
+    """One request to IAM.
 
     `principal`: ARN of a user, of a role's session or of an account's root, or the name of a service. `account`: the
     one that the resource is in. `identity`: names of the policies that the principal has; `resource_policy`: name of
@@ -38,7 +38,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Grant:
-    """One action element and one resource element of one statement of a policy; the statement by its number."""
+    """An action and a resource of a statement; `statement` is its index in the policy."""
 
     policy: str
     statement: int
@@ -48,8 +48,8 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """`allows` and `denies`: what matched the request, whatever came of it. `by_account`: those of `allows` that admit
-    an account and leave the rest to its IAM policies."""
+    """`allows` and `denies` are all that matched the request. `by_account`: those of `allows` that delegate to the IAM
+    policies of an account."""
 
     allowed: bool
     denied_explicitly: bool
@@ -59,7 +59,7 @@ class Verdict:
 
 
 class SimulatorError(Exception):
-    """A request or a policy is not one that AWS could have; the message says why."""
+    """A request or a policy is invalid in AWS; the message says why."""
 
 
 def evaluate(policies: Mapping[str, Any], requests: Sequence[Request]) -> list[Verdict]:

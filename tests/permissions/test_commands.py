@@ -1,4 +1,4 @@
-"""What commands call, against what docs/commands.md says that they need in IAM."""
+"""The calls of the commands against the permissions in docs/commands.md."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FUNCTIONS = {"intake": "intake", "forward": "forward", "reply-intake": "reply_in
 
 @pytest.fixture(scope="session")
 def judged_commands(deployments: Mapping[str, Deployment]) -> Verdicts:
-    """Each command, run by somebody who has what the page lists for it and nothing else."""
+    """Each command, run with the permissions that the page lists for it and no others."""
     deployment = deployments["both"]
     policies = {f"bridge {command}": policy(deployment, granted) for command, granted in permissions().items()}
     cases = [case for command in COMMANDS for case in of_command(deployment, command, f"bridge {command}")]
@@ -45,7 +45,7 @@ def policy(deployment: Deployment, granted: tuple[Permission, ...]) -> dict[str,
 
 
 def resources(deployment: Deployment, on: str) -> Iterator[str]:
-    """The ARNs of what the page names."""
+    """The ARNs of a resource in the words of the page."""
     if on == "everything":
         yield "*"
     elif on == "the number":
@@ -84,7 +84,7 @@ def test_the_page_lists_nothing_that_a_command_does_not_call(judged_commands: Ve
         ("| `trace` | `sqs:SendMessage` |", "not understood: `sqs:SendMessage`"),
     ],
 )
-def test_a_table_that_is_written_otherwise_is_an_error(row: str, said: str) -> None:
+def test_a_table_in_another_format_is_an_error(row: str, said: str) -> None:
     with pytest.raises(PageError, match=said):
         permissions(f"| command | permissions |\n|---|---|\n{row}\n\n")
 

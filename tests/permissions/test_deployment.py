@@ -1,4 +1,4 @@
-"""That no policy of a template is overlooked, and that what is no request of AWS's is an error and not a refusal."""
+"""No policy of a template is overlooked; an invalid request is an error, not a refusal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DOCUMENT = {"Version": "2012-10-17", "Statement": [STATEMENT]}
         ),
     ],
 )
-def test_a_policy_at_a_place_that_is_not_looked_at_is_an_error(
+def test_a_policy_in_an_unknown_place_is_an_error(
     deployments: Mapping[str, Deployment], resource: Any, said: str
 ) -> None:
     with pytest.raises(UnknownPolicyError, match=said):
@@ -54,9 +54,7 @@ def test_a_policy_at_a_place_that_is_not_looked_at_is_an_error(
         ({"context": {"kms:ViaServices": "sqs.us-east-1.amazonaws.com"}}, "knows no context key kms:ViaServices"),
     ],
 )
-def test_a_request_that_aws_does_not_know_is_an_error(
-    deployments: Mapping[str, Deployment], change: Any, said: str
-) -> None:
+def test_a_request_unknown_to_aws_is_an_error(deployments: Mapping[str, Deployment], change: Any, said: str) -> None:
     request = next(case.request for case in hops(deployments["both"]) if case.request.action == "kms:GenerateDataKey")
     policies = deployments["both"].policies
     assert evaluate(policies, [replace(request, identity=())])

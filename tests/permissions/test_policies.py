@@ -1,5 +1,4 @@
-"""Each call of a function and each hop between services, against the policies that are synthesised, and no statement
-that none of them needs."""
+"""The synthesised policies allow each call of a function and each hop between services, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,11 +21,11 @@ REASONS: Mapping[tuple[str, str], str] = {
         "it. Which of the two Connect really looks at can be seen on an account alone."
     ),
 }
-"""What no call is seen to need, and stays: action, and the statement's Sid or a pattern of its resource."""
+"""Permissions that no call is known to need: action, and the statement's Sid or a pattern of its resource."""
 
 
 def reason(verdicts: Verdicts, grant: Grant) -> tuple[str, str] | None:
-    """Its key in REASONS."""
+    """The key of the grant in REASONS."""
     sid = verdicts.sid(grant.policy, grant.statement)
     return next(
         (key for key in REASONS if key[0] == grant.action and (key[1] == sid or re.fullmatch(key[1], grant.resource))),
@@ -41,18 +40,18 @@ def test_every_call_and_hop_is_allowed_by_one_statement(judged: Mapping[str, Ver
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_no_statement_is_there_that_nothing_uses(judged: Mapping[str, Verdicts], configuration: str) -> None:
+def test_every_statement_is_used(judged: Mapping[str, Verdicts], configuration: str) -> None:
     verdicts = judged[configuration]
     unused = sorted(grant for grant in verdicts.unused() if not reason(verdicts, grant))
     assert not unused, "\n".join(map(str, unused))
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_no_condition_is_there_that_refuses_nothing(judged: Mapping[str, Verdicts], configuration: str) -> None:
+def test_every_condition_refuses_something(judged: Mapping[str, Verdicts], configuration: str) -> None:
     unguarded = sorted(judged[configuration].unguarded())
     assert not unguarded, "\n".join(map(str, unguarded))
 
 
-def test_no_reason_is_left_of_a_statement_that_is_used_or_gone(judged: Mapping[str, Verdicts]) -> None:
+def test_every_reason_belongs_to_an_unused_statement(judged: Mapping[str, Verdicts]) -> None:
     needed = {reason(verdicts, grant) for verdicts in judged.values() for grant in verdicts.unused()}
     assert needed >= REASONS.keys()

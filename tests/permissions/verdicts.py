@@ -1,4 +1,4 @@
-"""What the simulator says of many cases at once, and which statements it took."""
+"""The simulator's verdicts on many cases, and the statements that decided them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OF_THE_ACCOUNT = {
 }
 
 _TLS = "aws:securetransport"
-"""What statements that deny look at."""
+"""The condition key of the statements that deny."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Verdicts:
 
     @classmethod
     def of(cls, deployment: Deployment, cases: Iterable[Case], more: Mapping[str, Any] | None = None) -> Verdicts:
-        """`more`: policies by name that are not the stack's; what is unused is looked for in them alone then."""
+        """`more`: policies by name that are not in the stack; `unused` then looks at these only."""
         wanted = tuple(cases)
         refused = (*(guarded for case in wanted for guarded in case.refused()), *strangers(wanted))
         verdicts = evaluate(
@@ -48,7 +48,7 @@ class Verdicts:
         )
 
     def wrong(self) -> Iterator[str]:
-        """One line for each case whose verdict is not the one it must be."""
+        """A line for each case with the wrong verdict."""
         for one in self.wanted:
             statements = sorted(
                 {(grant.policy, grant.statement) for grant in one.verdict.allows - one.verdict.by_account}
@@ -65,13 +65,13 @@ class Verdicts:
                 yield f"{one.case.name}: allowed, though it must not be"
 
     def unused(self) -> set[Grant]:
-        """What the policies allow that no case needed, or deny that no case met."""
+        """Grants that allowed or denied no case."""
         used = {grant for one in self.wanted for grant in one.verdict.allows}
         used |= {grant for one in self.refused for grant in one.verdict.denies}
         return set(grants(self.policies)) - used
 
     def unguarded(self) -> set[tuple[str, int, str]]:
-        """Conditions of statements without which no case would be decided otherwise: policy, statement, key."""
+        """Conditions that decided no case: policy, statement, key."""
         met = {
             (grant.policy, grant.statement, key.lower())
             for one in self.wanted
@@ -93,7 +93,7 @@ class Verdicts:
 
 
 def grants(policies: Mapping[str, Any]) -> Iterator[Grant]:
-    """Each action of each statement with each of its resources; a trust policy has none."""
+    """Each action with each resource of each statement; a trust policy has no resource."""
     for name, document in policies.items():
         for number, statement in enumerate(document["Statement"]):
             for action in listed(statement["Action"]):

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.models import OPERATIONS
+from infra.packaging.models import OPERATIONS
 from testing.account import FLOW_ID, INSTANCE_ID, STREAMING_TOPIC, Account
 from testing.builders import ARN, CUSTOMER
 from tests.unit.scenarios import SCENARIOS

@@ -9,32 +9,32 @@ _ARCHIVE = (
     archive(
         "byte-code/of-another-runtime",
         "test_each_module_has_byte_code_of_the_configured_runtime",
-        Edit("infra/bytecode.py", 'runtime.replace("python", "pyodide-")', '"pyodide-3.12"'),
+        Edit("infra/packaging/bytecode.py", 'runtime.replace("python", "pyodide-")', '"pyodide-3.12"'),
     ),
     archive(
         "byte-code/none",
         "test_each_module_has_byte_code_of_the_configured_runtime",
-        Edit("infra/packaging.py", "                compiler.compile(folder)\n", "                pass\n"),
+        Edit("infra/packaging/archive.py", "                compiler.compile(folder)\n", "                pass\n"),
     ),
     archive(
         "byte-code/by-whatever-is-installed",
         "test_a_compiler_of_another_version_than_the_pinned_one_is_none",
-        Edit("infra/bytecode.py", 'rf"npm:pyodide@{re.escape(installed)}"', '".*"'),
+        Edit("infra/packaging/bytecode.py", 'rf"npm:pyodide@{re.escape(installed)}"', '".*"'),
     ),
     archive(
         "same-archive/names-where-it-was-made",
         "test_equal_sources_are_the_same_archive_byte_for_byte_on_any_machine",
-        Edit("infra/bytecode.py", "self.package, folder, _UNPACKED]", "self.package, folder, folder]"),
+        Edit("infra/packaging/bytecode.py", "self.package, folder, _TASK_ROOT]", "self.package, folder, folder]"),
     ),
     archive(
         "same-archive/modes-as-the-mask-says",
         "test_equal_sources_are_the_same_archive_byte_for_byte_on_any_machine",
-        Edit("infra/packaging.py", "            _settle(making)\n", ""),
+        Edit("infra/packaging/archive.py", "            _normalise(temporary)\n", ""),
     ),
     archive(
         "without-byte-code/in-silence",
         "test_without_a_compiler_packaging_says_what_that_costs",
-        Edit("infra/packaging.py", "sys.stderr.write(", "str("),
+        Edit("infra/packaging/archive.py", "sys.stderr.write(", "str("),
     ),
 )
 

@@ -66,33 +66,33 @@ MECHANISMS: tuple[Mechanism, ...] = (
     _setting(
         "limits.max_concurrency",
         Edit(
-            "BridgeStack.__init__",
-            "reply.take_from(replies.queue, max_concurrency=limits.max_concurrency)",
-            "reply.take_from(replies.queue, max_concurrency=4)",
+            "Pipeline.__init__",
+            "max_concurrency=limits.max_concurrency",
+            "max_concurrency=4",
         ),
     ),
     _in_template(
         "neighbours/inbound-topic-for-streaming",
         "test_each_variable_names_its_own_resource[forward]",
         Edit(
-            "BridgeStack.__init__",
-            'add_environment("STREAMING_TOPIC_ARN", streaming.topic.topic_arn)',
-            'add_environment("STREAMING_TOPIC_ARN", topic.topic.topic_arn)',
+            "StartChatDelivery.__init__",
+            'add_environment("STREAMING_TOPIC_ARN", self.streaming.topic_arn)',
+            'add_environment("STREAMING_TOPIC_ARN", scope.node.find_child("Inbound").topic.topic_arn)',
         ),
     ),
     _in_template(
         "neighbours/conversations-for-replies",
         "test_each_variable_names_its_own_resource[reply_intake]",
         Edit(
-            "BridgeStack.__init__",
-            '"REPLIES_QUEUE_URL": replies.queue.queue_url',
-            '"REPLIES_QUEUE_URL": conversations.queue.queue_url',
+            "Pipeline.__init__",
+            '_QUEUE_URL": self.queue.queue_url',
+            '_QUEUE_URL": (scope.node.try_find_child("Conversations") or self).queue.queue_url',
         ),
     ),
     _in_template(
         "neighbours/intake-for-reply-intake",
         "test_each_output_names_its_own_resource",
-        Edit("BridgeStack.__init__", "reply_intake.function.function_name", "intake.function.function_name"),
+        Edit("infra/outputs.py", "replies.intake.function.function_name", "texts.intake.function.function_name"),
     ),
     unit(
         "settings/one-rate-for-another",
@@ -157,7 +157,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
         "remedies/one-too-few",
         "infra/test_remedies.py::test_the_max_receive_count_of_a_remedy_is_accepted_and_one_less_is_not",
         Edit(
-            "_limits_mistakes",
+            "rules._limits",
             'f"max_receive_count of {needed} or more"',
             'f"max_receive_count of {needed - 1} or more"',
         ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.mutation.harness import Edit, Mechanism
 from tests.mutation.patches.making import STACK_STANDS, unit
 
-_MISTAKE = "test_config.py::test_a_mistake_is_said_with_line_place_and_what_would_be_right"
-_SAMPLE = "tests/unit/test_config.py::test_the_sample_is_valid"
+_MISTAKE = "infra/test_mistakes.py::test_each_mistake_has_its_line_place_and_remedy"
+_SAMPLE = "tests/unit/infra/test_config.py::test_the_sample_is_valid"
 
 
 def _leaving(name: str, edit: Edit, test: str) -> Mechanism:
@@ -18,18 +18,18 @@ def _leaving(name: str, edit: Edit, test: str) -> Mechanism:
 MECHANISMS: tuple[Mechanism, ...] = (
     _leaving(
         "path-dropped-on-the-switch",
-        Edit("infra/stack.py", "if instances := config.instances():", "if instances := [*config.contact_flows()]:"),
-        "test_switching_the_delivery_changes_nothing_of_the_reply_path",
+        Edit("infra/stack.py", "if config.instances():", "if config.contact_flows():"),
+        "test_switching_the_delivery_does_not_change_the_reply_pipeline",
     ),
     _leaving(
         "instance-shut-out",
-        Edit("infra/stack.py", "key=key, instances=instances)", "key=key, instances=instances[:1])"),
-        "test_connect_may_still_publish_for_every_instance_that_is_named",
+        Edit("infra/start_chat.py", "list(config.instances())", "list(config.instances())[:1]"),
+        "test_connect_may_publish_for_every_instance_that_is_named",
     ),
     _leaving(
         "may-not-text-for-who-switched",
         Edit(
-            "infra/stack.py",
+            "infra/start_chat.py",
             "for number in config.numbers:  #",
             "for number in [*filter(config.starts_chats, config.numbers)] or config.numbers[:1]:  #",
         ),
@@ -43,7 +43,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "leaving/flow-without-an-instance",
         (f"{_MISTAKE}[flow without instance]", f"{_MISTAKE}[number's flow without instance]"),
-        Edit("infra/config.py", "    yield from _flow_without_instance(raw, faulty)\n", ""),
+        Edit("infra/config/rules.py", "    _flow_without_instance,\n", ""),
         control=_SAMPLE,
     ),
     unit(
@@ -55,13 +55,13 @@ MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "place/any-account",
         (f"{_MISTAKE}[odd account]", f"{_MISTAKE}[topic's account]", f"{_MISTAKE}[instance's account]"),
-        Edit("infra/config.py", "    yield from _location_mistakes(raw, faulty)\n", ""),
+        Edit("infra/config/rules.py", "    _locations,\n", ""),
         control=_SAMPLE,
     ),
     unit(
         "place/any-partition",
         (f"{_MISTAKE}[a partition without Connect]", f"{_MISTAKE}[a Region of another partition]"),
-        Edit("infra/values.py", "    if partition not in PARTITIONS:\n", "    return arn\n    if partition:\n"),
+        Edit("infra/config/values.py", "    if partition not in PARTITIONS:\n", "    return arn\n    if partition:\n"),
         control=_SAMPLE,
     ),
     Mechanism(

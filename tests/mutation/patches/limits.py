@@ -52,8 +52,8 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     stack(
         "limits/size-by-default",
-        Edit("infra/queues.py", "LARGEST = 1_048_576", "LARGEST = 262_144"),
-        "test_queues_keep_what_they_hold_as_long_as_sqs_can",
+        Edit("infra/storage.py", "MAX_MESSAGE_BYTES = 1_048_576", "MAX_MESSAGE_BYTES = 262_144"),
+        "test_stack.py::test_queues_have_the_maximum_retention_and_message_size",
     ),
     unit(
         "limits/seven-keys",

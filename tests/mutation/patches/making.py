@@ -19,10 +19,11 @@ def unit(name: str, test: str | tuple[str, ...], *edits: Edit, control: str | No
 
 
 def stack(name: str, edit: Edit, *tests: str) -> Mechanism:
+    """`tests`: file in tests/infra and name."""
     return Mechanism(
         name=name,
         edits=(edit,),
-        tests=tuple(f"tests/infra/test_stack.py::{test}" for test in tests),
+        tests=tuple(f"tests/infra/{test}" for test in tests),
         control=STACK_STANDS,
     )
 
@@ -36,13 +37,13 @@ def archive(name: str, test: str, edit: Edit) -> Mechanism:
 
 def refused(name: str, says: str, edit: Edit) -> Mechanism:
     """Taken out, synth itself refuses: there is no stack for a control to look at, so the words must be right."""
-    test = "tests/infra/test_defaults.py::test_synth_lets_the_default_configuration_through"
+    test = "tests/infra/test_checks.py::test_synth_accepts_each_configuration[default]"
     return Mechanism(name=name, edits=(edit,), tests=(test,), control=None, says=says)
 
 
 def refused_with_replies(name: str, says: str, edit: Edit) -> Mechanism:
     """The same of what the stack has for a number with start-chat delivery; that of the default one still stands."""
-    test = "tests/infra/test_defaults.py::test_synth_lets_every_other_configuration_through[start-chat]"
+    test = "tests/infra/test_checks.py::test_synth_accepts_each_configuration[start-chat]"
     return Mechanism(name=name, edits=(edit,), tests=(test,), control=STACK_STANDS, says=says)
 
 
@@ -73,7 +74,7 @@ def with_replies(name: str, edit: Edit, *tests: str) -> Mechanism:
         name=name,
         edits=(edit,),
         tests=tuple(f"tests/infra/test_replies.py::{test}" for test in tests),
-        control="tests/infra/test_replies.py::test_the_new_functions_have_log_groups_that_are_kept_as_long_and_encrypted",
+        control="tests/infra/test_replies.py::test_the_log_groups_of_replies_have_the_same_retention_and_key",
     )
 
 
@@ -82,5 +83,5 @@ def key(name: str, line: str, *sids: str) -> Mechanism:
     return stack(
         f"key-policy/{name}",
         Edit("BridgeStack.__init__", line, "pass"),
-        *(f"test_the_key_admits_who_writes[{sid}]" for sid in sids),
+        *(f"test_access.py::test_the_key_policy_allows_each_writer[{sid}]" for sid in sids),
     )

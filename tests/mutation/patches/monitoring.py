@@ -28,8 +28,8 @@ _TOLD = (
     ),
     page(
         "dashboard/nothing-of-how-fast",
-        Edit("Dashboard.__init__", "            *(_fast(way) for way in ways),\n", ""),
-        "test_nothing_is_on_it_that_nobody_writes_and_everything_that_the_functions_write_is",
+        Edit("Dashboard.__init__", "            *map(_latency, pipelines),\n", ""),
+        "test_it_shows_all_metrics_of_the_functions_and_only_metrics_that_exist",
     ),
     page(
         "queries/a-field-that-is-not-there",
@@ -38,30 +38,30 @@ _TOLD = (
     ),
     alarm(
         "only-sqs-own-age",
-        Edit("Alarms.__init__", "            self._waiting(way)\n", ""),
+        Edit("Alarms.__init__", "            self._waiting(pipeline)\n", ""),
         "test_the_alarms_of_a_bridge_without_replies_are_these",
     ),
     alarm(
         "not-of-what-undelivered-did-not-get",
-        Edit("infra/alarms.py", "            self._not_kept(way)\n", ""),
+        Edit("Alarms.__init__", "            self._destination_failures(pipeline)\n", ""),
         "test_the_alarms_of_a_bridge_without_replies_are_these",
     ),
     alarm(
         "not-of-what-sns-could-not-redrive",
-        Edit("infra/alarms.py", "            self._not_redriven(way)\n", ""),
+        Edit("Alarms.__init__", "            self._redrive_failures(pipeline)\n", ""),
         "test_the_alarms_of_a_bridge_without_replies_are_these",
     ),
     alarm(
         "not-of-what-lambda-drops",
-        Edit("infra/alarms.py", "            self._dropped(way)\n", ""),
+        Edit("Alarms.__init__", "            self._dropped(pipeline)\n", ""),
         "test_the_alarms_of_a_bridge_without_replies_are_these",
     ),
     alarm(
         "asleep-is-well",
         Edit(
-            "Alarms._holds_anything",
-            "at_least=1,\n            missing=cloudwatch.TreatMissingData.IGNORE",
-            "at_least=1,\n            missing=cloudwatch.TreatMissingData.NOT_BREACHING",
+            "Alarms._not_empty",
+            "missing=cloudwatch.TreatMissingData.IGNORE",
+            "missing=cloudwatch.TreatMissingData.NOT_BREACHING",
         ),
         "test_the_alarms_of_a_bridge_without_replies_are_these",
     ),
@@ -82,17 +82,17 @@ _TOLD = (
     alarm(
         "nobody-is-told",
         Edit("Alarms._alarm", "        alarm.add_alarm_action(self._action)\n", ""),
-        "test_every_alarm_tells_the_topic_when_it_begins_and_when_it_is_over",
+        "test_every_alarm_notifies_the_topic_when_it_begins_and_ends",
     ),
     alarm(
         "cloudwatch-shut-out",
-        Edit("AlarmTopic.__init__", 'actions=["sns:Publish"]', 'actions=["sns:Subscribe"]'),
-        "test_cloudwatch_for_the_alarms_of_this_stack_and_nobody_else_is_let_into_the_topic",
+        Edit("Topic.allow_service", 'actions=["sns:Publish"]', 'actions=["sns:Subscribe"]'),
+        "test_only_cloudwatch_alarms_of_this_stack_may_publish_to_the_topic",
     ),
     alarm(
         "any-alarm-of-the-account",
         Edit("alarms_of_this_stack", "alarm:{Aws.STACK_NAME}-*", "alarm:*"),
-        "test_cloudwatch_for_the_alarms_of_this_stack_and_nobody_else_is_let_into_the_topic",
+        "test_only_cloudwatch_alarms_of_this_stack_may_publish_to_the_topic",
     ),
 )
 

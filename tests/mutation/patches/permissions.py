@@ -5,11 +5,16 @@ from __future__ import annotations
 from tests.mutation.harness import Edit, Mechanism
 from tests.mutation.patches.making import IN_ORDER
 
-_STACK, _KEY, _STREAMING = "infra/stack.py", "infra/key.py", "infra/streaming.py"
+_PIPELINE, _STACK, _KEY, _START_CHAT = (
+    "infra/pipeline.py",
+    "infra/stack.py",
+    "infra/encryption.py",
+    "infra/start_chat.py",
+)
 _POLICIES = "tests/permissions/test_policies.py"
 _ALLOWED = f"{_POLICIES}::test_every_call_and_hop_is_allowed_by_one_statement"
-_USED = f"{_POLICIES}::test_no_statement_is_there_that_nothing_uses"
-_REFUSING = f"{_POLICIES}::test_no_condition_is_there_that_refuses_nothing"
+_USED = f"{_POLICIES}::test_every_statement_is_used"
+_REFUSING = f"{_POLICIES}::test_every_condition_refuses_something"
 _WITH_REPLIES = ("start-chat", "both")
 
 
@@ -21,16 +26,20 @@ MECHANISMS: tuple[Mechanism, ...] = (
     _permission(
         "one-missing",
         "forward: dynamodb:GetItem on .*: not allowed",
-        Edit(_STACK, 'forward.may("dynamodb:GetItem", "dynamodb:UpdateItem"', 'forward.may("dynamodb:UpdateItem"'),
+        Edit(
+            _PIPELINE,
+            'self.worker.allow("dynamodb:GetItem", "dynamodb:UpdateItem"',
+            'self.worker.allow("dynamodb:UpdateItem"',
+        ),
         _ALLOWED,
     ),
     _permission(
         "one-too-many",
         "action='sqs:DeleteMessage'",
         Edit(
-            _STACK,
-            'forward.may("sqs:SendMessage", on=failed',
-            'forward.may("sqs:SendMessage", "sqs:DeleteMessage", on=failed',
+            _PIPELINE,
+            'self.worker.allow("sqs:SendMessage", on',
+            'self.worker.allow("sqs:SendMessage", "sqs:DeleteMessage", on',
         ),
         _USED,
     ),
@@ -39,27 +48,28 @@ MECHANISMS: tuple[Mechanism, ...] = (
         "forward: sqs:SendMessage on .*: allowed by 2 statements",
         Edit(
             _STACK,
-            "        ways = [Way(",
-            '        forward.may_anywhere("sqs:SendMessage", reason="nobody knows")\n        ways = [Way(',
+            "        pipelines, start_chat = ",
+            '        texts.worker.allow_without_resource("sqs:SendMessage", reason="nobody knows")\n'
+            "        pipelines, start_chat = ",
         ),
         _ALLOWED,
     ),
     _permission(
         "key-not-for-sns",
         "sns.amazonaws.com: sqs:SendMessage on .*, kms:GenerateDataKey: not allowed",
-        Edit(_STACK, 'key.admit_sns(to="Undelivered")', "pass"),
+        Edit(_STACK, 'key.grant_sns(to="Undelivered")', "pass"),
         _ALLOWED,
     ),
     _permission(
         "key-by-another-way",
         "sqs:SendMessage on .*, kms:Decrypt: not allowed",
-        Edit(_KEY, '_through("sqs")', '_through("sns")'),
+        Edit(_KEY, '_via("sqs")', '_via("sns")'),
         _ALLOWED,
     ),
     _permission(
         "connect-of-any-instance",
         "aws:SourceArn .*: allowed, though it must not be",
-        Edit(_STREAMING, '                    "ArnEquals": {"aws:SourceArn": list(instances)},\n', ""),
+        Edit(_START_CHAT, '{"ArnEquals": {"aws:SourceArn": list(config.instances())}}', "dict[str, list[str]]()"),
         *(f"{_ALLOWED}[{name}]" for name in _WITH_REPLIES),
     ),
     _permission(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.mutation.harness import Edit, Mechanism
 from tests.mutation.patches.making import refused_with_replies, unit, with_replies
 
-_STACK = "infra/stack.py"
 _STREAMED = "lambda/bridge/replies/chat_events.py"
 _SENT = "tests/unit/test_reply.py::test_a_link_that_cannot_be_had_is_left_out"
 """Passes whatever is taken out that is not needed while all goes well."""
@@ -64,8 +63,8 @@ _FOR_THE_PHONE = (
     ),
     with_replies(
         "reply-filter/none",
-        Edit("BridgeStack.__init__", "undelivered=undelivered, only=FILTER_POLICY)", "undelivered=undelivered)"),
-        "test_only_what_is_for_the_phone_and_the_end_of_a_chat_reach_reply_intake_and_what_cannot_be_handed_over_is_kept",
+        Edit("StartChatDelivery.__init__", "filter_policy=FILTER_POLICY", "filter_policy=None"),
+        "test_reply_intake_gets_filtered_messages_and_has_a_dead_letter_queue",
     ),
     _reply(
         "replies/customers-echo-is-sent",

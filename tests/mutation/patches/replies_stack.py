@@ -11,30 +11,39 @@ _IN_THE_STACK = (
     *(
         with_replies(
             f"streaming-policy/{name}",
-            Edit("StreamingTopic.__init__", *edit),
-            "test_connect_may_publish_for_this_very_instance_and_nobody_else_by_policy",
+            Edit(*edit),
+            "test_only_connect_for_the_configured_instance_may_publish",
         )
         for name, edit in {
             "behind-the-instance": (
-                '"ArnEquals": {"aws:SourceArn": list(instances)}',
-                '"ArnLike": {"aws:SourceArn": [f"{instance}/*" for instance in instances]}',
+                "StartChatDelivery.__init__",
+                '{"ArnEquals": {"aws:SourceArn": list(config.instances())}}',
+                '{"ArnLike": {"aws:SourceArn": [f"{instance}/*" for instance in config.instances()]}}',
             ),
-            "any-instance": ('                    "ArnEquals": {"aws:SourceArn": list(instances)},\n', ""),
-            "any-account": ('                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},\n', ""),
-            "without-tls": ("master_key=key.key, enforce_ssl=True", "master_key=key.key"),
+            "any-instance": (
+                "StartChatDelivery.__init__",
+                '{"ArnEquals": {"aws:SourceArn": list(config.instances())}}',
+                "dict[str, list[str]]()",
+            ),
+            "any-account": (
+                "Topic.allow_service",
+                '{"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}, **conditions}',
+                "conditions",
+            ),
+            "without-tls": ("Topic.__init__", "master_key=key.key, enforce_ssl=True", "master_key=key.key"),
         }.items()
     ),
     *(
-        with_replies(f"key-policy/{name}", Edit(*edit), "test_the_key_admits_connect_for_the_streaming_topic")
+        with_replies(f"key-policy/{name}", Edit(*edit), "test_the_key_policy_allows_connect_for_the_streaming_topic")
         for name, edit in {
-            "connect-to-streaming": (_STACK, "            key.admit_connect()\n", ""),
+            "connect-to-streaming": ("StartChatDelivery.__init__", "        key.grant_connect()\n", ""),
             "connect-to-any-topic": (
-                "infra/key.py",
-                'self._admit("ConnectToStreaming", connect, MESSAGES, conditions)',
-                'self._admit("ConnectToStreaming", connect, MESSAGES)',
+                "infra/encryption.py",
+                'self._grant("ConnectToStreaming", connect, MESSAGES, conditions)',
+                'self._grant("ConnectToStreaming", connect, MESSAGES)',
             ),
             "connect-by-what-kms-may-not-learn": (
-                "infra/key.py",
+                "infra/encryption.py",
                 'conditions = {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": topic}}',
                 'conditions = {"ArnLike": {"aws:SourceArn": topic}}',
             ),
@@ -43,49 +52,49 @@ _IN_THE_STACK = (
     with_replies(
         "streaming/fifo-on-a-standard-topic",
         Edit(
-            "BridgeStack.__init__",
-            "            reply_intake.take_from(streaming.topic, undelivered=undelivered, only=FILTER_POLICY)\n",
-            "            reply_intake.take_from(streaming.topic, undelivered=undelivered, only=FILTER_POLICY)\n"
-            "            from aws_cdk import aws_sns as sns\n"
-            "            topic_arn, endpoint = streaming.topic.topic_arn, replies.queue.queue_arn\n"
-            '            sns.CfnSubscription(self, "Fifo", topic_arn=topic_arn, protocol="sqs", endpoint=endpoint)\n',
+            "StartChatDelivery.__init__",
+            "        reply = self.replies.worker\n",
+            "        reply = self.replies.worker\n"
+            "        from aws_cdk import aws_sns as sns\n"
+            "        topic_arn, endpoint = self.streaming.topic_arn, self.replies.queue.queue_arn\n"
+            '        sns.CfnSubscription(scope, "Fifo", topic_arn=topic_arn, protocol="sqs", endpoint=endpoint)\n',
         ),
-        "test_no_fifo_endpoint_stands_on_a_standard_topic",
+        "test_no_fifo_endpoint_is_subscribed_to_a_standard_topic",
     ),
     with_replies(
         "streaming/what-cannot-be-handed-over-is-gone",
-        Edit("Intake.take_from", "dead_letter_queue=undelivered.queue", "dead_letter_queue=None"),
-        "test_only_what_is_for_the_phone_and_the_end_of_a_chat_reach_reply_intake_and_what_cannot_be_handed_over_is_kept",
+        Edit("Pipeline._subscribe_intake", "dead_letter_queue=undelivered", "dead_letter_queue=None"),
+        "test_reply_intake_gets_filtered_messages_and_has_a_dead_letter_queue",
     ),
     with_replies(
         "least-privilege/integration-events-always",
         Edit(_STACK, "if not all(map(config.starts_chats, config.numbers)):", "if config.numbers:"),
-        "test_chat_integration_events_are_allowed_only_where_a_number_is_delivered_by_them[start-chat-0]",
+        "test_integration_events_are_allowed_only_if_a_number_needs_them[start-chat-0]",
     ),
     with_replies(
         "least-privilege/integration-events-never",
         Edit(_STACK, "if not all(map(config.starts_chats, config.numbers)):", "if not config.numbers:"),
-        "test_chat_integration_events_are_allowed_only_where_a_number_is_delivered_by_them[default-1]",
-        "test_chat_integration_events_are_allowed_only_where_a_number_is_delivered_by_them[mixed-1]",
+        "test_integration_events_are_allowed_only_if_a_number_needs_them[default-1]",
+        "test_integration_events_are_allowed_only_if_a_number_needs_them[mixed-1]",
     ),
     with_replies(
         "least-privilege/texts-from-any-number",
         Edit(
-            "BridgeStack.__init__",
-            'reply.may("sms-voice:SendTextMessage", on=number.arn)',
-            'reply.may("sms-voice:SendTextMessage", on=number.arn.rpartition("/")[0] + "/phone-any")',
+            "StartChatDelivery.__init__",
+            'reply.allow("sms-voice:SendTextMessage", on=number.arn)',
+            'reply.allow("sms-voice:SendTextMessage", on=number.arn.rpartition("/")[0] + "/phone-any")',
         ),
-        "test_each_role_may_do_exactly_what_its_function_does",
+        "test_each_role_has_exactly_the_permissions_of_its_function",
     ),
     with_replies(
         "kept/open-chats-not-pinned",
-        Edit("infra/table.py", "        pin(self.table, construct_id, protected=True)\n", ""),
-        "test_what_holds_replies_and_chats_is_kept[Chats]",
+        Edit("infra/storage.py", "        retain(self.table, construct_id, protected=True)\n", ""),
+        "test_replies_and_chats_are_retained[Chats]",
     ),
     with_replies(
         "kept/streaming-topic-not-pinned",
-        Edit("StreamingTopic.__init__", "        pin(self.topic, STREAMING_TOPIC)\n", ""),
-        "test_what_holds_replies_and_chats_is_kept[StreamingTopic]",
+        Edit("Topic.__init__", "        retain(self.topic, logical_id)\n", ""),
+        "test_replies_and_chats_are_retained[StreamingTopic]",
     ),
 )
 

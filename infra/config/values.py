@@ -1,10 +1,11 @@
-"""What one value of bridge.toml may be, and what would be right where it is something else."""
+"""Validators of single values of bridge.toml; each error has a problem and a remedy."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -13,8 +14,9 @@ from pydantic_core import PydanticCustomError
 ARN = "arn:aws[a-z-]*"
 REGION = "[a-z]{2,4}(?:-[a-z]+)+-[0-9]+"
 PARTITIONS = {"aws": "(?!cn-)[a-z]{2}-[a-z]+-[0-9]+", "aws-us-gov": "us-gov-[a-z]+-[0-9]+"}
-"""Partitions that a bridge can be deployed to, each with its Regions. Connect has endpoints in no other."""
+"""Partitions that a bridge can be deployed to, with a pattern of their Regions. Connect has endpoints in no other."""
 EXAMPLE_ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-..."
+EXAMPLE_TOPIC = "arn:aws:sns:us-east-1:111122223333:agent-messages"
 EXAMPLE_INSTANCE = "arn:aws:connect:us-east-1:111122223333:instance/..."
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -25,7 +27,7 @@ def _wrong(problem: str, remedy: str) -> PydanticCustomError:
 
 
 def shown(value: object) -> str:
-    """A value as TOML writes it, short enough for one line."""
+    """A value as TOML writes it, at most 60 characters."""
     written = json.dumps(value, ensure_ascii=False, default=str)
     return written if len(written) <= 60 else written[:57] + "..."
 
@@ -60,42 +62,36 @@ def length(most: int, *, placeholder: str | None = None) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong(f"{shown(value)} is not a yes or no", "true or false, without quotes")
-    return value
+def _valid(is_valid: Callable[[Any], bool], problem: str, remedy: str) -> BeforeValidator:
+    """`problem` follows the value, as in `5 is not possible`."""
+
+    def check(value: Any) -> Any:
+        if not is_valid(value):
+            raise _wrong(f"{shown(value)} {problem}", remedy)
+        return value
+
+    return BeforeValidator(check)
 
 
 def one_of(*allowed: str | int) -> BeforeValidator:
-    def check(value: Any) -> Any:
-        if isinstance(value, bool) or value not in allowed:
-            raise _wrong(f"{shown(value)} is not possible", "one of " + ", ".join(shown(one) for one in allowed))
-        return value
-
-    return BeforeValidator(check)
+    remedy = "one of " + ", ".join(map(shown, allowed))
+    return _valid(lambda value: not isinstance(value, bool) and value in allowed, "is not possible", remedy)
 
 
 def whole_number(low: int, high: int) -> BeforeValidator:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise _wrong(f"{shown(value)} is not possible", f"a whole number from {low} to {high}")
-        return value
-
-    return BeforeValidator(check)
-
-
-def rate(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise _wrong(f"{shown(value)} is no rate", "calls per second, more than 0, without quotes: 14")
-    return float(value)
+    return _valid(
+        lambda value: type(value) is int and low <= value <= high,
+        "is not possible",
+        f"a whole number from {low} to {high}",
+    )
 
 
 def duration(low: str, high: str, *, whole: bool = False) -> BeforeValidator:
-    least, most = seconds(low), seconds(high)
+    least, most = seconds(low) or 0.0, seconds(high) or 0.0
 
     def check(value: Any) -> float:
         found = seconds(value)
-        if found is None or least is None or most is None:
+        if found is None:
             raise _wrong(f"{shown(value)} is not a duration", _with_unit(value))
         if not least <= found <= most:
             raise _wrong(f"{shown(value)} is not possible", f'from "{low}" to "{high}"')
@@ -107,7 +103,7 @@ def duration(low: str, high: str, *, whole: bool = False) -> BeforeValidator:
 
 
 def seconds(value: object) -> float | None:
-    """A duration such as "90s", "6h" or "2d" in seconds; None for anything else."""
+    """Seconds of a duration such as "90s", "6h" or "2d"; None for anything else."""
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)\s*", value) if isinstance(value, str) else None
     return float(found[1]) * _UNITS[found[2]] if found else None
 
@@ -119,7 +115,7 @@ def _with_unit(value: object) -> str:
 
 
 def of_partition(arn: str) -> str:
-    """An ARN that is well-formed, where its partition is one of PARTITIONS and has its Region."""
+    """A well-formed ARN, unless its partition is not one of PARTITIONS or does not have its Region."""
     _, partition, _, region, _ = arn.split(":", 4)
     known = " and ".join(PARTITIONS)
     if partition not in PARTITIONS:
@@ -155,10 +151,7 @@ def topic_arn(value: Any) -> str:
     if arn.endswith(".fifo"):
         raise _wrong(f"{shown(arn)} is a FIFO topic", "Connect streams only to a standard topic")
     if not re.fullmatch(f"{ARN}:sns:{REGION}:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}", arn):
-        raise _wrong(
-            f"{shown(arn)} is not the ARN of an SNS topic",
-            "arn:aws:sns:us-east-1:111122223333:agent-messages",
-        )
+        raise _wrong(f"{shown(arn)} is not the ARN of an SNS topic", EXAMPLE_TOPIC)
     return of_partition(arn)
 
 
@@ -169,8 +162,7 @@ def listed(value: Any) -> Any:
 
 
 AttributeName = Annotated[
-    str,
-    matches(r"[A-Za-z0-9_-]+", "an attribute's name", "letters, digits, - and _ only (Connect takes no others)"),
+    str, matches(r"[A-Za-z0-9_-]+", "an attribute's name", "letters, digits, - and _ only (Connect takes no others)")
 ]
 AttributeValue = Annotated[
     str, BeforeValidator(lambda value: text(value, "attributes are text; put it in double quotes"))
@@ -186,9 +178,18 @@ ContactFlowId = Annotated[
         "the last part of its ARN: 8-4-4-4-12 hexadecimal digits",
     ),
 ]
-Flag = Annotated[bool, BeforeValidator(flag)]
+Flag = Annotated[
+    bool, _valid(lambda value: isinstance(value, bool), "is not a yes or no", "true or false, without quotes")
+]
+Rate = Annotated[
+    float,
+    _valid(
+        lambda value: type(value) in (int, float) and 0 < value < math.inf,
+        "is no rate",
+        "calls per second, more than 0, without quotes: 14",
+    ),
+]
 Keyword = Annotated[str, length(160), AfterValidator(str.strip)]
 ContentType = Annotated[
-    str,
-    matches(r"(?=.{1,100}$)[a-z]+/[A-Za-z0-9.+-]+", "a content type", 'such as "text/plain" or "text/markdown"'),
+    str, matches(r"(?=.{1,100}$)[a-z]+/[A-Za-z0-9.+-]+", "a content type", 'such as "text/plain" or "text/markdown"')
 ]

@@ -1,4 +1,4 @@
-"""The questions that are asked of the logs at night, saved in CloudWatch Logs Insights."""
+"""Queries of CloudWatch Logs Insights, for whoever is on call."""
 
 from __future__ import annotations
 
@@ -29,13 +29,17 @@ QUERIES: Mapping[str, str] = {
         | sort time desc
     """,
 }
-"""By name. One text, since that is what a customer or an agent asks about, and the ledger forgets after 16 days what
-logs may still have. What fails or waits, since every alarm but silence leads there: the error says whose turn it is,
-and an example leads to the first question. How slow, since a percentile of metrics cannot be cut finer afterwards."""
+"""By name.
+
+- One text: customers and agents ask about one, and the logs may be kept longer than the ledger (16 days).
+- What fails or waits: every alarm but silence leads here. The error says who must act, the example is a key for the
+  first query.
+- How slow: percentiles of a metric cannot be broken down afterwards.
+"""
 
 
 class Queries(Construct):
-    """In a folder of the stack's name, over the logs of all functions."""
+    """In a folder named after the stack; they search the logs of all functions."""
 
     def __init__(self, scope: Construct, construct_id: str, *, log_groups: Sequence[logs.LogGroup]) -> None:
         super().__init__(scope, construct_id)

@@ -1,9 +1,9 @@
-// Writes a .pyc beside each module of a folder, by the CPython in an npm package pyodide: see infra/bytecode.py.
+// Writes a .pyc beside each module of a folder, by the CPython in an npm package pyodide: see bytecode.py.
 //
-//     node infra/bytecode.mjs <the package's folder> <the folder with the modules> <what tracebacks call that folder>
+//     node infra/packaging/bytecode.mjs <the package's folder> <the folder with the modules> <what tracebacks call that folder>
 //
-// One process, one order and a fixed hash seed: what is written depends on the sources alone. Exit code 1 where a module
-// does not compile, 2 for other trouble.
+// One process, one order and a fixed hash seed: the output depends on the sources alone. Exit code 1 if a module does
+// not compile, 2 for other errors.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -28,7 +28,7 @@ async function compile(compiler, modules, unpacked) {
 try {
   process.exitCode = (await compile(...process.argv.slice(2))) ? 0 : 1;
 } catch (error) {
-  // Not the whole error: Node.js would quote the line, which is the package's one million characters.
+  // Not the whole error: Node.js would print the line, which is the package's one million characters.
   process.stderr.write(`${error?.message ?? error}\n`);
   process.exitCode = 2;
 }

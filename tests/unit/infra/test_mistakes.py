@@ -1,42 +1,19 @@
-"""bridge.toml: what is accepted, and what is said of everything else."""
+"""Mistakes in bridge.toml: each has its line, its place, the problem and a remedy."""
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-import subprocess
 import tempfile
-import tomllib
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
-from bridge.config import Config, StartChatRoute
-from infra.config import BridgeConfig, Chat, ConfigError, Limits, Location, Mistake, Number, Operation, StartChat, load
-from infra.places import line_numbers
-from infra.values import PARTITIONS
-
-ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / "docs/bridge.toml"
-"""bridge.toml as it is shipped; that one is the user's, who may write anything there."""
-ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-1"
-INSTANCE = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
-FLOW = "abcdef01-1234-1234-1234-123456789012"
-GOOD = f'[[numbers]]\nnumber = "+12125550101"\narn = "{ARN}"\n'
-SECTIONS: dict[str, type[BaseModel]] = {
-    "start_chat": StartChat,
-    "chat": Chat,
-    "limits": Limits,
-    "operation": Operation,
-}
-NO_DEFAULT = {"instance_arn", "contact_flow_id", "alarm_email", "expect_texts_every"}
+from infra.config import BridgeConfig, Chat, ConfigError, Limits, Mistake, load
+from infra.config.toml import line_numbers
+from testing.bridge_toml import ARN, FLOW, GOOD, INSTANCE
 
 
 def mistakes(path: Path, text: str | bytes) -> list[Mistake]:
@@ -45,171 +22,6 @@ def mistakes(path: Path, text: str | bytes) -> list[Mistake]:
         load(path)
     assert len(str(caught.value).splitlines()) == len(caught.value.mistakes)
     return caught.value.mistakes
-
-
-def test_the_sample_is_valid() -> None:
-    config = load(SAMPLE)
-    assert [number.number for number in config.numbers] == ["+12125550101", "+12125550102"]
-
-
-def test_the_sample_shows_every_optional_setting_with_its_default() -> None:
-    text = SAMPLE.read_text()
-    shown = tomllib.loads(re.sub(r"(?m)^# (?=[a-z_]+ = )", "", text))
-    for section, model in SECTIONS.items():
-        assert set(shown[section]) == set(model.model_fields)
-        assert model.model_validate({k: v for k, v in shown[section].items() if k not in NO_DEFAULT}) == model()
-    assert set(shown) == set(BridgeConfig.model_fields)
-    assert set(shown["numbers"][0]) == set(Number.model_fields)
-
-
-def test_bridge_toml_is_the_sample_until_somebody_edits_it() -> None:
-    """It is not one of an earlier version: whoever changes the sample changes bridge.toml too."""
-
-    def git(*arguments: str) -> list[str]:
-        if not shutil.which("git"):
-            return []
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-        return done.stdout.splitlines() if done.returncode == 0 else []
-
-    versions = {line.split()[3] for line in git("log", "--format=", "--raw", "--no-abbrev", "--", str(SAMPLE))}
-    hashes = git("hash-object", "bridge.toml", str(SAMPLE))
-    if not versions or not hashes:
-        pytest.skip("there is no git history of docs/bridge.toml here")
-    bridge_toml, sample = hashes
-    if bridge_toml not in {sample, *versions}:
-        pytest.skip("bridge.toml has been edited: it is its user's")
-    assert bridge_toml == sample, "bridge.toml is an earlier docs/bridge.toml; copy that over it"
-
-
-def test_only_numbers_are_required(tmp_path: Path) -> None:
-    path = tmp_path / "bridge.toml"
-    path.write_text(GOOD)
-    config = load(path)
-    assert (config.stack, config.runtime, config.limits) == ("SmsToConnect", "python3.13", Limits())
-
-
-def test_the_functions_read_what_was_configured(tmp_path: Path) -> None:
-    path = tmp_path / "bridge.toml"
-    path.write_text(
-        '[chat]\ndisconnect_keywords = [" Stop ", "ENDE"]\ndisplay_name = "SMS {customer}"\n'
-        '[limits]\ngive_up_after = "90m"\nretry_first = "1500ms"\n'
-        '[attributes]\nqueue = "general"\nlanguage = "en"\n'
-        + GOOD
-        + 'attributes = { queue = "sales" }\nstreaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:agents"\n'
-    )
-    compiled = load(path).runtime_json()
-    assert compiled == load(path).runtime_json()
-    config = Config.from_json(compiled)
-    assert config.chat.disconnect_keywords == ("Stop", "ENDE")
-    assert (config.limits.give_up_after, config.limits.retry_first) == (5400, 1.5)
-    route = config.routes["+12125550101"]
-    assert (route.arn, route.display_name) == (ARN, "SMS {customer}")
-    assert route.attributes == {"queue": "sales", "language": "en"}
-    assert route.streaming_topic_arn == "arn:aws:sns:us-east-1:111122223333:agents"
-    assert route.start_chat is None
-
-
-def test_a_number_whose_chats_the_bridge_starts_knows_where(tmp_path: Path) -> None:
-    path = tmp_path / "bridge.toml"
-    path.write_text(
-        f'delivery = "start-chat"\n[start_chat]\ninstance_arn = "{INSTANCE}"\nchat_duration = "2h"\n'
-        f'{GOOD}contact_flow_id = "{FLOW}"\n'
-        f'[[numbers]]\nnumber = "+12125550102"\narn = "{ARN}0"\ndelivery = "integration-event"\n'
-    )
-    config = load(path)
-    started, sent = Config.from_json(config.runtime_json()).routes.values()
-    assert started.start_chat == StartChatRoute(
-        instance_id="12345678-1234-1234-1234-123456789012",
-        contact_flow_id=FLOW,
-        chat_minutes=120,
-        first_text="message",
-    )
-    assert sent.start_chat is None
-    assert config.contact_flows() == {INSTANCE: (f"{INSTANCE}/contact-flow/{FLOW}",)}
-
-
-def test_an_instance_without_a_number_is_there_for_open_chats(tmp_path: Path) -> None:
-    path, flow = tmp_path / "bridge.toml", f'contact_flow_id = "{FLOW}"\n'
-    too = INSTANCE.replace("9012", "9013")
-
-    def config(text: str) -> BridgeConfig:
-        path.write_text(text)
-        return load(path)
-
-    started = config(f'{GOOD}delivery = "start-chat"\ninstance_arn = "{INSTANCE}"\n{flow}')
-    assert (started.instances(), started.note()) == ((INSTANCE,), None)
-    kept = config(f'[start_chat]\ninstance_arn = "{too}"\n{flow}{GOOD}instance_arn = "{INSTANCE}"\n')
-    assert (kept.instances(), kept.contact_flows()) == ((INSTANCE, too), {})
-    assert "take out start_chat.instance_arn, numbers[1].instance_arn when they are over" in (kept.note() or "")
-    assert (config(GOOD).instances(), config(GOOD).note()) == ((), None)
-
-
-def test_start_chat_delivery_without_an_instance_and_a_flow_is_a_mistake_of_that_number(tmp_path: Path) -> None:
-    found = mistakes(tmp_path / "bridge.toml", f'{GOOD}delivery = "start-chat"\n')
-    assert [(mistake.line, mistake.place) for mistake in found] == [(1, "numbers[1]"), (1, "numbers[1]")]
-    assert "instance_arn" in found[0].problem + found[1].problem
-    assert "contact_flow_id" in found[0].problem + found[1].problem
-
-
-def test_an_instance_in_another_region_is_a_mistake(tmp_path: Path) -> None:
-    elsewhere = INSTANCE.replace("us-east-1", "eu-west-2")
-    (mistake,) = mistakes(tmp_path / "bridge.toml", f'[start_chat]\ninstance_arn = "{elsewhere}"\n{GOOD}')
-    assert (mistake.line, mistake.place) == (2, "start_chat.instance_arn")
-    assert mistake.problem == "is in eu-west-2, the numbers in us-east-1"
-
-
-def test_a_number_elsewhere_with_all_that_is_its_own_is_one_mistake(tmp_path: Path) -> None:
-    its = f'{GOOD}instance_arn = "{INSTANCE}"\nstreaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:a"\n'
-    there = its.replace("0101", "0102").replace("us-east-1:1111", "eu-west-1:4444")
-    (mistake,) = mistakes(tmp_path / "bridge.toml", its + there)
-    assert mistake.place == "numbers[2].arn"
-
-
-@pytest.mark.parametrize("region", ["us-gov-west-1", "us-gov-east-1"])
-def test_a_bridge_in_govcloud_is_all_right(region: str, tmp_path: Path) -> None:
-    path = tmp_path / "bridge.toml"
-    there = f'{GOOD}instance_arn = "{INSTANCE}"\nstreaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:a"\n'
-    path.write_text(there.replace("arn:aws:", "arn:aws-us-gov:").replace("us-east-1", region))
-    assert load(path).location == Location("aws-us-gov", region, "111122223333")
-
-
-@pytest.mark.parametrize("partition", ["aws", "aws-us-gov"])
-def test_every_region_of_a_partition_that_has_what_the_bridge_needs_is_known(partition: str) -> None:
-    endpoints = boto3.session.Session()
-    for service in ("connect", "pinpoint-sms-voice-v2", "sns"):
-        regions = endpoints.get_available_regions(service, partition)
-        assert regions and all(re.fullmatch(PARTITIONS[partition], region) for region in regions)
-
-
-def test_connect_is_in_no_other_partition() -> None:
-    endpoints = boto3.session.Session()
-    having = {one for one in endpoints.get_available_partitions() if endpoints.get_available_regions("connect", one)}
-    assert having == PARTITIONS.keys()
-
-
-def test_the_runtime_json_has_just_what_the_functions_know() -> None:
-    raw: dict[str, Any] = json.loads(load(SAMPLE).runtime_json())
-    assert set(raw) == set(Config.__dataclass_fields__)
-    assert Config.from_json(json.dumps(raw)).limits.connect_rate == 14
-
-
-def test_equal_settings_have_one_fingerprint_however_they_are_written(tmp_path: Path) -> None:
-    path = tmp_path / "bridge.toml"
-
-    def fingerprint(text: str) -> str:
-        path.write_text(text)
-        return load(path).fingerprint()
-
-    another = GOOD.replace("0101", "0102").replace("phone-1", "phone-2")
-    plain = fingerprint(GOOD + another)
-    same = (another + GOOD, f'# a remark\nstack = "SmsToConnect"\n{GOOD}{another}attributes = {{}}\n')
-    assert {fingerprint(text) for text in same} == {plain}
-    others = (
-        GOOD,
-        f"{GOOD}{another}attributes = {{ a = 'b' }}\n",
-        f"[limits]\nmax_receive_count = 501\n{GOOD}{another}",
-    )
-    assert plain not in {fingerprint(text) for text in others}
 
 
 BAD: dict[str, tuple[str, int | None, str, str]] = {
@@ -400,7 +212,7 @@ BAD: dict[str, tuple[str, int | None, str, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_mistake_is_said_with_line_place_and_what_would_be_right(name: str, tmp_path: Path) -> None:
+def test_each_mistake_has_its_line_place_and_remedy(name: str, tmp_path: Path) -> None:
     text, line, place, said = BAD[name]
     (mistake,) = mistakes(tmp_path / "bridge.toml", text)
     assert (mistake.line, mistake.place) == (line, place)
@@ -408,16 +220,28 @@ def test_a_mistake_is_said_with_line_place_and_what_would_be_right(name: str, tm
     assert mistake.problem and mistake.remedy
 
 
-@pytest.mark.parametrize(
-    "name", ["agents", "StreamingTopic", "Other-StreamingTopic-aBcDeF", "SmsToConnect-StreamingTopics"]
-)
-def test_a_number_that_connect_starts_chats_for_may_have_any_topic_but_our_own(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "bridge.toml"
-    path.write_text(f'{GOOD}streaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:{name}"\n')
-    assert load(path).numbers[0].streaming_topic_arn
+def test_start_chat_delivery_needs_an_instance_and_a_contact_flow(tmp_path: Path) -> None:
+    found = mistakes(tmp_path / "bridge.toml", f'{GOOD}delivery = "start-chat"\n')
+    assert [(mistake.line, mistake.place) for mistake in found] == [(1, "numbers[1]"), (1, "numbers[1]")]
+    assert "instance_arn" in found[0].problem + found[1].problem
+    assert "contact_flow_id" in found[0].problem + found[1].problem
 
 
-def test_all_mistakes_are_said_in_one_go_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_an_instance_in_another_region_is_a_mistake(tmp_path: Path) -> None:
+    elsewhere = INSTANCE.replace("us-east-1", "eu-west-2")
+    (mistake,) = mistakes(tmp_path / "bridge.toml", f'[start_chat]\ninstance_arn = "{elsewhere}"\n{GOOD}')
+    assert (mistake.line, mistake.place) == (2, "start_chat.instance_arn")
+    assert mistake.problem == "is in eu-west-2, the numbers in us-east-1"
+
+
+def test_a_number_elsewhere_with_all_that_is_its_own_is_one_mistake(tmp_path: Path) -> None:
+    its = f'{GOOD}instance_arn = "{INSTANCE}"\nstreaming_topic_arn = "arn:aws:sns:us-east-1:111122223333:a"\n'
+    there = its.replace("0101", "0102").replace("us-east-1:1111", "eu-west-1:4444")
+    (mistake,) = mistakes(tmp_path / "bridge.toml", its + there)
+    assert mistake.place == "numbers[2].arn"
+
+
+def test_all_mistakes_are_reported_at_once_in_file_order(tmp_path: Path) -> None:
     text = (
         '[chat]\nempty_message = ""\ndisplay_names = "x"\n[limits]\nretry_longest = "1s"\nconnect_rate = -1\n'
         + GOOD
@@ -458,13 +282,6 @@ def test_a_file_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_file_that_is_not_text_is_one_clear_line(tmp_path: Path) -> None:
     (mistake,) = mistakes(tmp_path / "bridge.toml", GOOD.encode() + b"\xff\n")
     assert (mistake.line, mistake.problem) == (4, "is not UTF-8 text")
-
-
-@pytest.mark.parametrize("encoded", [GOOD.replace("\n", "\r\n").encode(), b"\xef\xbb\xbf" + GOOD.encode()])
-def test_what_editors_on_windows_save_is_read_too(encoded: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "bridge.toml"
-    path.write_bytes(encoded)
-    assert load(path).numbers[0].arn == ARN
 
 
 def test_lines_are_found_in_every_way_to_write_a_key() -> None:
@@ -511,37 +328,3 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_none(inner) for inner in value if inner is not None]
     return value
-
-
-def documented() -> dict[str, str]:
-    """Setting and default of each row of the table in README.md."""
-    rows = re.findall(r"(?m)^\| `([a-z_.]+)` \| (.+?) \| .+ \|$", (ROOT / "README.md").read_text())
-    assert len(dict(rows)) == len(rows)
-    return dict(rows)
-
-
-def test_every_setting_is_documented() -> None:
-    known = {name for name in BridgeConfig.model_fields if name not in SECTIONS and name != "numbers"}
-    models: dict[str, type[BaseModel]] = {**SECTIONS, "numbers": Number}
-    for section, model in models.items():
-        known |= {f"{section}.{name}" for name in model.model_fields}
-    assert set(documented()) == known
-
-
-@pytest.mark.parametrize("setting", sorted(documented()))
-def test_the_documented_default_is_the_default(setting: str) -> None:
-    default = documented()[setting]
-    section, _, name = setting.rpartition(".")
-    models: dict[str, type[BaseModel]] = {**SECTIONS, "numbers": Number, "": BridgeConfig}
-    model = models[section]
-    field = model.model_fields[name]
-    if field.is_required():
-        assert default == "required"
-    elif field.get_default(call_default_factory=True) is None:
-        assert not default.startswith("`")
-    elif section == "numbers" or name == "attributes":
-        assert default == "`{}`" and field.get_default(call_default_factory=True) == {}
-    else:
-        written = tomllib.loads(f"value = {default.strip('`')}")["value"]
-        checked = getattr(model.model_validate({name: written, **({} if section else {"numbers": ()})}), name)
-        assert checked == field.default

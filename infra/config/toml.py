@@ -1,4 +1,4 @@
-"""Where in a TOML document something stands: tomllib gives values without their lines."""
+"""Line numbers of a TOML document: tomllib returns values without their lines."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.values import shown
+from infra.config.values import shown
 
 Loc = tuple[str | int, ...]
-"""Keys, and positions from 0."""
+"""The place of a value: keys, and positions in lists from 0."""
 
 
 def place(loc: Loc) -> str:
-    """As a person counts: `numbers[2].arn` is the second number's ARN."""
+    """As text, with positions from 1: `numbers[2].arn` is the second number's ARN."""
     return "".join(f"[{key + 1}]" if isinstance(key, int) else f".{key}" for key in loc).lstrip(".")
 
 
 def line_numbers(text: str) -> dict[Loc, int]:
-    """The line on which each key of a valid TOML document stands.
+    """The line of each key of a valid TOML document.
 
-    Statement by statement: the fewest lines that parse by themselves are one header or one key and its value.
+    The document is read statement by statement: the fewest lines that tomllib parses are one header, or one key and its
+    value.
     """
-    lines, where = text.replace("\r\n", "\n").split("\n"), dict[Loc, int]()
+    lines, found = text.replace("\r\n", "\n").split("\n"), dict[Loc, int]()
     header: Loc = ()
     tables: Counter[Loc] = Counter()
     first = 0
@@ -36,19 +37,20 @@ def line_numbers(text: str) -> dict[Loc, int]:
                 continue
             break
         else:
-            break  # not a valid document; what was found so far still helps
+            break  # not a valid document
         if lines[first].lstrip().startswith("["):
             header = _open_table(statement, tables)
-            for depth in range(1, len(header) + 1):
-                where.setdefault(header[:depth], first + 1)
-        for loc in () if lines[first].lstrip().startswith("[") else _places(statement):
-            where.setdefault(header + loc, first + 1)
+            locs = [header[:depth] for depth in range(1, len(header) + 1)]
+        else:
+            locs = [header + loc for loc in _places(statement)]
+        for loc in locs:
+            found.setdefault(loc, first + 1)
         first = last
-    return where
+    return found
 
 
 def _open_table(statement: Mapping[str, Any], tables: Counter[Loc]) -> Loc:
-    """Where a header leads, in the latest entry of each list of tables on its way; counts a new entry."""
+    """The place of the table that a header opens. `tables` counts the entries of each list of tables."""
     loc: Loc = ()
     inside: Any = statement
     while inside:
@@ -72,7 +74,7 @@ def _places(value: Any, loc: Loc = ()) -> Iterator[Loc]:
 
 def syntax_mistake(text: str, error: tomllib.TOMLDecodeError) -> tuple[int, str, str]:
     """Line, problem and remedy of a document that is not TOML."""
-    # Python 3.14 gives the line as an attribute, those before it only in the message
+    # Python 3.14 has the line as an attribute, earlier versions only in the message
     stated = re.search(r"\(at line ([0-9]+), column [0-9]+\)", str(error))
     lines = text.split("\n")
     line = int(getattr(error, "lineno", 0) or (stated[1] if stated else len(lines)))
