@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from bridge.config import Delivery
+from testing.account import account as account  # a fixture
 from testing.builders import DELIVERIES
-from tests.unit.account import account as account  # a fixture
 
 os.environ |= {"POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect", "POWERTOOLS_SERVICE_NAME": "unit-tests"}
 

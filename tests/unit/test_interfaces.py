@@ -21,10 +21,10 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from bridge.metrics import METRICS_BY_FUNCTION
 from ops.cli import app
+from testing.account import NUMBER, OUTPUTS, Account
 from testing.builders import ARN, CUSTOMER, OURS
 from testing.chat_events import item
-from tests.unit.account import NUMBER, OUTPUTS, Account
-from tests.unit.scenarios import SCENARIOS, batch, by_chat, open_chat, said, text
+from testing.scenarios import SCENARIOS, batch, by_chat, open_chat, said, text
 
 
 def kind(value: Any) -> Any:

@@ -24,14 +24,14 @@ from ops.doctor.preflight import Identity, Preflight
 from ops.failed.redriving import Redrive, Redriven
 from ops.failed.selection import Selection
 from ops.target import Target
+from testing.account import INSTANCE_ID, OURS_TOO, QUEUES, Account
 from testing.builders import CUSTOMER, OTHER_CUSTOMER, OURS, payload, record
 from testing.chat_events import CHAT, item
 from testing.clock import FakeClock
 from testing.ledger import TableLedger
 from testing.models.fifo import Fifo
 from testing.models.sqs import SqsClient
-from tests.unit.account import INSTANCE_ID, OURS_TOO, QUEUES, Account
-from tests.unit.scenarios import batch, by_chat, open_chat, said
+from testing.scenarios import batch, by_chat, open_chat, said
 
 # --- redrive: how fast, and for how long hidden ---------------------------------------------------------------
 

@@ -18,11 +18,11 @@ import tomlkit
 from pydantic import BaseModel
 
 from infra.config import BridgeConfig, load
+from testing.account import OURS_TOO, Account
+from testing.account import settings as compiled
 from testing.builders import payload, sqs_record
 from testing.chat_events import CHAT, OTHER_CHAT, item, streamed
-from tests.unit.account import OURS_TOO, Account
-from tests.unit.account import settings as compiled
-from tests.unit.scenarios import OVER, THROTTLED, batch, now, open_chat, published, text
+from testing.scenarios import OVER, THROTTLED, batch, now, open_chat, published, text
 
 EVENTS, CHATS = "+12125550101", "+12125550102"
 """Two numbers, one of each delivery."""

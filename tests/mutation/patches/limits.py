@@ -6,7 +6,7 @@ from tests.mutation.harness import Edit, Mechanism
 from tests.mutation.patches.making import stack, unit
 
 _LIMITS = "sandbox/aws_limits.py"
-_BETWEEN = "test_no_text_gets_between_the_parts_of_one_that_waits_behind_it_in_the_queue"
+_BETWEEN = "test_no_text_gets_between_the_parts_of_a_text_queued_behind_it"
 _TAKEN = "tests/unit/test_aws_limits.py::test_sqs_takes_a_message_at_every_limit"
 """Passes whatever limit is raised."""
 
