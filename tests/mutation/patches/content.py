@@ -134,7 +134,7 @@ _EXPLAINED = (
     ),
     unit(
         "failed-index/for-ever",
-        "test_promises.py::test_a_text_is_in_the_failed_index_only_while_failed_and_keeps_its_reason",
+        "bridge/aws/test_ledger.py::test_a_text_is_in_the_failed_index_only_while_failed_and_keeps_its_reason",
         Edit("_FAILED_INDEX", '_FAILED_INDEX = ("failed_on",)', "_FAILED_INDEX: tuple[str, ...] = ()"),
     ),
     unit(

@@ -8,7 +8,7 @@ from tests.mutation.patches.making import unit
 _TROUBLE = (
     unit(
         "followers/not-hidden-alike",
-        "test_delivery.py::test_a_failing_text_returns_at_the_deadline_with_all_its_followers",
+        "bridge/processing/test_batch.py::test_a_failing_text_returns_at_the_deadline_with_all_its_followers",
         Edit(
             "FifoBatchProcessor.process_group",
             "Retry(message=follower, delay=result.delay)",
@@ -17,7 +17,7 @@ _TROUBLE = (
     ),
     unit(
         "followers/not-returned",
-        "test_handlers.py::test_forward_returns_a_failing_text_with_its_followers_hidden_alike",
+        "bridge/test_forward.py::test_forward_returns_a_failing_text_with_its_followers_hidden_alike",
         Edit("FifoBatchProcessor.process_group", "followers = messages[number + 1 :]", "followers = messages[:0]"),
     ),
     unit(
@@ -27,7 +27,7 @@ _TROUBLE = (
     ),
     unit(
         "followers/nobody-hides-them",
-        "test_handlers.py::test_forward_returns_a_failing_text_with_its_followers_hidden_alike",
+        "bridge/test_forward.py::test_forward_returns_a_failing_text_with_its_followers_hidden_alike",
         Edit("FifoBatchProcessor.handle", "        self._return_to_queue(retries)\n", ""),
     ),
     unit(
@@ -46,7 +46,7 @@ _TROUBLE = (
     ),
     unit(
         "give-up/by-age-of-the-sms",
-        "test_delivery.py::test_give_up_after_counts_from_queueing_so_a_redriven_text_has_its_time",
+        "bridge/processing/test_batch.py::test_give_up_after_counts_from_queueing_so_a_redriven_text_has_its_time",
         Edit(
             "FifoBatchProcessor._retry_or_give_up",
             "age = self._clock.now() - attempt.message.queued_at",
@@ -78,7 +78,7 @@ _TROUBLE = (
     ),
     unit(
         "deadline/not-between-tries",
-        "test_delivery.py::test_a_failing_text_returns_at_the_deadline_with_all_its_followers",
+        "bridge/processing/test_batch.py::test_a_failing_text_returns_at_the_deadline_with_all_its_followers",
         Edit("Attempt.call", "if self.clock.monotonic() + wait >= self.deadline:", "if False:"),
     ),
     unit(
@@ -149,7 +149,7 @@ _POLITE = (
     ),
     unit(
         "pacing/no-bucket",
-        "test_delivery.py::test_untried_texts_wait_longer_every_few_receives_and_are_not_given_up",
+        "bridge/processing/test_batch.py::test_untried_texts_wait_longer_every_few_receives_and_are_not_given_up",
         Edit(
             "Attempt.call",
             "if not rate_limiter.acquire(deadline=self.deadline):",
@@ -168,7 +168,7 @@ _POLITE = (
     ),
     unit(
         "pacing/never-raises",
-        "test_pacing_and_backoff.py::test_the_rate_grows_while_calls_succeed_up_to_the_configured_rate",
+        "bridge/processing/test_rate_limiter.py::test_the_rate_grows_while_calls_succeed_up_to_the_configured_rate",
         Edit("Attempt.call", "                rate_limiter.succeeded()\n", ""),
         Edit(
             "RateLimiter.succeeded",

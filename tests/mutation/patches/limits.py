@@ -13,7 +13,7 @@ _TAKEN = "tests/unit/test_aws_limits.py::test_sqs_takes_a_message_at_every_limit
 MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "order/first-of-the-queue-first",
-        f"test_promises.py::{_BETWEEN}",
+        f"bridge/test_promises.py::{_BETWEEN}",
         Edit(
             "FifoBatchProcessor._return_to_queue",
             "last = _first_in_queue_and_not_in_order(retries)",
@@ -22,7 +22,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "order/hidden-by-one-call",
-        f"test_promises.py::{_BETWEEN}[integration-event-True]",
+        f"bridge/test_promises.py::{_BETWEEN}[integration-event-True]",
         Edit(
             "FifoBatchProcessor._return_to_queue",
             "retry.delay) for retry in others])",

@@ -13,7 +13,7 @@ _TOLD = (
     ),
     unit(
         "metrics/no-age-of-what-waits",
-        "test_measures.py::test_seconds_waiting_is_measured_at_each_retry_and_not_for_followers",
+        "bridge/test_metrics.py::test_seconds_waiting_is_measured_at_each_retry_and_not_for_followers",
         Edit(
             "Reporter.batch",
             "metrics.add_metric(SECONDS_WAITING, MetricUnit.Seconds, result.waited)",

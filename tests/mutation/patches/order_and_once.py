@@ -80,7 +80,7 @@ _LEDGER_AND_ONCE = (
     ),
     unit(
         "ledger-write/unconditional",
-        "test_promises.py::test_a_late_worker_does_not_set_the_ledger_back_and_gets_the_newer_state",
+        "bridge/aws/test_ledger.py::test_a_late_worker_does_not_set_the_ledger_back_and_gets_the_newer_state",
         Edit("Ledger.record_part", '"parts_done = :before")', '"attribute_exists(parts_done)")'),
     ),
     unit(
@@ -109,7 +109,7 @@ _LEDGER_AND_ONCE = (
     ),
     unit(
         "ledger-write/failed-half-shown-can-wait",
-        "test_promises.py::test_a_late_part_leaves_a_failed_text_failed_until_all_parts_are_shown",
+        "bridge/aws/test_ledger.py::test_a_late_part_leaves_a_failed_text_failed_until_all_parts_are_shown",
         Edit("Ledger.record_part", 'else " AND NOT failed_entry = :entry"', 'else ""'),
     ),
     unit(

@@ -116,7 +116,7 @@ _GROUPS = (
     ),
     _reply(
         "reply-order/by-the-notification",
-        "test_streamed.py::test_replies_of_a_batch_are_sorted_by_their_absolute_time",
+        "bridge/replies/test_chat_events.py::test_replies_of_a_batch_are_sorted_by_their_absolute_time",
         Edit(
             "chat_events.parse",
             "sent_at=sent_at or notification.sent_at",
@@ -202,7 +202,7 @@ _TROUBLE = (
     ),
     _reply(
         "not-deliverable/any-reason",
-        "test_texting.py::"
+        "bridge/aws/test_sms.py::"
         "test_an_answer_is_translated_by_code_reason_and_status"
         "[ConflictException-RESOURCE_NOT_ACTIVE-400-AccessRefusedError]",
         Edit("_sms_error", "if reason in NOT_DELIVERABLE:", "if reason:"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.mutation.harness import Edit, Mechanism
 from tests.mutation.patches.making import BY_EVENTS, unit
 
-_TESTS = "test_start_chat.py::"
-_TABLE = "test_chats.py::"
+_TESTS = "bridge/aws/test_start_chat.py::"
+_TABLE = "bridge/aws/test_chat_sessions.py::"
 _FIRST = f"{_TESTS}test_the_first_text_starts_a_chat_connects_the_customer_and_is_sent_there"
 _REPLACED = f"{_TESTS}test_a_text_for_an_ended_chat_starts_a_new_one_and_is_sent_there_once"
 _OPEN = f"tests/unit/{_TESTS}test_later_texts_go_to_the_open_chat"
@@ -249,7 +249,7 @@ _PACES = (
     ),
     unit(
         "start-chat-pacing/messages-at-the-other-pace",
-        "test_delivery.py::test_untried_texts_wait_longer_every_few_receives_and_are_not_given_up[start-chat]",
+        "bridge/processing/test_batch.py::test_untried_texts_wait_longer_every_few_receives_and_are_not_given_up[start-chat]",
         Edit(
             "TextDelivery._send",
             "rate_limiter=transport.rate_limiter",
