@@ -41,7 +41,8 @@ _SHOWN = (
         "bridge/aws/test_integration_events.py::test_a_rejected_disconnect_event_means_that_no_chat_is_open",
         Edit(
             "IntegrationEvents.send",
-            '            if part.type == "DISCONNECT":\n                return NoOpenChat()\n',
+            '            if part.type == "DISCONNECT" and isinstance(error, (RejectedError, NotFoundError)):\n'
+            "                return NoOpenChat()\n",
             "",
         ),
     ),
@@ -66,7 +67,7 @@ _PRIVATE = (
     unit(
         "redaction/vendors-words",
         "bridge/aws/test_integration_events.py::test_an_error_message_of_the_service_is_neither_used_nor_passed_on",
-        Edit("connect_error", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
+        Edit("service_error", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
     ),
     unit(
         "redaction/unknown-number",

@@ -100,7 +100,7 @@ _TROUBLE = (
         "blocked/unknown-is-permanent",
         "bridge/aws/test_integration_events.py::test_an_answer_is_translated_by_code_and_status[SomethingNew-400-AccessRefusedError]",
         Edit(
-            "connect_error",
+            "service_error",
             "UnavailableError if status >= 500 else AccessRefusedError",
             "UnavailableError if status >= 500 else RejectedError",
         ),

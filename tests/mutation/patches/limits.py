@@ -16,7 +16,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
         f"bridge/test_promises.py::{_BETWEEN}",
         Edit(
             "FifoBatchProcessor._return_to_queue",
-            "last = _first_in_queue_and_not_in_order(retries)",
+            "last = _heads_out_of_order(retries)",
             "last = list[Retry]()",
         ),
     ),

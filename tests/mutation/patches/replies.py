@@ -361,7 +361,7 @@ _PRIVATE = (
     _reply(
         "redaction/words-of-end-user-messaging",
         "bridge/aws/test_sms.py::test_an_error_message_of_the_service_is_neither_used_nor_passed_on",
-        Edit("_sms_error", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
+        Edit("service_error", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
     ),
     _reply(
         "redaction/printed-reply",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.errors import UnavailableError
 from bridge.processing.message import message_groups
 from bridge.texts import sms_event
-from testing.builders import payload, sqs_record
+from testing.builders import payload, record, sqs_record
+from testing.chat_events import item, queued, streamed
 from testing.clock import NOON
+from testing.harness import ForwardHarness, IntakeHarness, ReplyHarness
 
 
 def test_a_batch_is_grouped_by_conversation_in_the_order_of_the_queue() -> None:
@@ -62,3 +68,51 @@ def test_no_text_is_sorted_before_one_that_was_received_earlier() -> None:
     (texts,), out_of_order = message_groups({"Records": records}, sms_event.parse)
     assert [text.parsed.required().body for text in texts] == ["long", "second", "third", "fourth"]
     assert out_of_order == 1, "counted at the first receive only"
+
+
+# --- each record is parsed once -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every string that was parsed as JSON."""
+    strings: list[str] = []
+    loads = json.loads
+
+    def counted(string: str) -> Any:
+        strings.append(string)
+        return loads(string)
+
+    monkeypatch.setattr(json, "loads", counted)
+    return strings
+
+
+LONG = "word " * 500
+
+
+@pytest.mark.parametrize("direction", ["text", "reply"])
+def test_a_queue_message_is_parsed_once_whatever_is_done_with_it(direction: str, parsed: list[str]) -> None:
+    """Several parts, and a repeated call for the first one."""
+    errors = [UnavailableError("500")]
+    if direction == "text":
+        sqs, harness = sqs_record(payload(LONG)), ForwardHarness(answers=errors)
+        harness.handle(sqs)
+        assert len(harness.connect.contents) == 3
+    else:
+        sqs, replies = queued(item(LONG)), ReplyHarness(answers=errors)
+        replies.handle(sqs)
+        assert len(replies.phones.bodies) == 2
+    notification = sqs["body"]
+    assert parsed.count(notification) == 1
+    assert parsed.count(json.JSONDecoder().decode(notification)["Sns"]["Message"]) == 1
+
+
+@pytest.mark.parametrize("direction", ["text", "reply"])
+def test_intake_parses_a_notification_once(direction: str, parsed: list[str]) -> None:
+    if direction == "text":
+        notification = record(payload("hi"))
+        IntakeHarness().handle(notification)
+    else:
+        notification = streamed(item("hi"))
+        IntakeHarness("reply").handle(notification)
+    assert parsed == [notification["Sns"]["Message"]]
