@@ -215,11 +215,11 @@ class FakeChatSessions:
 
     def save_options(self, initial_contact_id: str, options: tuple[str, ...]) -> None:
         self.offers.append((initial_contact_id, options))
-        known = self.participants_of[initial_contact_id]
+        participants = self.participants_of[initial_contact_id]
         self.participants_of[initial_contact_id] = Participants(
-            customer_number=known.customer_number,
-            business_number=known.business_number,
-            business_number_arn=known.business_number_arn,
+            customer_number=participants.customer_number,
+            business_number=participants.business_number,
+            business_number_arn=participants.business_number_arn,
             options=options,
         )
 

@@ -1,4 +1,4 @@
-"""What the four functions can meet, each kind once: run whole in an account of the tests."""
+"""Every kind of input and error of the four functions, once each, run in an account of the tests."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _reply_intake(
 
 
 def open_chat(account: Account, *, offered: tuple[str, ...] = ()) -> None:
-    """The chat of streams.CHAT, as forward has noted it."""
+    """The chat CHAT, as forward records it."""
     offers = {"offered": {"L": [{"S": option} for option in offered]}} if offered else {}
     account.planned["StartChatContact"] = [{"ContactId": CHAT, "ParticipantId": "p", "ParticipantToken": "participant"}]
     account.call("forward", batch(by_chat(key="text-0")))
@@ -189,13 +189,13 @@ def open_chat(account: Account, *, offered: tuple[str, ...] = ()) -> None:
 
 def _reply(
     *records: Callable[[], dict[str, Any]],
-    known: bool = True,
+    chat_recorded: bool = True,
     offered: tuple[str, ...] = (),
     plan: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Callable[[Account], None]:
     def run(account: Account) -> None:
-        if known:
+        if chat_recorded:
             open_chat(account, offered=offered)
         account.config = settings(**(config or {}))
         account.always |= plan or {}
@@ -237,8 +237,8 @@ REPLIES: Mapping[str, Callable[[Account], None]] = {
     "reply: blocked": _reply(said, plan={"SendTextMessage": refusal("AccessDeniedException", 400)}),
     "reply: rejected": _reply(said, plan={"SendTextMessage": refusal("ValidationException", 400)}),
     "reply: malformed": _reply(lambda: sqs_record(body="no JSON", group=CHAT, queued_at=now())),
-    "reply: chat not known yet": _reply(said, known=False),
-    "reply: unknown chat": _reply(lambda: said(queued_at=now(ago=3600)), known=False),
+    "reply: chat not known yet": _reply(said, chat_recorded=False),
+    "reply: unknown chat": _reply(lambda: said(queued_at=now(ago=3600)), chat_recorded=False),
     "reply: gave up": _reply(
         lambda: said(queued_at=now(ago=30_000)),
         plan={"SendTextMessage": refusal("InternalServerException", 500)},

@@ -123,18 +123,13 @@ class ChatSessions:
 
     def end(self, initial_contact_id: str) -> None:
         """Record that this very chat ended. No-op for a chat that the bridge did not start."""
-        conversation = self.conversation_of(initial_contact_id)
-        if conversation:
+        if conversation := self.conversation_of(initial_contact_id):
             self.record_end(conversation, initial_contact_id)
 
     def save_options(self, initial_contact_id: str, options: tuple[str, ...]) -> None:
         """Save the titles that numbers in the customer's next answer select; an empty tuple withdraws them."""
-        self._update(
-            _of_contact(initial_contact_id),
-            "SET offered = :offered",
-            "attribute_exists(chat_key)",
-            {":offered": {"L": [{"S": option} for option in options]}},
-        )
+        values = {":offered": {"L": [{"S": option} for option in options]}}
+        self._update(_of_contact(initial_contact_id), "SET offered = :offered", "attribute_exists(chat_key)", values)
 
     def _get(self, key: str) -> Mapping[str, Any] | None:
         try:
@@ -144,23 +139,21 @@ class ChatSessions:
         return answer.get("Item")
 
     def _put(self, item: dict[str, Any], **condition: Any) -> None:
-        self._write(lambda: self._client.put_item(TableName=self._table, Item=item, **condition))
+        self._write(self._client.put_item, Item=item, **condition)
 
     def _update(self, key: str, expression: str, condition: str, values: dict[str, Any]) -> None:
         self._write(
-            lambda: self._client.update_item(
-                TableName=self._table,
-                Key={"chat_key": {"S": key}},
-                UpdateExpression=expression,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-            )
+            self._client.update_item,
+            Key={"chat_key": {"S": key}},
+            UpdateExpression=expression,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
         )
 
-    def _write(self, write: Callable[[], object]) -> None:
+    def _write(self, write: Callable[..., object], **request: Any) -> None:
         """A condition that does not hold is not an error: the item has a newer chat."""
         try:
-            write()
+            write(TableName=self._table, **request)
         except SDK_ERRORS as exc:
             if error_code(exc) != "ConditionalCheckFailedException":
                 raise LedgerError(f"the chat sessions could not be written ({error_code(exc)})") from exc

@@ -70,9 +70,8 @@ class Ledger:
 
     def save_split(self, key: str, metadata: MessageMetadata, *, split: SplitPlan) -> SplitPlan:
         """Save how a message will be split, unless that is saved already. Returns the saved plan."""
-        values = {"plan": {"M": _serialised(split)}}
-        state = self._update(key, metadata, values, attempts=0, condition="attribute_not_exists(#plan)")
-        state = state or self.read(key)
+        plan, condition = {"plan": {"M": _serialised(split)}}, "attribute_not_exists(#plan)"
+        state = self._update(key, metadata, plan, attempts=0, condition=condition) or self.read(key)
         return state.split if state and state.split else split
 
     def record_part(
@@ -145,7 +144,7 @@ class Ledger:
             metadata,
             self._outcome("pending", reason=str(error), error=error.code),
             attempts=attempts,
-            add={":one": ("retries", 1)},
+            count="retries",
             remove=_FAILED_INDEX,
             condition="NOT outcome IN (:forwarded, :ignored) AND NOT failed_entry = :entry",
             condition_values=_FINISHED | {":entry": {"S": message_id}},
@@ -180,7 +179,7 @@ class Ledger:
             metadata,
             values,
             attempts=attempts,
-            add={":one": ("failures", 1)},
+            count="failures",
             condition="NOT outcome IN (:forwarded, :ignored)",
             condition_values=_FINISHED,
         )
@@ -192,7 +191,7 @@ class Ledger:
     def record_duplicate(self, key: str) -> None:
         """The message was received again and not shown again."""
         at = {"duplicate_at": {"N": str(self._milliseconds())}}
-        self._update(key, MessageMetadata(), at, attempts=0, add={":one": ("duplicates", 1)})
+        self._update(key, MessageMetadata(), at, attempts=0, count="duplicates")
 
     def _outcome(self, outcome: Outcome, *, reason: str | None = None, error: str | None = None) -> dict[str, Any]:
         values: dict[str, Any] = {"outcome": {"S": outcome}, "stage": {"S": self._stage}}
@@ -211,31 +210,28 @@ class Ledger:
         values: Mapping[str, Any],
         *,
         attempts: int,
-        add: Mapping[str, tuple[str, int]] | None = None,
+        count: str | None = None,
         remove: tuple[str, ...] = (),
         condition: str | None = None,
         condition_values: Mapping[str, Any] | None = None,
     ) -> DeliveryState | None:
-        """None where the condition did not hold."""
+        """Set `values`, add `attempts`, and one to `count`. None if the condition did not hold."""
         now = self._milliseconds()
-        changed = dict(values) | _attributes(metadata)
-        changed["updated_at"] = {"N": str(now)}
-        changed["expires_at"] = {"N": str(now // 1000 + KEEP_SECONDS)}
-        names = {f"#{name}": name for name in (*changed, *remove)}
+        times = {"updated_at": {"N": str(now)}, "expires_at": {"N": str(now // 1000 + KEEP_SECONDS)}}
+        changed = {**values, **_attributes(metadata), **times}
         expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changed)
         expression += ", first_seen_at = if_not_exists(first_seen_at, :now)"
-        expression += " ADD attempts :attempts"
-        expression += "".join(f", {name} {placeholder}" for placeholder, (name, _) in (add or {}).items())
+        expression += f" ADD attempts :attempts, {count} :one" if count else " ADD attempts :attempts"
         if remove:
             expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
         arguments: dict[str, Any] = {
             "TableName": self._table,
             "Key": {"text_key": {"S": key}},
             "UpdateExpression": expression,
-            "ExpressionAttributeNames": names,
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*changed, *remove)},
             "ExpressionAttributeValues": {f":{name}": value for name, value in changed.items()}
             | {":now": {"N": str(now)}, ":attempts": {"N": str(attempts)}}
-            | {placeholder: {"N": str(by)} for placeholder, (_, by) in (add or {}).items()}
+            | ({":one": {"N": "1"}} if count else {})
             | dict(condition_values or {}),
             "ReturnValues": "ALL_NEW",
         }

@@ -13,21 +13,7 @@ from botocore.exceptions import ClientError
 
 from bridge.aws.errors import SDK_ERRORS, service_error
 from bridge.errors import BridgeError, NotDeliverableError
-
-NOT_DELIVERABLE = frozenset(
-    {
-        "DESTINATION_PHONE_NUMBER_OPTED_OUT",
-        "DESTINATION_PHONE_NUMBER_NOT_VERIFIED",
-        "DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION",
-        "DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE",
-        "DESTINATION_COUNTRY_BLOCKED",
-        "COUNTRY_NOT_ENABLED",
-        "INTERNATIONAL_SENDING_NOT_SUPPORTED",
-        "INVALID_IDENTITY_FOR_DESTINATION_COUNTRY",
-        "MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT",
-    }
-)
-"""Reasons for which a text to this phone cannot be sent, not even by a retry within give_up_after."""
+from bridge.replies.delivery import NOT_DELIVERABLE
 
 _A_REASON = re.compile(r"[A-Z_]{1,100}")
 

@@ -29,7 +29,7 @@ from bridge.processing.clock import Clock
 from bridge.processing.message import Content, Parse, QueueMessage, message_groups
 from bridge.processing.rate_limiter import RateLimiter
 from bridge.processing.result import Delivered, Failed, Result, Retry, Skipped
-from bridge.processing.retry import blocked_delay, jitter, retry_delay, steps_untried
+from bridge.processing.retry import jitter, retry_delay, steps_untried, with_jitter
 from bridge.processing.state import DeliveryState, MessageMetadata, SplitPlan
 
 C = TypeVar("C", bound=Content)
@@ -361,7 +361,7 @@ class FifoBatchProcessor(Generic[C]):
     def _retry(self, attempt: Attempt[C], error: BridgeError) -> Retry:
         limits, message = self._limits, attempt.message
         if isinstance(error, BlockedError):
-            delay = blocked_delay(seconds=limits.blocked_retry, jitter=self._jitter())
+            delay = with_jitter(limits.blocked_retry, self._jitter())
         else:
             untried = isinstance(error, OutOfTimeError)
             delay = retry_delay(

@@ -28,12 +28,7 @@ def retry_delay(*, retries: int, first: float, longest: float, jitter: float) ->
         jitter: in [-1, 1].
     """
     doubled = first * 2 ** min(retries, 32)
-    return _with_jitter(min(doubled, longest), jitter)
-
-
-def blocked_delay(*, seconds: float, jitter: float) -> int:
-    """Seconds before the next attempt of a blocked message; `jitter` in [-1, 1]."""
-    return _with_jitter(seconds, jitter)
+    return with_jitter(min(doubled, longest), jitter)
 
 
 def steps_untried(receive_count: int) -> int:
@@ -55,15 +50,16 @@ def max_receives(*, retry_first: float, retry_longest: float, blocked_retry: flo
         for delay in first_delays:
             if elapsed >= give_up_after:
                 return count
-            elapsed += _with_jitter(delay, -1)
+            elapsed += with_jitter(delay, -1)
             count += 1
         left = max(0.0, give_up_after - elapsed)
-        return count + math.ceil(left / max(1, _with_jitter(then, -1)))
+        return count + math.ceil(left / max(1, with_jitter(then, -1)))
 
     doublings = max(0, math.ceil(math.log2(max(1.0, retry_longest / retry_first))))
     transient = receives([retry_first * 2**n for n in range(doublings)], retry_longest)
     return max(transient, receives([], blocked_retry))
 
 
-def _with_jitter(seconds: float, jitter: float) -> int:
+def with_jitter(seconds: float, jitter: float) -> int:
+    """A delay in whole seconds, of one second to LONGEST_DELAY; `jitter` in [-1, 1]."""
     return min(LONGEST_DELAY, max(1, round(seconds * (1 + JITTER * jitter))))

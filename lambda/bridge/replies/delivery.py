@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Protocol
 
 from bridge.errors import (
@@ -30,12 +31,13 @@ _RECIPIENT_RATE = 1.0
 """Texts per second to one phone; "Message Parts per Second (MPS) limits" in the AWS End User Messaging SMS user guide.
 It cannot be raised."""
 _RECIPIENTS = 1000
+"""Phones whose rate limiters an environment keeps."""
 _NOTICE_ATTEMPTS = 3
 _NOTICE_PAUSE = 0.2
 _BLANK = "there is nothing in it to show"
 _SPLIT = SplitPlan(limit=sms_segments.GSM_LIMIT)
 
-_REASONS = {
+NOT_DELIVERABLE: Mapping[str, str] = {
     "DESTINATION_PHONE_NUMBER_OPTED_OUT": "they have opted out of texts from this number",
     "DESTINATION_PHONE_NUMBER_NOT_VERIFIED": "this account may only text numbers that it has verified",
     "DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION": "texts to their country are blocked",
@@ -46,6 +48,7 @@ _REASONS = {
     "DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE": "their number is blocked",
     "MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT": "this month's spending limit for texts is reached",
 }
+"""Reasons of End User Messaging for which no retry within give_up_after can reach a phone, and what the agent reads."""
 
 
 class ChatSessions(Protocol):
@@ -92,7 +95,8 @@ class ReplyDelivery:
     ) -> None:
         self._chats, self._agents, self._phones, self._ledger = chats, agents, phones, ledger
         self._rate_limiter, self._clock = rate_limiter, clock
-        self._recipient_limiters = _RecipientLimiters(clock)
+        self._recipient_limiters = lru_cache(maxsize=_RECIPIENTS)(self._new_recipient_limiter)
+        self._lock = threading.Lock()
 
     def deliver(
         self, content: ChatEvent, attempt: Attempt[ChatEvent], state: DeliveryState | None
@@ -185,32 +189,20 @@ class ReplyDelivery:
         attempt.call(
             lambda: self._phones.send(text, to=participants.customer_number, origin=participants.business_number_arn),
             rate_limiter=self._rate_limiter,
-            recipient_limiter=self._recipient_limiters.of(participants.customer_number),
+            recipient_limiter=self._recipient_limiter(participants.customer_number),
         )
         attempt.parts += 1
 
+    def _recipient_limiter(self, phone: str) -> RateLimiter:
+        with self._lock:  # the cache alone could create two for one phone
+            return self._recipient_limiters(phone)
 
-class _RecipientLimiters:
-    """A rate limiter for each phone."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._limiters: OrderedDict[str, RateLimiter] = OrderedDict()
-
-    def of(self, phone: str) -> RateLimiter:
-        with self._lock:
-            limiter = self._limiters.pop(phone, None) or RateLimiter(
-                rate=_RECIPIENT_RATE, environments=1, clock=self._clock
-            )
-            self._limiters[phone] = limiter
-            if len(self._limiters) > _RECIPIENTS:
-                self._limiters.popitem(last=False)
-        return limiter
+    def _new_recipient_limiter(self, _phone: str) -> RateLimiter:
+        return RateLimiter(rate=_RECIPIENT_RATE, environments=1, clock=self._clock)
 
 
 def failure_notice(error: BridgeError, *, gave_up: bool) -> str:
     """The line for the agent. It appears as the customer's, so its wording must show that it is not."""
     reason = error.reason if isinstance(error, NotDeliverableError) else ""
-    because = _REASONS.get(reason) or ("it could not be sent in time" if gave_up else "it was refused")
+    because = NOT_DELIVERABLE.get(reason) or ("it could not be sent in time" if gave_up else "it was refused")
     return f"[The text to the customer was not delivered: {because}.]"

@@ -93,8 +93,8 @@ _LEDGER_AND_ONCE = (
         "bridge/aws/test_ledger.py::test_a_text_that_was_shown_never_becomes_failed",
         Edit(
             "Ledger.record_failure",
-            'add={":one": ("failures", 1)},\n            condition="NOT outcome IN (:forwarded, :ignored)",\n',
-            'add={":one": ("failures", 1)},\n',
+            'count="failures",\n            condition="NOT outcome IN (:forwarded, :ignored)",\n',
+            'count="failures",\n',
         ),
     ),
     unit(

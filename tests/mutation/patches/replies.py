@@ -233,7 +233,7 @@ _TROUBLE = (
     _reply(
         "agent-is-told/without-the-reason",
         _CANNOT,
-        Edit("failure_notice", '_REASONS.get(reason) or ("it could', '("it could'),
+        Edit("failure_notice", 'NOT_DELIVERABLE.get(reason) or ("it could', '("it could'),
     ),
     _reply(
         "agent-is-told/as-if-by-the-customer",
@@ -284,7 +284,7 @@ _SENDING = (
         "bridge/replies/test_delivery.py::test_texts_to_one_phone_are_a_second_apart_parts_of_a_reply_included",
         Edit(
             "ReplyDelivery._send",
-            "            recipient_limiter=self._recipient_limiters.of(participants.customer_number),\n",
+            "            recipient_limiter=self._recipient_limiter(participants.customer_number),\n",
             "",
         ),
     ),
@@ -293,8 +293,8 @@ _SENDING = (
         "bridge/replies/test_delivery.py::test_two_chats_with_one_phone_share_its_rate",
         Edit(
             "ReplyDelivery._send",
-            "_recipient_limiters.of(participants.customer_number)",
-            "_recipient_limiters.of(attempt.message.group_id)",
+            "_recipient_limiter(participants.customer_number)",
+            "_recipient_limiter(attempt.message.group_id)",
         ),
     ),
     _reply(
@@ -302,8 +302,8 @@ _SENDING = (
         "bridge/replies/test_delivery.py::test_other_phones_do_not_wait",
         Edit(
             "ReplyDelivery._send",
-            "_recipient_limiters.of(participants.customer_number)",
-            '_recipient_limiters.of("all")',
+            "_recipient_limiter(participants.customer_number)",
+            '_recipient_limiter("all")',
         ),
     ),
     *(

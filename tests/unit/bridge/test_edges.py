@@ -1,4 +1,4 @@
-"""Where one kind of outcome ends and the next begins: the functions run whole, at the value on either side."""
+"""Boundaries between two outcomes: whole functions, at the values on both sides."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def outcome(account: Account, key: str = "text-1") -> dict[str, Any]:
 def test_a_shown_keyword_is_forwarded_also_when_no_chat_is_open(account: Account, no_chat: Any) -> None:
     account.planned["SendChatIntegrationEvent"] = [{"InitialContactId": "contact-1"}, no_chat]
     account.call("forward", batch(text("STOP")))
-    known = outcome(account)
-    assert (known["outcome"], known["parts_done"], known["parts"]) == ("forwarded", "2", "2")
-    assert "reason" not in known
+    stored = outcome(account)
+    assert (stored["outcome"], stored["parts_done"], stored["parts"]) == ("forwarded", "2", "2")
+    assert "reason" not in stored
     assert [line["message"] for line in account.lines()] == ["text forwarded"]
 
 
@@ -75,7 +75,7 @@ def test_a_lone_surrogate_is_sent_as_the_replacement_character_everywhere(accoun
 def test_the_body_attribute_ends_with_a_whole_character_within_the_limit(account: Account) -> None:
     account.config = settings(chat={"body_attribute": "body"}, limits={"part_length": 1024, "batch_deadline": 60})
     account.always["SendChatIntegrationEvent"] = OVER
-    for shift in range(4):  # whatever the byte at which it is cut
+    for shift in range(4):  # for each position of the last byte within a character
         account.requests.clear()
         account.call("forward", batch(text("x" * shift + "😀" * 9000 + HALF)))
         (request,) = account.of("SendChatIntegrationEvent")
@@ -93,12 +93,12 @@ def test_a_lone_surrogate_in_every_field_of_a_text_is_no_defect(account: Account
     account.call("intake", {"Records": [record(message)]})
     (queued,) = account.queues["conversations"].messages()
     account.call("forward", batch(sqs_record(body=queued.body, queued_at=now())))
-    assert {known["outcome"]["S"] for known in account.tables["Ledger"].items.values()} == {"forwarded"}
+    assert {stored["outcome"]["S"] for stored in account.tables["Ledger"].items.values()} == {"forwarded"}
     assert account.problems == []
 
 
 def of_the_queue(refused: str) -> Callable[[Any], Any]:
-    """What SQS answers where this queue takes nothing."""
+    """Responses of SQS while this queue accepts nothing."""
 
     def answer(request: Any) -> Any:
         if request.parameters.get("QueueUrl") == QUEUES[refused]:
@@ -118,10 +118,10 @@ def test_a_malformed_message_is_retried_alone_while_failed_is_down(account: Acco
     account.always["SendMessage"] = of_the_queue("failed")
     answer = account.call(function, batch(malformed, good))
     assert answer == {"batchItemFailures": [{"itemIdentifier": malformed["messageId"]}]}
-    by_outcome = sorted(str(known["outcome"]["S"]) for known in account.tables["Ledger"].items.values())
+    by_outcome = sorted(str(stored["outcome"]["S"]) for stored in account.tables["Ledger"].items.values())
     assert by_outcome == ["forwarded", "pending"]
     waits = [
-        entry["VisibilityTimeout"] for one in account.of("ChangeMessageVisibilityBatch") for entry in one["Entries"]
+        change["VisibilityTimeout"] for one in account.of("ChangeMessageVisibilityBatch") for change in one["Entries"]
     ]
     assert waits == pytest.approx([5], abs=1)
     (line,) = (line for line in account.lines() if "given back" in line["message"])
@@ -143,9 +143,14 @@ def test_a_blank_reply_is_ignored_with_a_reason_at_its_first_attempt(account: Ac
     open_chat(account)
     answer = account.call("reply", batch(said(item(blank, Id="said-1"))))
     assert answer == {"batchItemFailures": []}
-    known = outcome(account, "reply-said-1")
-    assert (known["outcome"], known["reason"]) == ("ignored", "there is nothing in it to show")
-    assert (known["parts"], known["parts_done"], known["stage"], known["contact"]) == ("1", "1", "reply", CHAT)
+    stored = outcome(account, "reply-said-1")
+    assert (stored["outcome"], stored["reason"]) == ("ignored", "there is nothing in it to show")
+    assert (stored["parts"], stored["parts_done"], stored["stage"], stored["contact"]) == (
+        "1",
+        "1",
+        "reply",
+        CHAT,
+    )
     assert account.of("SendTextMessage") == []
     account.call("reply", batch(said(item(blank, Id="said-1"))))
     assert outcome(account, "reply-said-1")["duplicates"] == "1"
@@ -188,7 +193,6 @@ def test_each_phone_has_its_own_rate(account: Account) -> None:
 
 
 def test_no_scenario_ends_in_a_defect_but_the_one_for_it(account: Account) -> None:
-    """No scenario ends in a defect but the one that is there for it."""
     for name, run in SCENARIOS.items():
         account.planned.clear()
         account.always.clear()

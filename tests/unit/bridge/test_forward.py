@@ -109,10 +109,10 @@ def test_any_text_notification_is_shown_or_fails_with_a_reason(message: str, del
     harness = ForwardHarness(delivery)
     logging.metrics.clear_metrics()
     assert harness.handle(sqs_record(message)) == {"batchItemFailures": []}
-    (noted,) = harness.ledger.records().values()
-    assert noted.state.outcome in ("forwarded", "failed")
-    assert (noted.state.outcome == "failed") == (len(harness.dead_letters.messages) == 1) == bool(noted.reason)
-    assert noted.error != "UnexpectedError"
+    (recorded,) = harness.ledger.records().values()
+    assert recorded.state.outcome in ("forwarded", "failed")
+    assert (recorded.state.outcome == "failed") == (len(harness.dead_letters.messages) == 1) == bool(recorded.reason)
+    assert recorded.error != "UnexpectedError"
     for content in harness.connect.tried:
         assert 1 <= len(content.encode("utf-16-le")) // 2 <= 1024
     for name, _ in harness.connect.sessions:

@@ -39,10 +39,10 @@ def test_intake_puts_a_notification_untouched_on_its_conversation() -> None:
 def test_intake_records_the_receipt_of_a_queued_text() -> None:
     harness, came = IntakeHarness(), record(payload("hi", inboundMessageId="one"), MessageId="sns-1")
     harness.handle(came)
-    noted = harness.ledger.record("one")
-    assert (noted.state.outcome, noted.received_at, noted.attempts) == ("pending", NOON.timestamp(), 0)
+    recorded = harness.ledger.record("one")
+    assert (recorded.state.outcome, recorded.received_at, recorded.attempts) == ("pending", NOON.timestamp(), 0)
     conversation = conversation_id(CUSTOMER, OURS)
-    assert noted.metadata == MessageMetadata(
+    assert recorded.metadata == MessageMetadata(
         conversation=conversation, business_number=OURS, sns_message_id="sns-1", sent_at="2026-11-22T12:00:00.000+00:00"
     )
 
@@ -122,7 +122,7 @@ def test_any_text_notification_ends_in_exactly_one_place(message: str) -> None:
     harness = IntakeHarness()
     logging.metrics.clear_metrics()
     harness.handle(record(message, MessageId="sns-1"))
-    (noted,) = (noted.state.outcome for noted in harness.ledger.records().values())
-    places = [(len(harness.queue.sent), len(harness.dead_letters.messages), noted)]
+    (recorded,) = (recorded.state.outcome for recorded in harness.ledger.records().values())
+    places = [(len(harness.queue.sent), len(harness.dead_letters.messages), recorded)]
     assert places in ([(1, 0, "pending")], [(0, 1, "failed")], [(0, 0, "ignored")])
     assert all(body.isascii() for body, _, _ in harness.queue.sent)

@@ -1,4 +1,4 @@
-"""Metrics as CloudWatch finds them in the log: which function writes which, under which namespace and dimension."""
+"""The metrics that each function writes into its log, with namespace and dimension."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OLD = NOON - timedelta(hours=6)
 SECRET = "secret words"
 Lines = list[dict[str, Any]]
 Handle = Callable[[object, list[dict[str, Any]]], None]
-"""Calls a handler with these collaborators and an event of these records."""
+"""Calls a handler, with this processor or intake, for an event of these records."""
 
 
 def play_intake(handle: Handle) -> None:
@@ -142,7 +142,7 @@ FACTORIES = {intake: "_intake", reply_intake: "_intake", forward: "_processor", 
 def played(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[tuple[str, Lines]]:
-    """A function's name, and every line that it logs while all that can become of a text does."""
+    """The name of a function, and the lines that it logs for every possible result."""
     name: str = request.param
     module, play = PLAYS[name]
     logging.metrics.clear_metrics()

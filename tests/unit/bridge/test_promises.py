@@ -1,6 +1,6 @@
-"""The promises where they depend on how the functions ask their stores: groups, deduplication ids, conditions.
+"""The promises as far as they depend on message groups and deduplication ids.
 
-The queues and the ledger's table are the tests' models of SQS FIFO and of DynamoDB.
+The queues and the ledger's table are models of SQS FIFO and of DynamoDB.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LONG = "The first half of a long text. " * 30 + "And the second half of it. " * 
 
 
 def overtake(pipeline: TextPipeline) -> None:
-    """A long text that was published before another one, and queued behind it; Connect takes its first part only."""
+    """Queue a long text behind a short one that was published after it. Connect accepts only the first part of it."""
     pipeline.publish(record(payload("short"), Timestamp="2026-11-22T12:00:05.000Z"))
     pipeline.publish(record(payload(LONG), Timestamp="2026-11-22T12:00:00.000Z"))
     pipeline.connect.answers = [Accepted("contact", True), *[UnavailableError("503")] * 50]
@@ -51,7 +51,7 @@ def parts_of(pipeline: TextPipeline) -> list[str]:
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_no_text_gets_between_the_parts_of_a_text_queued_behind_it(delivery: Delivery, refused: bool) -> None:
-    """SQS hands out a message while those behind it in its group are hidden. So the first of the queue comes last."""
+    """SQS delivers a message while later ones of its group are hidden: the first of the queue becomes visible last."""
     pipeline = TextPipeline(delivery)
     if refused:
         pipeline.sqs.unhideable = {"conversations-2"}

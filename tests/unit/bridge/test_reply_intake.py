@@ -46,9 +46,9 @@ def test_intake_queues_a_reply_also_when_its_receipt_cannot_be_recorded() -> Non
     harness.handle(streamed(ended(Id="three"), visibility=None))
     assert len(harness.queue.sent) == 3 and counted() == {"RepliesReceived": 3, "NotesMissed": 1}
     assert harness.ledger.records().keys() == {"reply-two"}
-    noted = harness.ledger.record("reply-two")
-    assert (noted.state.outcome, noted.received_at) == ("pending", NOON.timestamp())
-    assert noted.metadata == MessageMetadata(
+    recorded = harness.ledger.record("reply-two")
+    assert (recorded.state.outcome, recorded.received_at) == ("pending", NOON.timestamp())
+    assert recorded.metadata == MessageMetadata(
         conversation=CHAT, sns_message_id="sns-two", sent_at="2026-11-22T12:00:00.000+00:00"
     )
 
@@ -80,7 +80,7 @@ def test_intake_dead_letters_a_malformed_reply_with_its_reason_in_the_ledger() -
 
 
 def test_intake_fails_a_message_that_does_not_say_who_may_see_it() -> None:
-    """The subscription's filter lets it through, so that somebody learns of it."""
+    """The subscription's filter passes it, so that it is not lost."""
     harness, came = IntakeHarness("reply"), streamed(item("hi"), visibility=None, MessageId="sns-1")
     harness.handle(came)
     (dead,) = harness.dead_letters.messages

@@ -1,4 +1,4 @@
-"""Every request of the functions, with every option that they use, against the API's own model."""
+"""Every request of the functions, with every option that they use, validated by the API's model."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_no_request_breaks_the_model_of_its_api(account: Account, scenario: str)
 
 
 def test_all_operations_are_called_with_all_their_options(account: Account) -> None:
-    """So that the test above has seen each request in each of its forms."""
+    """So that the test above covers each form of each request."""
     asked: dict[str, set[str]] = {}
     called: set[tuple[str, str]] = set()
     for run in SCENARIOS.values():
@@ -63,7 +63,7 @@ def test_all_operations_are_called_with_all_their_options(account: Account) -> N
 
 
 _KEYS = ("Attributes.", "NewSessionDetails.Attributes.")
-"""Maps, whose keys are nobody's members."""
+"""Maps, whose keys are not members of a structure."""
 
 
 def _members(value: Any, place: str = "") -> Iterator[str]:
@@ -128,7 +128,7 @@ def test_a_text_message_carries_these_values(account: Account) -> None:
 
 
 def test_the_model_refuses_what_botocore_lets_through(account: Account) -> None:
-    """The check itself: too long, none of the allowed words, an unknown member."""
+    """The validation itself: a value too long, not in the enum, an unknown member."""
     client: Any = boto3.client("connect")
     with pytest.raises(Exception, match="Unknown parameter"):
         client.send_chat_integration_event(SourceId="s", DestinationId="d", Event={"Type": "NOTHING"}, Nonsense=1)

@@ -1,4 +1,4 @@
-"""The adapter: what goes out is what the API documents, what comes back is one of our errors."""
+"""The transport of integration-event delivery: requests as the API documents them, errors as classes of the bridge."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_an_answer_is_translated_by_code_and_status(
 
 
 def test_an_error_message_of_the_service_is_neither_used_nor_passed_on(stub: Stubber) -> None:
-    """AWS likes to quote the value that it refuses: here that is somebody's text and number."""
+    """An error message of AWS often quotes the rejected value: here, a text and a number."""
     said = f"Throttling: value 'my PIN is 4711' at 'event.content' of {CUSTOMER} is wrong"
     stub.add_client_error(
         "send_chat_integration_event",
@@ -128,7 +128,7 @@ def test_an_error_message_of_the_service_is_neither_used_nor_passed_on(stub: Stu
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "error",
     [
         ConnectTimeoutError(endpoint_url="x"),
         ReadTimeoutError(endpoint_url="x"),
@@ -137,12 +137,12 @@ def test_an_error_message_of_the_service_is_neither_used_nor_passed_on(stub: Stu
         ResponseParserError("cut off"),
     ],
 )
-def test_a_missing_response_is_transient(trouble: Exception) -> None:
+def test_a_missing_response_is_transient(error: Exception) -> None:
     class Client:
         def send_chat_integration_event(self, **_: Any) -> None:
-            raise trouble
+            raise error
 
-    with pytest.raises(errors.UnavailableError, match=type(trouble).__name__):
+    with pytest.raises(errors.UnavailableError, match=type(error).__name__):
         send(SimpleNamespace(client=Client()))  # type: ignore[arg-type]
 
 

@@ -13,7 +13,7 @@ TRACES = (
     "Root=1-65263747-000000000000000000000001;Parent=0f1b758a73ce5eaa;Sampled=0;Lineage=1:bd4cecd5:0",
     "Root=1-65263748-000000000000000000000002;Parent=15c25d854ec8f782;Sampled=0;Lineage=aae260cf:0|74085691:0",
 )
-"""As Lambda has set them: with what recognises loops, in either of its forms, and without."""
+"""Headers as Lambda sets them: without Lineage, and with it in both of its forms."""
 
 
 class Intake:
@@ -27,7 +27,7 @@ class Intake:
         self.pipeline.publish(self._notification())
 
     def headers(self) -> list[str | None]:
-        """AWSTraceHeader of each message, as its consumer is given it."""
+        """AWSTraceHeader of each message, as its consumer receives it."""
         return [message.trace for message in self.pipeline.queue.messages()]
 
 

@@ -1,4 +1,4 @@
-"""The adapter to End User Messaging: what goes out is what the API documents, what comes back is one of our errors."""
+"""The adapter of End User Messaging: requests as the API documents them, errors as classes of the bridge."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from botocore.stub import Stubber
 
 from bridge import errors
 from bridge.aws import clients
-from bridge.aws.sms import NOT_DELIVERABLE, SmsClient
+from bridge.aws.sms import SmsClient
+from bridge.replies.delivery import NOT_DELIVERABLE
 from testing.builders import ARN, CUSTOMER
 
 
@@ -118,7 +119,7 @@ def test_an_error_message_of_the_service_is_neither_used_nor_passed_on(stub: Stu
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "error",
     [
         ConnectTimeoutError(endpoint_url="x"),
         ReadTimeoutError(endpoint_url="x"),
@@ -127,12 +128,12 @@ def test_an_error_message_of_the_service_is_neither_used_nor_passed_on(stub: Stu
         ResponseParserError("cut off"),
     ],
 )
-def test_a_missing_response_is_transient(trouble: Exception) -> None:
+def test_a_missing_response_is_transient(error: Exception) -> None:
     class Client:
         def send_text_message(self, **_: Any) -> None:
-            raise trouble
+            raise error
 
-    with pytest.raises(errors.UnavailableError, match=type(trouble).__name__):
+    with pytest.raises(errors.UnavailableError, match=type(error).__name__):
         SmsClient(client=Client()).send("hi", to=CUSTOMER, origin=ARN)
 
 
@@ -145,8 +146,8 @@ def test_a_request_that_the_model_refuses_is_permanent(stub: Stubber) -> None:
 def test_the_reasons_are_words_of_the_apis_own_model(stub: Stubber) -> None:
     shapes: Any = stub.client.meta.service_model.operation_model("SendTextMessage").error_shapes
     reasons = [shape.members["Reason"].enum for shape in shapes if "Reason" in shape.members]
-    known = {reason for enum in reasons for reason in enum}
-    assert known >= NOT_DELIVERABLE
+    documented = {reason for enum in reasons for reason in enum}
+    assert documented >= NOT_DELIVERABLE.keys()
 
 
 def test_sms_is_called_once_with_the_configured_read_timeout(

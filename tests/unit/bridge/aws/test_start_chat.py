@@ -1,4 +1,4 @@
-"""Delivery through the public chat APIs: one chat per conversation, nothing twice, a new chat when one has ended."""
+"""The transport of start-chat delivery: one chat per conversation, nothing twice, a new chat after one has ended."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_equal_parts_of_a_text_are_all_shown() -> None:
 
 def test_a_chat_that_was_started_and_not_connected_is_used() -> None:
     harness = StartChatHarness()
-    harness.connect.trouble = {"connect": [refusal("InternalServerException", 500)]}
+    harness.connect.errors = {"connect": [refusal("InternalServerException", 500)]}
     with pytest.raises(UnavailableError):
         harness.send("hello", key="one")
     assert harness.send("hello", key="one") == Accepted("contact-1", False)
@@ -150,7 +150,7 @@ def test_a_chat_that_was_started_and_not_connected_is_used() -> None:
 
 def test_a_text_sent_as_initial_message_is_not_sent_again() -> None:
     harness = StartChatHarness(first_text="initial-message")
-    harness.connect.trouble = {"connect": [refusal("InternalServerException", 500)]}
+    harness.connect.errors = {"connect": [refusal("InternalServerException", 500)]}
     with pytest.raises(UnavailableError):
         harness.send("hello", key="one")
     assert harness.send("hello", key="one") == Accepted("contact-1", True)
@@ -160,7 +160,7 @@ def test_a_text_sent_as_initial_message_is_not_sent_again() -> None:
 
 def test_a_chat_that_ended_before_the_customer_was_connected_is_replaced() -> None:
     harness = StartChatHarness(first_text="initial-message")
-    harness.connect.trouble = {"connect": [refusal("InternalServerException", 500)]}
+    harness.connect.errors = {"connect": [refusal("InternalServerException", 500)]}
     with pytest.raises(UnavailableError):
         harness.send("hello", key="one")
     harness.connect.over.add("contact-1")  # five minutes later
@@ -170,7 +170,7 @@ def test_a_chat_that_ended_before_the_customer_was_connected_is_replaced() -> No
 
 def test_access_denied_without_a_token_does_not_mean_an_ended_chat() -> None:
     harness = StartChatHarness()
-    harness.connect.trouble = {"start": [ENDED]}
+    harness.connect.errors = {"start": [ENDED]}
     with pytest.raises(AccessRefusedError):
         harness.send("hello")
     assert harness.connect.calls == ["start"]
@@ -189,7 +189,7 @@ def test_access_denied_without_a_token_does_not_mean_an_ended_chat() -> None:
 def test_no_other_error_means_an_ended_chat(code: str, status: int) -> None:
     harness = StartChatHarness()
     harness.send("hello", key="one")
-    harness.connect.trouble = {"send": [refusal(code, status)]}
+    harness.connect.errors = {"send": [refusal(code, status)]}
     with pytest.raises(BridgeError):
         harness.send("again", key="two")
     assert harness.send("again", key="two") == Accepted("contact-1", False)
@@ -198,7 +198,7 @@ def test_no_other_error_means_an_ended_chat(code: str, status: int) -> None:
 
 def test_a_new_chat_that_ends_at_once_is_blocked_and_not_replaced() -> None:
     harness = StartChatHarness()
-    harness.connect.trouble = {"connect": [ENDED]}
+    harness.connect.errors = {"connect": [ENDED]}
     with pytest.raises(AccessRefusedError):
         harness.send("hello", key="one")
     assert harness.connect.calls == ["start", "connect"]
@@ -219,7 +219,7 @@ def test_errors_have_the_same_class_as_those_of_integration_events(
     name: str, code: str, status: int, expected: type[Exception]
 ) -> None:
     harness = StartChatHarness()
-    harness.connect.trouble = {name: [refusal(code, status)]}
+    harness.connect.errors = {name: [refusal(code, status)]}
     with pytest.raises(expected):
         harness.send("hello")
 
@@ -243,7 +243,7 @@ def test_disconnecting_an_ended_chat_is_not_an_error() -> None:
 def test_a_rejected_disconnect_means_that_no_chat_is_open(code: str) -> None:
     harness = StartChatHarness()
     harness.send("hello", key="one")
-    harness.connect.trouble = {"disconnect": [refusal(code, 400)]}
+    harness.connect.errors = {"disconnect": [refusal(code, 400)]}
     assert harness.send(ChatPart("DISCONNECT"), key="two") == NoOpenChat()
 
 
@@ -275,7 +275,7 @@ def test_a_429_halves_the_rate_of_the_operation_called(name: str, limiter: str) 
     harness = StartChatHarness()
     rate_limiter: RateLimiter = getattr(harness.transport, limiter)
     before = rate_limiter.rate
-    harness.connect.trouble = {name: [refusal("TooManyRequestsException", 429)]}
+    harness.connect.errors = {name: [refusal("TooManyRequestsException", 429)]}
     with pytest.raises(ThrottledError):
         harness.send("hello")
         harness.send(ChatPart("DISCONNECT"))
@@ -314,7 +314,7 @@ def test_a_file_has_a_link_while_its_chat_is_open() -> None:
     harness.send("hello", key="one")
     assert harness.agents.attachment_link("contact-1", "a1") == "https://example.com/a1?for=300"
     assert harness.agents.attachment_link("unknown", "a1") is None
-    harness.connect.trouble["attachment"] = [refusal("AccessDeniedException", 403)]
+    harness.connect.errors["attachment"] = [refusal("AccessDeniedException", 403)]
     with pytest.raises(AccessRefusedError):
         harness.agents.attachment_link("contact-1", "a1")
     harness.chats.record_end(inbound_sms("one").conversation_id, "contact-1")

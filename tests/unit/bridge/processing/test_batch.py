@@ -195,7 +195,7 @@ def test_conversations_do_not_wait_for_each_other(delivery: Delivery) -> None:
 
 
 def test_a_limiter_inside_a_transport_does_not_hide_a_refused_call() -> None:
-    """Else a text that is throttled for ever is taken for untried, and is never given up."""
+    """Otherwise a text that is always throttled would count as untried and never be given up."""
     refusals = [ThrottledError("429"), OutOfTimeError("no room"), ThrottledError("429"), OutOfTimeError("no room")]
     harness = ForwardHarness(answers=refusals)
     (result,) = harness.process([[text_message(payload("hi", inboundMessageId="one"))]])
@@ -224,7 +224,7 @@ def test_a_failed_text_stays_queued_until_dead_letter_queue_and_ledger_have_it(d
 
 
 def test_conversations_of_a_batch_are_delivered_in_parallel(delivery: Delivery) -> None:
-    """No call is answered before all ten are under way."""
+    """No call returns before all ten have begun."""
     together = threading.Barrier(10, timeout=5)
 
     def answer(_: ChatPart) -> Accepted:

@@ -57,7 +57,7 @@ def test_an_unreadable_body_is_sorted_by_the_time_it_was_queued() -> None:
 
 
 def test_no_text_is_sorted_before_one_that_was_received_earlier() -> None:
-    """Its first parts may be shown already: another text must not stand between them and the others."""
+    """Its first parts may have been shown: no other text may come between its parts."""
     earlier = NOON - timedelta(seconds=1)
     records = [
         sqs_record(payload("long"), sent_at=NOON, receive_count=3),

@@ -93,7 +93,7 @@ def test_a_burst_is_the_calls_of_one_second(rate: float, burst: int) -> None:
     clock = FakeClock()
     clock.time = 1000.0
     rate_limiter = limiter(clock, rate=rate)
-    clock.time += 600  # however long it was idle
+    clock.time += 600  # idle for any time
     taken = 0
     while rate_limiter.acquire(deadline=clock.time + 1e-6):
         taken += 1
@@ -125,7 +125,7 @@ def test_a_token_at_the_very_deadline_is_too_late() -> None:
 
 
 def test_the_rate_grows_by_a_thirtieth_of_the_highest_a_second_of_calls() -> None:
-    """Each accepted call adds its part of a second."""
+    """Each accepted call counts for one divided by the rate."""
     rate_limiter = limiter(FakeClock(), rate=30, environments=3)
     rates = [rate_limiter.rate]
     for _ in range(3):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.processing.retry import blocked_delay, max_receives, retry_delay
+from bridge.processing.retry import max_receives, retry_delay, with_jitter
 
 
 @given(st.integers(0, 10_000), st.floats(-1, 1))
@@ -17,13 +17,13 @@ def test_a_delay_is_doubled_within_the_jitter(retries: int, spread: float) -> No
 
 def test_no_delay_is_shorter_than_a_second() -> None:
     assert retry_delay(retries=0, first=0.1, longest=1, jitter=-1) == 1
-    assert blocked_delay(seconds=0.1, jitter=-1) == 1
+    assert with_jitter(0.1, -1) == 1
 
 
 def test_no_delay_is_longer_than_the_longest_visibility_timeout() -> None:
     twelve_hours = 12 * 3600
     assert retry_delay(retries=9, first=1, longest=twelve_hours, jitter=1) <= twelve_hours - 900
-    assert blocked_delay(seconds=twelve_hours, jitter=1) <= twelve_hours - 900
+    assert with_jitter(twelve_hours, 1) <= twelve_hours - 900
 
 
 def receives_by_playing(*, first: float, longest: float, blocked: float, give_up: float) -> int:
@@ -37,7 +37,7 @@ def receives_by_playing(*, first: float, longest: float, blocked: float, give_up
             at += (
                 retry_delay(retries=receives - 1, first=first, longest=longest, jitter=-1)
                 if kind == "transient"
-                else blocked_delay(seconds=blocked, jitter=-1)
+                else with_jitter(blocked, -1)
             )
         most = max(most, receives)
     return most

@@ -56,7 +56,7 @@ def test_parts_joined_are_the_text_and_none_is_too_long(text: str, limit: int) -
 
 @given(st.lists(pieces, min_size=1, max_size=200).map("".join), st.integers(40, 120))
 def test_no_cut_falls_inside_a_grapheme_that_fits(text: str, limit: int) -> None:
-    """The oracle is the regex module's \\X, a reading of Unicode's annex 29 by other people."""
+    """Compared with \\X of the regex module, an independent implementation of Unicode's annex 29."""
     graphemes = regex.findall(r"\X", text)
     if any(utf16_length(grapheme) > limit for grapheme in graphemes):
         return

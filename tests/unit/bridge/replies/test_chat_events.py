@@ -1,4 +1,4 @@
-"""Which notifications are for the phone; the subscription's filter and the reading of them say the same."""
+"""Which chat events are for the phone; the subscription's filter and `parse` agree."""
 
 from __future__ import annotations
 
@@ -124,21 +124,21 @@ def test_a_time_that_cannot_be_read_is_that_of_the_notification() -> None:
 def test_replies_of_a_batch_are_sorted_by_their_absolute_time() -> None:
     second, first = item("second", AbsoluteTime="2026-11-22T12:00:01.000Z"), item("first")
     records = [queued(second), queued(first), queued(item("third", AbsoluteTime="2026-11-22T12:00:01.000Z"))]
-    (entries,), out_of_order = message_groups({"Records": records}, chat_events.parse)
-    assert [entry.parsed.required().content for entry in entries] == ["first", "second", "third"]
+    (messages,), out_of_order = message_groups({"Records": records}, chat_events.parse)
+    assert [message.parsed.required().content for message in messages] == ["first", "second", "third"]
     assert out_of_order == 1
 
 
 def test_an_unreadable_reply_is_sorted_by_the_time_it_was_queued() -> None:
     nonsense = queued(item(AbsoluteTime="2026-11-22T12:00:00.000Z"), queued_at=NOON + timedelta(seconds=1))
     nonsense["body"] = "nonsense"
-    (entries,), _ = message_groups({"Records": [nonsense, queued(item("hi"))]}, chat_events.parse)
-    assert [entry.body == "nonsense" for entry in entries] == [False, True]
-    assert entries[1].key == f"reply-{entries[1].message_id}"
+    (messages,), _ = message_groups({"Records": [nonsense, queued(item("hi"))]}, chat_events.parse)
+    assert [message.body == "nonsense" for message in messages] == [False, True]
+    assert messages[1].key == f"reply-{messages[1].message_id}"
 
 
 def matches(policy: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
-    """SNS's rules, as far as the policy uses them."""
+    """The rules of SNS that the policy uses."""
 
     def holds(rule: Any, value: str | None) -> bool:
         match rule:
@@ -188,7 +188,7 @@ def test_the_filter_drops_internal_messages() -> None:
 
 
 def test_a_message_that_does_not_say_who_may_see_it_passes_the_filter() -> None:
-    """Reply-intake then puts it into failed, where somebody sees it."""
+    """Reply-intake then puts it into failed with its reason."""
     assert matches(FILTER_POLICY, attributes(item(), None))
     assert not matches(FILTER_POLICY, attributes(item(ParticipantRole="CUSTOMER"), None))
 

@@ -20,7 +20,7 @@ from bridge.errors import (
     ThrottledError,
     UnavailableError,
 )
-from bridge.replies.delivery import UNKNOWN_CHAT_GRACE_SECONDS, failure_notice
+from bridge.replies.delivery import NOT_DELIVERABLE, UNKNOWN_CHAT_GRACE_SECONDS, failure_notice
 from testing.builders import ARN, CONFIG, CUSTOMER, OTHER_CUSTOMER
 from testing.chat_events import CHAT, OTHER_CHAT, ended, event, item, queued
 from testing.clock import NOON
@@ -52,8 +52,8 @@ def test_a_reply_is_sent_from_the_number_that_was_texted() -> None:
     harness = ReplyHarness()
     assert harness.handle(queued(item("How can I help?", Id="one"))) == DONE
     assert harness.phones.sent == [(CUSTOMER, ARN, "How can I help?")]
-    noted = harness.ledger.record("reply-one")
-    assert (noted.state.outcome, noted.state.contact, noted.state.parts_done) == ("forwarded", CHAT, 1)
+    recorded = harness.ledger.record("reply-one")
+    assert (recorded.state.outcome, recorded.state.contact, recorded.state.parts_done) == ("forwarded", CHAT, 1)
     assert counted() == {"RepliesSent": 1, "PartsSent": 1}
     harness.handle(queued(item("Here too", InitialContactId=OTHER_CHAT), group=OTHER_CHAT))
     assert harness.phones.sent[1:] == [(OTHER_CUSTOMER, ARN_TOO, "Here too")]
@@ -76,7 +76,7 @@ def test_a_reply_received_again_is_not_sent_twice() -> None:
 
 
 def test_a_lost_response_is_the_only_reason_to_send_a_reply_twice() -> None:
-    """Nobody can tell a text that was taken from one that was not, and the API has no client token."""
+    """The API has no client token, so a call whose response was lost has to be repeated."""
     harness = ReplyHarness()
 
     def lost(body: str) -> None:
@@ -167,10 +167,10 @@ def test_a_reply_that_another_environment_finished_is_not_sent_again() -> None:
     other = ReplyHarness(ledger=harness.ledger)
     said = item("word " * 400)
 
-    def meanwhile(_: str) -> None:
+    def run_other_environment(_: str) -> None:
         other.handle(queued(said))
 
-    harness.phones.answers = [meanwhile]
+    harness.phones.answers = [run_other_environment]
     assert harness.handle(queued(said)) == DONE
     assert len(harness.phones.sent) == 1 and len(other.phones.sent) == 2
 
@@ -213,8 +213,6 @@ def test_the_agent_is_told_a_reason_that_has_no_wording_of_its_own() -> None:
 
 
 def test_every_permanent_reason_has_wording_for_the_agent() -> None:
-    from bridge.aws.sms import NOT_DELIVERABLE
-
     said = [failure_notice(NotDeliverableError("x", reason=reason), gave_up=False) for reason in NOT_DELIVERABLE]
     assert not any("refused" in line for line in said)
 
@@ -367,13 +365,13 @@ def test_a_message_that_cannot_be_read_fails_and_the_next_is_sent() -> None:
     content_type=st.sampled_from(["text/plain", "text/markdown", INTERACTIVE]),
     listed=json_values | st.lists(st.dictionaries(st.sampled_from(["AttachmentName", "Status"]), st.text())),
 )
-@example("", "text/plain", [{"AttachmentName": "plan.pdf"}] * 10)  # ten files: as many seconds as a batch has
+@example("", "text/plain", [{"AttachmentName": "plan.pdf"}] * 10)  # ten files: one a second, as long as a batch
 @example("Here they are", "text/plain", [{"AttachmentName": "plan.pdf"}] * 10)  # one message more than fits
 def test_any_reply_is_sent_or_has_nothing_to_show(content: str, content_type: str, listed: object) -> None:
     harness = ReplyHarness(CONFIG)
     said = item(content, ContentType=content_type, Attachments=listed, Id="one")
     while harness.handle(queued(said)) != DONE:
         assert {wait for _, wait in harness.queue.delays} == {0}, "something else than time is short"
-    noted = harness.ledger.record("reply-one")
-    assert noted.state.outcome == ("forwarded" if harness.phones.sent else "ignored")
+    recorded = harness.ledger.record("reply-one")
+    assert recorded.state.outcome == ("forwarded" if harness.phones.sent else "ignored")
     assert all(body.strip() for body in harness.phones.bodies)

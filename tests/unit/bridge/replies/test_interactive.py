@@ -1,4 +1,4 @@
-"""Interactive messages as words, and numbers as their options; nothing that a bot can send makes this raise."""
+"""Interactive messages as text, and the options that numbers select; no message of a bot raises an error."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_without_options_a_number_is_a_number() -> None:
 
 
 LONG_LINK = "https://example.com/" + "x" * 1400
-"""As long as signed links are; a text message carries it only where the alphabet is SMS's own."""
+"""As long as a signed link: it fits into a text message of the GSM alphabet only."""
 
 
 @pytest.mark.parametrize(

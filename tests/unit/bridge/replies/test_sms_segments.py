@@ -1,4 +1,4 @@
-"""What SMS carries: each message within the limit of its own alphabet, and nothing lost between two of them."""
+"""Text messages: each within the limit of its alphabet, and nothing lost between two of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ replies = st.one_of(st.text(max_size=400), st.lists(pieces, max_size=40).map("".
 
 
 def carried(message: str) -> bool:
-    """Counted from AWS's tables alone."""
+    """Counted by AWS's tables, independently of the code."""
     if all(character in STANDARD + TWICE for character in message):
         return sum(2 if character in TWICE else 1 for character in message) <= 1530
     return len(message.encode("utf-16-le")) // 2 <= 630

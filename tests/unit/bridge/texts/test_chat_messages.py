@@ -1,4 +1,4 @@
-"""What a text becomes in a chat."""
+"""The chat messages of a text."""
 
 from __future__ import annotations
 

@@ -43,10 +43,10 @@ def test_a_forwarded_text_is_recorded_with_contact_parts_and_times(delivery: Del
     harness = ForwardHarness(delivery)
     text = text_message(payload("hi", inboundMessageId="one"))
     harness.process([[text]])
-    noted = harness.ledger.record("one")
-    assert (noted.state.outcome, noted.state.contact, noted.state.new_chat) == ("forwarded", "contact-1", True)
-    assert (noted.state.parts_done, noted.attempts) == (1, 1)
-    assert noted.metadata == text.metadata
+    recorded = harness.ledger.record("one")
+    assert (recorded.state.outcome, recorded.state.contact, recorded.state.new_chat) == ("forwarded", "contact-1", True)
+    assert (recorded.state.parts_done, recorded.attempts) == (1, 1)
+    assert recorded.metadata == text.metadata
 
 
 def test_a_number_without_a_route_fails_without_naming_the_whole_number(delivery: Delivery) -> None:
@@ -96,7 +96,7 @@ def test_a_begun_text_keeps_its_split_when_a_deploy_changes_the_limit(
 
 
 def test_the_split_is_saved_before_the_first_part_is_sent(delivery: Delivery) -> None:
-    """For the answer may be lost, and Connect then take the part for one that it has."""
+    """If the response is lost, Connect would drop a part of another split as a duplicate."""
     long = "word " * 500
     text = payload(long, inboundMessageId="long")
     harness = ForwardHarness(delivery, with_limits(part_length=100), answers=[AccessRefusedError("403")])
@@ -148,7 +148,7 @@ def test_ending_a_chat_twice_is_not_an_error(delivery: Delivery) -> None:
 
 @pytest.mark.parametrize("answer", [NotFoundError("404"), RejectedError("400"), NoOpenChat()])
 def test_ending_a_chat_that_is_not_open_is_not_an_error(answer: NoOpenChat | Exception) -> None:
-    """However the API of chat integration events may say so."""
+    """In each form in which Connect may answer."""
     harness = ForwardHarness("integration-event", with_chat(show_disconnect_keyword=False), answers=[answer])
     (result,) = harness.process([[text_message(payload("STOP", inboundMessageId="one"))]])
     assert (outcome(result), harness.ledger.outcome("one")) == ("ignored", "ignored")
@@ -156,24 +156,24 @@ def test_ending_a_chat_that_is_not_open_is_not_an_error(answer: NoOpenChat | Exc
 
 
 def test_a_text_that_another_environment_finished_is_not_sent_again(delivery: Delivery) -> None:
-    """The lock is the queue's; where it was lost (a function outlived its visibility), the ledger's word counts."""
+    """If a function outlives its visibility timeout, it has lost the message group. The ledger then decides."""
     long = "word " * 500
     harness = ForwardHarness(delivery)
     text = payload(long, inboundMessageId="long")
     other = ForwardHarness(delivery, ledger=harness.ledger)
 
-    def meanwhile(_: ChatPart) -> Accepted:
+    def run_other_environment(_: ChatPart) -> Accepted:
         other.process([[text_message(text)]])
         return Accepted("c", False)
 
-    harness.connect.answers = [meanwhile]
+    harness.connect.answers = [run_other_environment]
     (result,) = harness.process([[text_message(text)]])
     assert outcome(result) == "forwarded"
     assert len(harness.connect.contents) == 1, "parts that the ledger knows as delivered were sent again"
 
 
 def test_a_text_another_environment_began_is_shown_whole_in_its_split(delivery: Delivery) -> None:
-    """A deploy lies between the two, and the lock was lost. The other one gets as far as its first part."""
+    """After a deployment, and after the visibility timeout. The other environment delivers its first part."""
     long = " ".join(f"word{n}" for n in range(40))
     text = payload(long, inboundMessageId="long")
     harness = ForwardHarness(delivery, with_limits(part_length=1024))
@@ -184,11 +184,11 @@ def test_a_text_another_environment_began_is_shown_whole_in_its_split(delivery: 
         ledger=harness.ledger,
     )
 
-    def meanwhile(_: ChatPart) -> Accepted:
+    def run_other_environment(_: ChatPart) -> Accepted:
         other.process([[text_message(text)]])
         return Accepted("c", False)
 
-    harness.connect.answers = [meanwhile]
+    harness.connect.answers = [run_other_environment]
     (result,) = harness.process([[text_message(text)]])
     assert (outcome(result), harness.ledger.outcome("long")) == ("forwarded", "forwarded")
     assert harness.connect.contents[0] == long
