@@ -30,6 +30,21 @@ def outcome(result: Result) -> str:
             return "retry"
 
 
+def delivered(result: Result) -> Delivered:
+    assert isinstance(result, Delivered), result
+    return result
+
+
+def failure(result: Result) -> Failed:
+    assert isinstance(result, Failed), result
+    return result
+
+
+def retry(result: Result) -> Retry:
+    assert isinstance(result, Retry), result
+    return result
+
+
 class Scripted:
     """Accepts every part, except for `answers`, which are used up first; or `always` raises the same error."""
 

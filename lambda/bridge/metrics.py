@@ -130,7 +130,7 @@ def counts_of(results: Sequence[Result], direction: Direction) -> dict[str, int]
         direction.ignored: skipped("ignored"),
         direction.failed: len(failed),
         **Counter(failed_by(result.error) for result in failed),
-        "NewChats": sum(result.new_chat for result in results),
+        "NewChats": sum(isinstance(result, (Delivered, Retry)) and result.new_chat for result in results),
         "ChatsEnded": skipped("ended"),
         "DuplicatesSuppressed": skipped("duplicate"),
         "Retries": sum(isinstance(error, TransientError) for error in returned),

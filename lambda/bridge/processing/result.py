@@ -11,20 +11,20 @@ from bridge.processing.message import QueueMessage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:
-    """`parts` and `attempts` are those of this batch; `new_chat`: the message started a chat."""
+    """`parts` and `attempts` are those of this batch."""
 
     message: QueueMessage[Any]
     parts: int = 0
     attempts: int = 0
-    new_chat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered(_Result):
     """All parts were accepted. `milliseconds` since it was sent; None if that time is unknown."""
 
-    contact: str | None = None
-    milliseconds: int | None = None
+    contact: str | None
+    new_chat: bool = False
+    milliseconds: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +55,14 @@ class Retry(_Result):
         delay: seconds for which it stays invisible.
         error: the cause; None for a follower of a message that returns.
         waited: seconds since it was queued.
+        new_chat: an accepted part of it started a chat.
         traceback: of a defect of the bridge.
     """
 
     delay: int
     error: BridgeError | None = None
     waited: int = 0
+    new_chat: bool = False
     traceback: str | None = field(default=None, repr=False)
 
 

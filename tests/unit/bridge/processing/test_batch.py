@@ -20,23 +20,13 @@ from bridge.errors import (
     UnavailableError,
     UnexpectedError,
 )
-from bridge.processing.result import Failed, Result, Retry
+from bridge.processing.result import Failed, Retry
 from bridge.texts.chat_messages import ChatPart
 from bridge.texts.delivery import Accepted
 from testing.builders import CONFIG, payload, text_message, with_limits
 from testing.clock import NOON
-from testing.fakes import outcome
+from testing.fakes import delivered, failure, outcome, retry
 from testing.harness import ForwardHarness
-
-
-def failure(result: Result) -> Failed:
-    assert isinstance(result, Failed), result
-    return result
-
-
-def retry(result: Result) -> Retry:
-    assert isinstance(result, Retry), result
-    return result
 
 
 def test_texts_of_a_conversation_are_shown_in_their_order(delivery: Delivery) -> None:
@@ -44,7 +34,7 @@ def test_texts_of_a_conversation_are_shown_in_their_order(delivery: Delivery) ->
     results = harness.process([[text_message(payload(f"text {n}")) for n in range(5)]])
     assert harness.connect.contents == [f"text {n}" for n in range(5)]
     assert [outcome(result) for result in results] == ["forwarded"] * 5
-    assert [result.new_chat for result in results] == [True, False, False, False, False]
+    assert [delivered(result).new_chat for result in results] == [True, False, False, False, False]
 
 
 def test_a_text_received_again_after_success_is_not_shown_twice(delivery: Delivery) -> None:

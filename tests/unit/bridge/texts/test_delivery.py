@@ -15,28 +15,12 @@ from bridge.errors import (
     UnexpectedError,
     UnknownNumberError,
 )
-from bridge.processing.result import Delivered, Failed, Result, Retry
 from bridge.texts.chat_messages import ChatPart
 from bridge.texts.delivery import Accepted, NoOpenChat
 from testing.builders import CUSTOMER, OTHER_CUSTOMER, payload, text_message, with_chat, with_limits
 from testing.clock import NOON
-from testing.fakes import outcome
+from testing.fakes import delivered, failure, outcome, retry
 from testing.harness import ForwardHarness
-
-
-def delivered(result: Result) -> Delivered:
-    assert isinstance(result, Delivered), result
-    return result
-
-
-def failure(result: Result) -> Failed:
-    assert isinstance(result, Failed), result
-    return result
-
-
-def retry(result: Result) -> Retry:
-    assert isinstance(result, Retry), result
-    return result
 
 
 def test_a_forwarded_text_is_recorded_with_contact_parts_and_times(delivery: Delivery) -> None:
@@ -135,7 +119,7 @@ def test_a_disconnect_keyword_that_is_not_to_be_shown_only_ends_the_chat(deliver
     harness = ForwardHarness(delivery, with_chat(show_disconnect_keyword=False))
     results = harness.process([[text_message(payload(said)) for said in ("hello", "Stop", "hello again")]])
     assert harness.connect.contents == ["hello", "DISCONNECT", "hello again"]
-    assert [result.new_chat for result in results] == [True, False, True]
+    assert [delivered(result).new_chat for result in results] == [True, False, True]
 
 
 def test_ending_a_chat_twice_is_not_an_error(delivery: Delivery) -> None:
