@@ -23,7 +23,7 @@ def now(*, ago: float = 0) -> datetime:
 
 
 def published(*messages: object, **sns: object) -> dict[str, Any]:
-    """What SNS hands to intake."""
+    """An event of SNS for intake."""
     return {"Records": [record(message, sent_at=now(), **sns) for message in messages]}
 
 
@@ -36,7 +36,7 @@ def text(body: object = "Hello", *, ours: str | None = None, key: str = "text-1"
 
 
 def by_chat(body: object = "Hello", **more: Any) -> dict[str, Any]:
-    """The same, to a number with start-chat delivery."""
+    """A text to a number with start-chat delivery."""
     return text(body, ours=OURS_TOO, **more)
 
 
@@ -71,7 +71,7 @@ def _forward(
     planned: Mapping[str, list[Any]] | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Callable[[Account], None]:
-    """Batch after batch, one message in each."""
+    """One batch after the other, each of one message."""
 
     def run(account: Account) -> None:
         account.config = settings(**(config or {}))
@@ -86,7 +86,7 @@ def _forward(
 def _together(
     *records: Callable[[], dict[str, Any]], plan: Mapping[str, Any] | None = None
 ) -> Callable[[Account], None]:
-    """All in one batch, as one conversation."""
+    """One batch of all messages, in one conversation."""
 
     def run(account: Account) -> None:
         account.always |= plan or {}
@@ -103,7 +103,7 @@ NO_ANSWER = ReadTimeoutError(endpoint_url="https://example.com")
 NO_CHAT: Mapping[str, Any] = {"NewChatCreated": False}
 LONG = "word " * 30
 BRIEFLY: Mapping[str, Any] = {"limits": {"batch_deadline": 1.0}}
-"""For what is tried again until the deadline."""
+"""A short batch deadline, for calls that are repeated until it."""
 
 TEXTS: Mapping[str, Callable[[Account], None]] = {
     "intake: queued": _intake(payload("Hello", inboundMessageId="text-1"), MessageId="sns-1"),

@@ -1,4 +1,4 @@
-"""What is shown, what is kept private and what the ledger tells."""
+"""Mutations of content, redaction and ledger attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken out where one kind of outcome ends and the next begins, and where a setting reaches its place."""
+"""Mutations at the boundaries between two outcomes, and of the places where settings are used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PLACES = "tests/infra/test_settings.py::"
 
 
 def _in_template(name: str, test: str, edit: Edit) -> Mechanism:
-    """Its control is a setting that has nothing to do with it."""
+    """The control is a test of another setting."""
     return Mechanism(
         name=name,
         edits=(edit,),

@@ -1,11 +1,11 @@
-"""What becomes of each kind of error, and how fast services are called."""
+"""Mutations of error handling, retries and rate limits."""
 
 from __future__ import annotations
 
 from tests.mutation.harness import Edit, Mechanism
 from tests.mutation.patches.making import unit
 
-_TROUBLE = (
+_ERRORS = (
     unit(
         "followers/not-hidden-alike",
         "bridge/processing/test_batch.py::test_a_failing_text_returns_at_the_deadline_with_all_its_followers",
@@ -179,6 +179,6 @@ _POLITE = (
 )
 
 MECHANISMS: tuple[Mechanism, ...] = (
-    *_TROUBLE,
+    *_ERRORS,
     *_POLITE,
 )

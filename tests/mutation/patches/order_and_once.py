@@ -1,4 +1,4 @@
-"""What keeps texts in order and shows each once."""
+"""Mutations of order and of delivery once: message groups, ledger, deduplication ids."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GROUPS = (
             "conversation_id(self.origination_number, self.destination_number)",
             "conversation_id(self.origination_number, self.destination_number + self.text_key)",
         ),
-        control=BY_EVENTS,  # the open chats go by the conversation too
+        control=BY_EVENTS,  # chat sessions depend on the conversation too
     ),
     unit(
         "group-lock/not-the-queues",

@@ -1,4 +1,4 @@
-"""What is taken out of the way from the agent to the phone: streaming, its queue, the texts that are sent."""
+"""Mutations of replies: streaming, their queue, the texts that are sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.mutation.patches.making import refused_with_replies, unit, with_repli
 _STACK = "infra/stack.py"
 _STREAMED = "lambda/bridge/replies/chat_events.py"
 _SENT = "tests/unit/bridge/replies/test_delivery.py::test_a_link_that_cannot_be_requested_is_left_out"
-"""Passes whatever is taken out that is not needed while all goes well."""
+"""A control: it passes as long as no mutation affects the delivery without errors."""
 _FROM_OUR_NUMBER = "bridge/replies/test_delivery.py::test_a_reply_is_sent_from_the_number_that_was_texted"
 _CANNOT = (
     "bridge/replies/test_delivery.py::test_an_undeliverable_reply_is_dead_lettered_and_the_agent_reads_why"

@@ -1,4 +1,4 @@
-"""What is taken out of start-chat delivery: the way into the chat, the open chats, what the stack adds for them."""
+"""Mutations of start-chat delivery: the transport, the chat sessions, and what the stack adds for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TABLE = "bridge/aws/test_chat_sessions.py::"
 _FIRST = f"{_TESTS}test_the_first_text_starts_a_chat_connects_the_customer_and_is_sent_there"
 _REPLACED = f"{_TESTS}test_a_text_for_an_ended_chat_starts_a_new_one_and_is_sent_there_once"
 _OPEN = f"tests/unit/{_TESTS}test_later_texts_go_to_the_open_chat"
-"""Passes whatever is taken out that is not needed while all goes well."""
+"""A control: it passes as long as no mutation affects the delivery without errors."""
 
 
 def _once(call: str) -> str:
