@@ -51,7 +51,7 @@ ENVIRONMENT = {
     "CHATS_TABLE": "Chats",
     "STREAMING_TOPIC_ARN": STREAMING_TOPIC,
 }
-"""The functions' environment, as the stack sets it with start-chat delivery."""
+"""As the stack sets it with start-chat delivery."""
 OUTPUTS = {
     "InboundTopicArn": INBOUND_TOPIC,
     "StreamingTopicArn": STREAMING_TOPIC,
@@ -112,7 +112,7 @@ def settings(
 
 
 def refusal(code: str, status: int = 400, **members: Any) -> ClientError:
-    """The exception of the SDK for an error response."""
+    """What the SDK raises for an answer with an error."""
     answer: Any = {
         "Error": {"Code": code, "Message": "no"},
         "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "request-1"},
@@ -137,12 +137,9 @@ class Request:
 
 @dataclass(slots=True)
 class Account:
-    """The account's queues and tables, and the requests that it received.
+    """`planned` answers come first, by operation; `always` stands for all later ones. An exception is raised.
 
-    Parameters:
-        planned: the next responses by operation; exceptions are raised.
-        always: the response of an operation once none is planned.
-        problems: violations of the APIs' models in the requests so far.
+    `problems` is what the API's models say against the requests so far.
     """
 
     requests: list[Request] = field(default_factory=list)
@@ -172,14 +169,14 @@ class Account:
         self.sqs = SqsClient({QUEUES[name]: queue for name, queue in self.queues.items()})
 
     def call(self, function: str, event: Mapping[str, Any]) -> Any:
-        """Call the handler of a function, as after a cold start."""
+        """The handler of one of the four functions, as after a cold start."""
         handler = importlib.import_module(f"bridge.{function}").handler
-        _clear_caches()
+        _forget()
         with contextlib.redirect_stdout(self.printed):
             return handler(event, SimpleNamespace())
 
     def command(self, *arguments: str) -> int:
-        """Run the `bridge` command. Returns its exit code."""
+        """The `bridge` command; its exit code. What it says is on stdout and stderr."""
         code: int = importlib.import_module("ops.cli").run([*arguments])
         return code
 
@@ -196,7 +193,7 @@ class Account:
         return [json.loads(line) for line in self.printed.getvalue().splitlines() if line.startswith('{"_aws"')]
 
     def answer(self, client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:
-        """Replaces botocore's BaseClient._make_api_call."""
+        """In the place of botocore's BaseClient._make_api_call."""
         service, model = client.meta.service_model.service_name, client.meta.service_model.operation_model(operation)
         options = client.meta.config
         request = Request(
@@ -270,7 +267,7 @@ class Account:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """An account with empty queues and tables."""
+    """An account in which everything is in its place and empty."""
     here = Account()
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
@@ -288,7 +285,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         return json.dumps(here.config) if ours else read_text(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "read_text", reading)
-    importlib.import_module("bridge.forward")  # it imports the logger
+    importlib.import_module("bridge.forward")  # with it comes what logs
     loggers = {id(one): one for module in _modules() for one in vars(module).values() if isinstance(one, Logger)}
     levels = {logger: logger.log_level for logger in loggers.values()}
     for logger in levels:
@@ -297,11 +294,11 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     yield here
     for logger, level in levels.items():
         logger.setLevel(level)
-    _clear_caches()
+    _forget()
 
 
 def against_the_model(shape: Shape, value: Any, place: str = "") -> Iterator[str]:
-    """Violations of the API's model in a value, also those that botocore does not check."""
+    """What a service would say against a value: the API's reference beyond what botocore itself checks."""
     where = place or "the request"
     if isinstance(shape, StructureShape):
         if not isinstance(value, dict):
@@ -371,8 +368,8 @@ def _modules() -> list[ModuleType]:
     return [module for name, module in sys.modules.items() if name == "bridge" or name.startswith("bridge.")]
 
 
-def _clear_caches() -> None:
-    """Clear what a warm function keeps between two calls."""
+def _forget() -> None:
+    """What a warm function remembers between two calls."""
     for module in _modules():
         for value in list(vars(module).values()):
             if callable(clear := getattr(value, "cache_clear", None)):
