@@ -1,4 +1,4 @@
-"""The public chat APIs as start-chat delivery meets them: client tokens, chats that end, and trouble on request."""
+"""The public chat APIs as start-chat delivery meets them: client tokens, chats that end, and errors on request."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ChatServices(Scripted):
     """Both services' clients in one. `calls` and `requests` are all that were made.
 
     What is scripted meets SendMessage and DisconnectParticipant, what would block every text the start of a chat where
-    one is to be started. `trouble` is for calls by name, and before those; `lost` does a call and loses its answer.
+    one is to be started. `errors` are for calls by name, and before those; `lost` does a call and loses its answer.
     """
 
     def __init__(self, clock: FakeClock, *, seconds: float = 0) -> None:
@@ -59,7 +59,7 @@ class ChatServices(Scripted):
         self.shown: list[tuple[str, str]] = []
         """Contact and content."""
         self.over: set[str] = set()
-        self.trouble: dict[str, list[Exception | None]] = {}
+        self.errors: dict[str, list[Exception | None]] = {}
         self.lost: list[str] = []
         self.started: dict[str, str] = {}
         """Contact by client token."""
@@ -124,7 +124,7 @@ class ChatServices(Scripted):
     def _call(self, name: str, request: dict[str, Any]) -> None:
         self.calls.append(name)
         self.requests.append(request)
-        planned = self.trouble.get(name)
+        planned = self.errors.get(name)
         if planned and (exc := planned.pop(0)):
             raise exc
 

@@ -30,6 +30,21 @@ def outcome(result: Result) -> str:
             return "retry"
 
 
+def delivered(result: Result) -> Delivered:
+    assert isinstance(result, Delivered), result
+    return result
+
+
+def failure(result: Result) -> Failed:
+    assert isinstance(result, Failed), result
+    return result
+
+
+def retry(result: Result) -> Retry:
+    assert isinstance(result, Retry), result
+    return result
+
+
 class Scripted:
     """Accepts every part, except for `answers`, which are used up first; or `always` raises the same error."""
 
@@ -215,11 +230,11 @@ class FakeChatSessions:
 
     def save_options(self, initial_contact_id: str, options: tuple[str, ...]) -> None:
         self.offers.append((initial_contact_id, options))
-        known = self.participants_of[initial_contact_id]
+        participants = self.participants_of[initial_contact_id]
         self.participants_of[initial_contact_id] = Participants(
-            customer_number=known.customer_number,
-            business_number=known.business_number,
-            business_number_arn=known.business_number_arn,
+            customer_number=participants.customer_number,
+            business_number=participants.business_number,
+            business_number_arn=participants.business_number_arn,
             options=options,
         )
 

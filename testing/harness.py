@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from bridge import logging
 from bridge.aws.chat_sessions import ChatSessions
-from bridge.aws.start_chat import StartChat
+from bridge.aws.start_chat import AgentLine, StartChat
 from bridge.config import Config, Delivery
+from bridge.errors import TransientError
 from bridge.metrics import REPLY, TEXT
 from bridge.processing.batch import DeadLetterQueue, FifoBatchProcessor, Queue
 from bridge.processing.intake import NotificationIntake
 from bridge.processing.message import QueueMessage
+from bridge.processing.notification import SnsNotification
 from bridge.processing.rate_limiter import RateLimiter
 from bridge.processing.result import Result
 from bridge.replies import chat_events
 from bridge.replies.delivery import ReplyDelivery
 from bridge.replies.participants import Participants
 from bridge.texts import sms_event
-from bridge.texts.delivery import ChatTransport, TextDelivery
+from bridge.texts.chat_messages import ChatPart, new_session
+from bridge.texts.delivery import Accepted, ChatTransport, NoOpenChat, PartRequest, TextDelivery
 from bridge.texts.sms_event import InboundSms
-from testing.builders import ARN, CONFIG, CUSTOMER, DELIVERIES, OTHER_CUSTOMER, OURS, starting_chats
+from testing.builders import ARN, CONFIG, CUSTOMER, DELIVERIES, OTHER_CUSTOMER, OURS, payload, record, starting_chats
 from testing.chat_events import CHAT, OTHER_CHAT
 from testing.chat_services import ChatServices
 from testing.clock import FakeClock
@@ -175,6 +178,58 @@ class IntakeHarness:
     def handle(self, *records: dict[str, Any]) -> None:
         """One event of SNS, as Lambda delivers it."""
         self.intake.handle({"Records": list(records)})
+
+
+class StartChatHarness:
+    """The transport of start-chat delivery, over chat sessions in a table."""
+
+    def __init__(self, *, rates: Mapping[str, Any] | None = None, **how: Any) -> None:
+        self.clock = FakeClock()
+        self.connect = ChatServices(self.clock)
+        self.chats = chat_sessions(Table(by="chat_key"), self.clock)
+        self.transport = start_chat(self.connect, self.chats, self.clock, **rates or {})
+        self.agents = AgentLine(participant=self.connect, chats=self.chats)
+        self.route = starting_chats(**how).routes[OURS]
+
+    def send(
+        self,
+        said: str | ChatPart,
+        *,
+        key: str = "text",
+        number: int = 0,
+        customer: str = CUSTOMER,
+        deadline: float | None = None,
+    ) -> Accepted | NoOpenChat:
+        part = ChatPart("MESSAGE", said) if isinstance(said, str) else said
+        sms = inbound_sms(key, customer=customer)
+        request = PartRequest(
+            part=part,
+            number=number,
+            sms=sms,
+            route=self.route,
+            session=new_session(sms, self.route, CONFIG.chat),
+            deadline=self.clock.time + 10 if deadline is None else deadline,
+        )
+        return self.transport.send(request)
+
+    @property
+    def contents(self) -> list[tuple[str, str]]:
+        return self.connect.shown
+
+    def send_until_accepted(self, said: str, *, key: str, number: int = 0) -> Accepted:
+        """Repeat the call while it raises a TransientError."""
+        while True:
+            try:
+                answer = self.send(said, key=key, number=number)
+            except TransientError:
+                continue
+            assert isinstance(answer, Accepted)
+            return answer
+
+
+def inbound_sms(key: str, *, customer: str = CUSTOMER) -> InboundSms:
+    sms = payload("hi", inboundMessageId=key, originationNumber=customer)
+    return sms_event.parse(SnsNotification.from_record(record(sms))).required()
 
 
 def start_chat(

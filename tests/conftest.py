@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 
 # A test says what must hold, not how fast: the machines that run it are shared.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+pytest.register_assert_rewrite("testing.chat_sessions")  # it holds tests
 
 _USERS_FILE = Path(__file__).resolve().parents[1] / "bridge.toml"
 

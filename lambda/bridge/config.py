@@ -1,6 +1,6 @@
-"""What bridge.toml and the function's environment say. Read once, passed down.
+"""The configuration from bridge.toml, and the settings from a function's environment. Read once, passed down.
 
-A deployment compiles bridge.toml, checked, into `config.json` beside this module.
+A deployment checks bridge.toml and compiles it into `config.json` beside this module.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 Delivery = Literal["integration-event", "start-chat"]
-"""Which of Connect's APIs a number's texts go through."""
+"""Which of Connect's APIs delivers the texts of a number."""
 CONNECT_TIMEOUT = 1.0
-"""Seconds to reach Connect; its answer may then take `call_timeout`."""
+"""Seconds to connect to Amazon Connect or EUM; the response may then take `call_timeout`."""
 STORE_TIMEOUT = 1.5
-"""Seconds for one try of a call to ledger or queue, of which there are three."""
+"""Seconds for one attempt of a call to DynamoDB or SQS. There are three attempts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartChatRoute:
-    """Where and how this number's chats start, where they are started through the public chat APIs."""
+    """How the chats of a number with start-chat delivery are started."""
 
     instance_id: str
     contact_flow_id: str
@@ -31,7 +31,7 @@ class StartChatRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The settings of one business number. `start_chat` is None where its texts are chat integration events."""
+    """The settings of one business number. `start_chat` is None for integration-event delivery."""
 
     arn: str
     display_name: str
@@ -113,60 +113,42 @@ def _route(raw: dict[str, Any]) -> Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Settings:
+    failed_queue_url: str
+    ledger_table: str
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Each field is read from the variable of its name in capitals; KeyError names the one that is missing.
+        """Each field is read from the variable of its name in capitals. Raises KeyError, which names a missing one.
 
-        One with a default may be missing: the stack sets it only where bridge.toml needs it.
+        A variable whose field has a default may be missing: the stack sets it only where bridge.toml needs it.
         """
-        names = {field.name: field.name.upper() for field in fields(cls)}
-        optional = {field.name for field in fields(cls) if field.default is not MISSING}
         return cls(
             **{
-                field: environment[name]
-                for field, name in names.items()
-                if name in environment or field not in optional
+                field.name: environment[field.name.upper()]
+                for field in fields(cls)
+                if field.default is MISSING or field.name.upper() in environment
             }
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeSettings(_Settings):
-    """Intake puts texts on the conversations queue, and what is no text into failed and ledger."""
-
     conversations_queue_url: str
-    failed_queue_url: str
-    ledger_table: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyIntakeSettings(_Settings):
-    """Reply-intake puts replies on the replies queue, and what it cannot read into failed and ledger."""
-
     replies_queue_url: str
-    failed_queue_url: str
-    ledger_table: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplySettings(_Settings):
-    """Reply hides replies on their queue, gives them up to failed, notes all in the ledger, and knows chats' phones."""
-
-    replies_queue_url: str
-    failed_queue_url: str
-    ledger_table: str
+class ReplySettings(ReplyIntakeSettings):
     chats_table: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForwardSettings(_Settings):
-    """Forward hides texts on the conversations queue, gives them up to failed, and notes all in the ledger.
+class ForwardSettings(IntakeSettings):
+    """The fields with a default are set where a number has start-chat delivery."""
 
-    The last two where a number has start-chat delivery.
-    """
-
-    conversations_queue_url: str
-    failed_queue_url: str
-    ledger_table: str
     chats_table: str | None = None
     streaming_topic_arn: str | None = None

@@ -1,4 +1,4 @@
-"""What can go wrong with a text. A class means an action; nobody looks at a message to decide.
+"""The errors of the bridge. A class stands for an action; no code decides by the text of a message.
 
     BridgeError
     ├── PermanentError                 cannot succeed: to failed at once
@@ -6,17 +6,17 @@
     │   ├── UnknownNumberError             no route for the number that was texted
     │   ├── RejectedError                  Connect or EUM says that the request itself is wrong
     │   ├── NotDeliverableError            a reply cannot reach this phone: opted out, blocked, spending limit
-    │   └── UnknownChatError               a reply of a chat that the bridge never started
-    ├── TransientError                 try again, in order, backing off
+    │   └── UnknownChatError               a reply in a chat that the bridge did not start
+    ├── TransientError                 retry in order, with backoff
     │   ├── ThrottledError                 the rate limit of Connect or EUM
     │   ├── UnavailableError               5xx, time-outs, resets
     │   ├── LedgerError                    DynamoDB
     │   ├── QueueError                     SQS
-    │   ├── ChatNotKnownYetError           a reply came before the bridge had noted its chat
-    │   ├── OutOfTimeError                 the batch deadline came first; nothing failed
-    │   └── UnexpectedError                a defect of ours: held, seen in the log, healed by a deploy
-    └── BlockedError                   somebody's configuration, it hits every text: try again slowly, metric at once
-        ├── AccessRefusedError             AccessDenied, or an answer that we do not know
+    │   ├── ChatNotKnownYetError           the chat of a reply is not recorded yet
+    │   ├── OutOfTimeError                 the batch deadline came before the call; nothing failed
+    │   └── UnexpectedError                a defect of the bridge: retried until a deployment corrects it
+    └── BlockedError                   configuration or quota, affects every text: retry slowly, metric at once
+        ├── AccessRefusedError             AccessDenied, or an unknown error code
         ├── NotFoundError                  ResourceNotFound
         └── ChatLimitError                 the instance's quota of active chats
 
@@ -31,12 +31,12 @@ class BridgeError(Exception):
 
     @property
     def code(self) -> str:
-        """The name under which ledger, failed queue and metrics know this trouble."""
+        """The name of this error in ledger, failed queue, logs and metrics."""
         return type(self).__name__
 
 
 class PermanentError(BridgeError):
-    """Trying again cannot help."""
+    """A retry cannot succeed."""
 
 
 class MalformedNotificationError(PermanentError):
@@ -52,7 +52,7 @@ class RejectedError(PermanentError):
 
 
 class NotDeliverableError(PermanentError):
-    """End User Messaging does not send to this phone; `reason` is its own word for why."""
+    """End User Messaging does not send to this phone; `reason` is its reason code."""
 
     def __init__(self, message: str, *, reason: str = "") -> None:
         super().__init__(message)
@@ -60,15 +60,15 @@ class NotDeliverableError(PermanentError):
 
 
 class UnknownChatError(PermanentError):
-    """The bridge has no phone for this chat: it was started by somebody else, or is forgotten."""
+    """No phone number is recorded for this chat: the bridge did not start it, or its item has expired."""
 
 
 class TransientError(BridgeError):
-    """Trying again will help."""
+    """A retry can succeed."""
 
 
 class ThrottledError(TransientError):
-    """Connect or End User Messaging wants fewer calls."""
+    """Connect or End User Messaging limits the rate of calls."""
 
 
 class UnavailableError(TransientError):
@@ -80,23 +80,23 @@ class LedgerError(TransientError):
 
 
 class QueueError(TransientError):
-    """A queue did not take what it was given."""
+    """SQS could not be called, or rejected the request."""
 
 
 class ChatNotKnownYetError(TransientError):
-    """The chat of a reply is not noted; so shortly after the reply, it may only be on its way."""
+    """The chat of a reply is not recorded. The reply is so young that the record may still follow."""
 
 
 class OutOfTimeError(TransientError):
-    """The batch deadline came before it was this text's turn."""
+    """The batch deadline came before the call could be made."""
 
 
 class UnexpectedError(TransientError):
-    """Something that this code did not foresee."""
+    """An exception that no other class stands for: a defect of the bridge."""
 
 
 class BlockedError(BridgeError):
-    """Somebody has to change a configuration or a quota; then trying again helps."""
+    """A retry succeeds only after a configuration or a quota was changed."""
 
 
 class AccessRefusedError(BlockedError):
@@ -112,9 +112,9 @@ class ChatLimitError(BlockedError):
 
 
 def last_digits(number: str) -> str:
-    """How a phone number may be written in a log: by its last four characters, fewer where it is short.
+    """The end of a phone number, for logs and reasons: four characters, or two of a short number.
 
-    A "number" can hold anything that JSON can spell. What no queue, table or log accepts becomes a question mark.
+    It is not validated, so it can hold any character. One outside printable ASCII becomes a question mark.
     """
     last = number[-4:] if len(number) > 6 else number[-2:]
     return "…" + "".join(character if " " < character <= "~" else "?" for character in last)

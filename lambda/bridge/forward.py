@@ -82,5 +82,5 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return _processor().handle(event)
 
 
-if "LAMBDA_TASK_ROOT" in os.environ:  # during the cold start, which has a whole processor
+if "LAMBDA_TASK_ROOT" in os.environ:  # during the cold start, which has a full CPU
     _processor()

@@ -39,5 +39,5 @@ def handler(event: dict[str, Any], _context: object) -> None:
     _intake().handle(event)
 
 
-if "LAMBDA_TASK_ROOT" in os.environ:  # during the cold start, which has a whole processor
+if "LAMBDA_TASK_ROOT" in os.environ:  # during the cold start, which has a full CPU
     _intake()

@@ -37,16 +37,16 @@ class Reporter:
         logger.info(f"{self._direction.one} queued", extra=_message(key))
 
     def ignored(self, key: str) -> None:
-        """Before any queue: there is nothing in it to deliver."""
+        """Intake received a notification with nothing to deliver."""
         logger.info(f"{self._direction.one} ignored", extra=_message(key))
         _count({self._direction.ignored: 1})
 
     def not_taken(self, key: str, error: BridgeError) -> None:
-        """The function fails for it, and Lambda invokes it again with the same event."""
+        """Intake raises this error, and Lambda retries the event."""
         logger.warning(f"{self._direction.one} not taken", extra=_message(key) | _error(error))
 
     def receipt_missed(self, key: str, error: BridgeError) -> None:
-        """It is queued, and the ledger does not know of it yet."""
+        """The message is queued and has no item in the ledger yet."""
         logger.warning(f"{self._direction.one} not noted in the ledger", extra=_message(key) | _error(error))
         _count({RECEIPTS_MISSED: 1})
 
@@ -55,7 +55,7 @@ class Reporter:
         _count({self._direction.failed: 1, failed_by(error): 1})
 
     def visibility_unchanged(self, retries: Sequence[Retry], error: BridgeError) -> None:
-        """SQS did not hide these messages for the time that was meant."""
+        """The visibility timeout of these messages could not be changed."""
         for retry in retries:
             logger.warning(f"{self._direction.one} waits longer", extra=_message(retry.message.key) | _error(error))
 

@@ -1,10 +1,9 @@
 """The metrics by name, and which function writes which.
 
 The namespace is the stack's name, the one dimension `service` is the function. No customer and no business number.
-A message that fails is counted as failed and once more under its error (FailedRejectedError): a metric of its own
-rather than a dimension, since CloudWatch bills both the same, and all metrics of a function then share one log line.
-The errors are the classes of bridge.errors; those that a function can fail with are listed here, and a test compares
-the lists with what the functions write.
+A failed message is counted in total and by its error (FailedRejectedError). The error is part of the metric's name and
+not a dimension: CloudWatch bills both the same, and all metrics of a function then share one log line. The errors that
+a function can fail with are listed here; a test compares the lists with what the functions write.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from bridge.processing.result import Delivered, Failed, Result, Retry, Skipped
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Direction:
-    """Texts or replies: their name in logs, and the names of their metrics."""
+    """Texts or replies: their name in log lines, and the names of their metrics."""
 
     one: str
     received: str
@@ -69,7 +68,7 @@ SECONDS_WAITING = "SecondsWaiting"
 """How long a message that returns to its queue has been there. SQS's own ApproximateAgeOfOldestMessage leaves out
 messages that are received again and again, as happens in an outage."""
 RECEIPTS_MISSED = "NotesMissed"
-"""Messages that are queued, and unknown to the ledger until the first attempt."""
+"""Messages that are queued and have no item in the ledger before their first attempt."""
 ARRIVED_OUT_OF_ORDER = "ArrivedOutOfOrder"
 
 
@@ -131,7 +130,7 @@ def counts_of(results: Sequence[Result], direction: Direction) -> dict[str, int]
         direction.ignored: skipped("ignored"),
         direction.failed: len(failed),
         **Counter(failed_by(result.error) for result in failed),
-        "NewChats": sum(result.new_chat for result in results),
+        "NewChats": sum(isinstance(result, (Delivered, Retry)) and result.new_chat for result in results),
         "ChatsEnded": skipped("ended"),
         "DuplicatesSuppressed": skipped("duplicate"),
         "Retries": sum(isinstance(error, TransientError) for error in returned),

@@ -1,4 +1,4 @@
-"""The reply function: texts agents' replies to phones, each chat's in order."""
+"""The reply function: sends agents' replies to phones, those of each chat in order."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return _processor().handle(event)
 
 
-if "LAMBDA_TASK_ROOT" in os.environ:  # during the cold start, which has a whole processor
+if "LAMBDA_TASK_ROOT" in os.environ:  # during the cold start, which has a full CPU
     _processor()

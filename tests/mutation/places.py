@@ -32,7 +32,7 @@ PLACES: Mapping[str, str] = {
     "ChatSessions.record_start": "lambda/bridge/aws/chat_sessions.py::ChatSessions.record_start",
     "chat_sessions.KEEP_SECONDS": "lambda/bridge/aws/chat_sessions.py::KEEP_SECONDS",
     "_single_attempt": "lambda/bridge/aws/clients.py::_single_attempt",
-    "connect_error": "lambda/bridge/aws/errors.py::connect_error",
+    "service_error": "lambda/bridge/aws/errors.py::service_error",
     "IntegrationEvents.send": "lambda/bridge/aws/integration_events.py::IntegrationEvents.send",
     "KEEP_SECONDS": "lambda/bridge/aws/ledger.py::KEEP_SECONDS",
     "Ledger._update": "lambda/bridge/aws/ledger.py::Ledger._update",

@@ -17,8 +17,8 @@ from tests.mutation.places import PLACES
 
 PAGE = ROOT / "docs" / "promises.md"
 CHOSEN = [mechanism for mechanism in MECHANISMS if mechanism.name in QUICK]
-SPLIT = "tests/unit/test_split.py::test_a_text_that_fits_is_one_part"
-OTHER = "tests/unit/test_split.py::test_the_cut_is_after_the_last_white_space_that_fits"
+SPLIT = "tests/unit/bridge/processing/test_splitting.py::test_a_text_that_fits_is_one_part"
+OTHER = "tests/unit/bridge/processing/test_splitting.py::test_the_cut_is_after_the_last_white_space_that_fits"
 
 
 def example(name: str, line: str, *, says: str = "") -> Mechanism:
@@ -176,7 +176,10 @@ def test_the_table_fits_80_columns() -> None:
 
 def test_every_test_that_the_page_names_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", PAGE.read_text(encoding="utf-8")))
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    sources = [
+        path.read_text(encoding="utf-8")
+        for path in (*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "testing").rglob("*.py"))
+    ]
     modules = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
     written = {
         name for source in sources for name in re.findall(r"^\s*(?:async )?def (test_\w+)\(", source, re.MULTILINE)

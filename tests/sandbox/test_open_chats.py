@@ -1,4 +1,4 @@
-"""The open chats in a real table: what tests/unit/test_chats.py asks of the model."""
+"""The tests of chat sessions, on a real table."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from sandbox.lifecycle import Sandbox
-from tests.unit import test_chats
-from tests.unit.test_chats import Open
+from testing.chat_sessions import TESTS, Open
 
-globals().update({name: test for name, test in vars(test_chats).items() if name.startswith("test_")})
+globals().update(TESTS)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from ops.cli import app
 from testing.account import NUMBER, OUTPUTS, Account
 from testing.builders import ARN, CUSTOMER, OURS
 from testing.chat_events import item
-from tests.unit.scenarios import SCENARIOS, batch, by_chat, open_chat, said, text
+from testing.scenarios import SCENARIOS, batch, by_chat, open_chat, said, text
 
 
 def kind(value: Any) -> Any:

@@ -1,1 +1,1 @@
-"""Adapters: the only modules, beside logging and the handlers, that import the AWS SDK."""
+"""Adapters: with logging and the handlers, the only modules that import the AWS SDK."""

@@ -1,6 +1,6 @@
 """The chat sessions of start-chat delivery, in a DynamoDB table: one item per conversation, and one per contact.
 
-A conversation's item has the latest chat and its tokens; its generation rises each time an ended chat is replaced. A
+A conversation's item has its latest chat with the tokens; its generation rises each time an ended chat is replaced. A
 contact's item has the participants, to whom the agent's replies go. Tokens and numbers are encrypted at rest with the
 stack's key; both items expire at `expires_at`.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 KEEP_SECONDS = 8 * 24 * 3600
-"""Longer than the longest chat (7 days), so that replies after its end still find their phone."""
+"""Longer than the longest chat (7 days), so that replies after its end still find their phone number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class ChatSession:
     """A conversation's latest chat.
 
     Parameters:
-        first_client_token: of the part that started it as its initial message, if one did.
+        first_client_token: of the part that was its initial message; None if it had none.
         connection_token: None until the customer is connected.
         token_expires_at: seconds since the epoch.
     """
@@ -49,12 +49,12 @@ class ChatSessions:
         self._client, self._table, self._now = client, table, now
 
     def latest(self, conversation: str) -> ChatSession | None:
-        """Consistent: another environment may have started it a moment ago."""
+        """A consistent read: another environment may have started the chat a moment ago."""
         item = self._get(_of_conversation(conversation))
         return _chat(item) if item else None
 
     def record_start(self, conversation: str, participants: Participants, chat: ChatSession) -> None:
-        """Save a chat that was just started, first for its replies. It replaces those of earlier generations only."""
+        """Save a chat that was just started, first for its replies. It replaces chats of earlier generations only."""
         expires = {"N": str(int(self._now()) + KEEP_SECONDS)}
         self._put(
             {
@@ -105,7 +105,7 @@ class ChatSessions:
         )
 
     def participants(self, initial_contact_id: str) -> Participants | None:
-        """To whom the replies in this chat go: for KEEP_SECONDS after it was started, open or not."""
+        """The participants of a chat, open or not, until KEEP_SECONDS after its start."""
         item = self._get(_of_contact(initial_contact_id))
         if not item:
             return None
@@ -117,53 +117,46 @@ class ChatSessions:
         )
 
     def conversation_of(self, initial_contact_id: str) -> str | None:
-        """The conversation that this chat belongs to."""
+        """The conversation of this chat."""
         item = self._get(_of_contact(initial_contact_id))
         return item["conversation"]["S"] if item else None
 
     def end(self, initial_contact_id: str) -> None:
         """Record that this very chat ended. No-op for a chat that the bridge did not start."""
-        conversation = self.conversation_of(initial_contact_id)
-        if conversation:
+        if conversation := self.conversation_of(initial_contact_id):
             self.record_end(conversation, initial_contact_id)
 
     def save_options(self, initial_contact_id: str, options: tuple[str, ...]) -> None:
-        """What the numbers of the customer's next answer stand for; an empty tuple withdraws the offer."""
-        self._update(
-            _of_contact(initial_contact_id),
-            "SET offered = :offered",
-            "attribute_exists(chat_key)",
-            {":offered": {"L": [{"S": option} for option in options]}},
-        )
+        """Save the titles that numbers in the customer's next answer select; an empty tuple withdraws them."""
+        values = {":offered": {"L": [{"S": option} for option in options]}}
+        self._update(_of_contact(initial_contact_id), "SET offered = :offered", "attribute_exists(chat_key)", values)
 
     def _get(self, key: str) -> Mapping[str, Any] | None:
         try:
             answer = self._client.get_item(TableName=self._table, Key={"chat_key": {"S": key}}, ConsistentRead=True)
         except SDK_ERRORS as exc:
-            raise LedgerError(f"the open chats could not be read ({error_code(exc)})") from exc
+            raise LedgerError(f"the chat sessions could not be read ({error_code(exc)})") from exc
         return answer.get("Item")
 
     def _put(self, item: dict[str, Any], **condition: Any) -> None:
-        self._write(lambda: self._client.put_item(TableName=self._table, Item=item, **condition))
+        self._write(self._client.put_item, Item=item, **condition)
 
     def _update(self, key: str, expression: str, condition: str, values: dict[str, Any]) -> None:
         self._write(
-            lambda: self._client.update_item(
-                TableName=self._table,
-                Key={"chat_key": {"S": key}},
-                UpdateExpression=expression,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-            )
+            self._client.update_item,
+            Key={"chat_key": {"S": key}},
+            UpdateExpression=expression,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
         )
 
-    def _write(self, write: Callable[[], object]) -> None:
-        """A condition that does not hold is no error: the item is another chat's by now."""
+    def _write(self, write: Callable[..., object], **request: Any) -> None:
+        """A condition that does not hold is not an error: the item has a newer chat."""
         try:
-            write()
+            write(TableName=self._table, **request)
         except SDK_ERRORS as exc:
             if error_code(exc) != "ConditionalCheckFailedException":
-                raise LedgerError(f"the open chats could not be written ({error_code(exc)})") from exc
+                raise LedgerError(f"the chat sessions could not be written ({error_code(exc)})") from exc
 
 
 def _of_conversation(conversation: str) -> str:

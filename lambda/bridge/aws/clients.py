@@ -1,6 +1,6 @@
 """The AWS clients of the functions, with timeouts that fit the batch deadline.
 
-Clients are botocore's: boto3 would make the same ones, and loads a third more at a cold start.
+They are made with botocore: boto3 makes the same clients, and its cold start loads a third more.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ T = TypeVar("T")
 
 
 class _Context(ssl.SSLContext):
-    """Loads a file of certificate authorities once.
+    """Loads a file of certificate authorities only once.
 
-    urllib3 loads it for each new connection, which takes longer than the call itself
+    urllib3 loads it for each new connection, which takes longer than a call
     (https://github.com/urllib3/urllib3/issues/3623).
     """
 
@@ -38,7 +38,7 @@ class _Context(ssl.SSLContext):
             read.add(key)
 
 
-# One for all clients. Where a later botocore has other names for these, its own contexts do as well, but slower.
+# One context for all clients. If a later botocore renames these two, its own contexts are used, which are slower.
 httpsession.SSLContext = _Context  # type: ignore[attr-defined]
 httpsession.create_urllib3_context = cache(httpsession.create_urllib3_context)
 
@@ -46,7 +46,7 @@ _SESSION = session.get_session()
 _CREATING = threading.Lock()
 """Clients are thread-safe; creating them is not."""
 _AGENT = _SESSION.user_agent()
-"""Built once: botocore builds it for each call, which is a tenth of a call's processor time."""
+"""Built once: botocore would build it for each call, in a tenth of the call's CPU time."""
 _STORES = ClientConfig(
     user_agent=_AGENT,
     connect_timeout=0.5,
@@ -55,7 +55,7 @@ _STORES = ClientConfig(
     tcp_keepalive=True,
 )
 _SHORT = 0.5
-"""Seconds to connect to DynamoDB, and as long again for its response, where the write is best effort."""
+"""Seconds to connect to DynamoDB, and for its response, in a best-effort write."""
 
 
 def connect(*, read_timeout: float) -> ConnectClient:
@@ -63,7 +63,7 @@ def connect(*, read_timeout: float) -> ConnectClient:
 
 
 def connectparticipant(*, read_timeout: float) -> Any:
-    """The participant service: what a customer may do in a chat. Times in seconds."""
+    """The Amazon Connect participant service. Times in seconds."""
     return _client("connectparticipant", config=_single_attempt(read_timeout))
 
 
@@ -86,7 +86,7 @@ def sqs() -> SQSClient:
 
 
 def lazy_client(make: Callable[[], T]) -> T:
-    """A client that is created at its first call: one that only errors need costs nothing at a cold start."""
+    """A client that is created at its first call, so that one for errors only costs no time at a cold start."""
     return cast(T, _LazyClient(make))
 
 
@@ -106,13 +106,13 @@ def _client(service: str, *, config: ClientConfig) -> Any:
         client: Any = _SESSION.create_client(service, config=config)
     bundle = _SESSION.get_config_variable("ca_bundle") or True
     if client.meta.endpoint_url.startswith("https:"):
-        # During the cold start, when a function has a whole processor, rather than with its first message.
+        # During the cold start, which has a full CPU, and not with the first message.
         httpsession.create_urllib3_context().load_verify_locations(httpsession.get_cert_path(bundle), None, None)
     return client
 
 
 def _single_attempt(read_timeout: float, *, connect_timeout: float = CONNECT_TIMEOUT) -> ClientConfig:
-    """For APIs without a client token: the bridge alone decides when to call again."""
+    """For APIs without a client token: only the bridge repeats calls."""
     return ClientConfig(
         user_agent=_AGENT,
         connect_timeout=connect_timeout,

@@ -1,6 +1,8 @@
-"""The SDK's errors, and the bridge's error for each answer of Connect. By code and status, never by a message."""
+"""The SDK's errors, and the bridge's error for each of them: by code and status, never by the text of a message."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
@@ -16,27 +18,28 @@ from bridge.errors import (
 )
 
 SDK_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
-"""What a call can raise: a response that is an error, no response, or one that was cut off."""
+"""What a call can raise: an error response, no response, or an incomplete one."""
 
-# By code first, then by status. A code and status that neither table has is taken for somebody's configuration: the
-# message is blocked rather than given up.
-_BY_CODE: dict[str, type[BridgeError]] = {
-    "InvalidRequestException": RejectedError,
-    "InvalidParameterException": RejectedError,
+# By code first, then by status. Any other error is treated as a configuration problem: the message is blocked.
+_BY_CODE: Mapping[str, type[BridgeError]] = {
     "ValidationException": RejectedError,
     "ThrottlingException": ThrottledError,
     "TooManyRequestsException": ThrottledError,
-    "InternalServiceException": UnavailableError,
     "InternalServerException": UnavailableError,
     "ResourceNotFoundException": NotFoundError,
+    "AccessDeniedException": AccessRefusedError,
+}
+_OF_CONNECT: Mapping[str, type[BridgeError]] = {
+    "InvalidRequestException": RejectedError,
+    "InvalidParameterException": RejectedError,
+    "InternalServiceException": UnavailableError,
     "LimitExceededException": ChatLimitError,
     "ServiceQuotaExceededException": ChatLimitError,
-    "AccessDeniedException": AccessRefusedError,
 }
 
 
 def error_code(exc: BaseException) -> str:
-    """The code of an error response, else the class of the exception. Never the service's message: it may quote."""
+    """The code of an error response, else the name of the exception's class."""
     return str(exc.response["Error"]["Code"]) if isinstance(exc, ClientError) else type(exc).__name__
 
 
@@ -45,15 +48,28 @@ def connect_error(exc: BaseException) -> BridgeError:
 
     After an UnavailableError it is unknown whether Connect accepted the call.
     """
+    return service_error(exc, "Connect", by_code=_OF_CONNECT)
+
+
+def service_error(
+    exc: BaseException, service: str, *, by_code: Mapping[str, type[BridgeError]] | None = None, reason: str = ""
+) -> BridgeError:
+    """The bridge's error for one of SDK_ERRORS.
+
+    Parameters:
+        by_code: classes for codes of this service only.
+        reason: a constant of the API that belongs into the message.
+    """
     if isinstance(exc, ParamValidationError):
         return RejectedError("the request does not fit the API's model")
     if not isinstance(exc, ClientError):
-        return UnavailableError(f"Connect did not answer ({error_code(exc)})")
-    code = exc.response["Error"]["Code"]
-    status = exc.response["ResponseMetadata"]["HTTPStatusCode"]
-    kind = _BY_CODE.get(code)
+        return UnavailableError(f"{service} did not answer ({error_code(exc)})")
+    code, metadata = error_code(exc), exc.response["ResponseMetadata"]
+    status = metadata["HTTPStatusCode"]
+    kind = (by_code or {}).get(code) or _BY_CODE.get(code)
     if kind is None:
         kind = ThrottledError if status == 429 else UnavailableError if status >= 500 else AccessRefusedError
-    # Its message stays out: it may quote what was texted. With the request's id, AWS Support can find it.
-    request_id = exc.response["ResponseMetadata"].get("RequestId", "none")
-    return kind(f"Connect answered {code} ({status}), request {request_id}")
+    # Without the service's message, which may quote text or number. AWS Support can find it by the request id.
+    request_id = metadata.get("RequestId", "none")
+    answer = f"{code} {reason}" if reason else code
+    return kind(f"{service} answered {answer} ({status}), request {request_id}")

@@ -1,4 +1,4 @@
-"""The transport for accounts that may call SendChatIntegrationEvent: one call for each part.
+"""The transport of integration-event delivery: one call of SendChatIntegrationEvent for each part.
 
 Source: SendChatIntegrationEvent in the Amazon Connect API reference.
 """
@@ -20,7 +20,7 @@ _SUBTYPE = "connect:sms"
 
 
 class IntegrationEvents:
-    """Sends events on behalf of a customer's number to a business number."""
+    """Sends chat integration events from a customer's number to a business number."""
 
     def __init__(self, *, client: ConnectClient, rate_limiter: RateLimiter) -> None:
         self._client, self.rate_limiter = client, rate_limiter
@@ -31,8 +31,8 @@ class IntegrationEvents:
         Raises RejectedError, ThrottledError, UnavailableError, or one of the BlockedErrors. After an UnavailableError
         it is unknown whether Connect accepted the event.
 
-        How Connect says that there is no chat to end is not documented for certain: a response without a contact,
-        according to the API reference, or RejectedError or NotFoundError.
+        A DISCONNECT without an open chat has a response without a contact, by the API reference. In case that is not
+        so, RejectedError and NotFoundError mean the same.
         """
         part = request.part
         arguments: dict[str, Any] = {
@@ -45,21 +45,16 @@ class IntegrationEvents:
             arguments["Event"] |= {"ContentType": "text/plain", "Content": part.content}
             arguments["NewSessionDetails"] = _new_session_details(request.session)
         try:
-            response = self._call(arguments)
-        except (RejectedError, NotFoundError):
-            if part.type == "DISCONNECT":
+            response: Any = self._client.send_chat_integration_event(**arguments)
+        except SDK_ERRORS as exc:
+            error = connect_error(exc)
+            if part.type == "DISCONNECT" and isinstance(error, (RejectedError, NotFoundError)):
                 return NoOpenChat()
-            raise
+            raise error from exc
         contact = response.get("InitialContactId")
         if part.type == "DISCONNECT" and contact is None:
             return NoOpenChat()
         return Accepted(contact, response.get("NewChatCreated", False))
-
-    def _call(self, arguments: dict[str, Any]) -> Any:
-        try:
-            return self._client.send_chat_integration_event(**arguments)
-        except SDK_ERRORS as exc:
-            raise connect_error(exc) from exc
 
 
 def _new_session_details(session: NewSession) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The ledger: one DynamoDB item per message that says what became of it, in either direction. It holds no body.
 
-It makes "once" true: it is read consistently before an attempt, and written after each part that was accepted, on the
-condition that no other worker is further on. Operators read it: three indexes find an item by its conversation, by the
-id that SNS gave it, and, while it is failed, by the day on which it failed.
+It prevents repeated delivery: it is read consistently before an attempt, and written after each accepted part on the
+condition that no other worker has recorded a later one. Operators find items by three indexes: by conversation, by SNS
+message id and, of failed messages, by the day of the failure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 KEEP_SECONDS = 16 * 24 * 3600
-"""Longer than any queue keeps a message (14 days), so that whatever is redriven is still known."""
+"""Longer than the retention of any queue (14 days), so that a redriven message still has its item."""
 _FAILED_INDEX = ("failed_on",)
 """An item without this attribute is not in the index of failed messages."""
 _FINISHED = {":forwarded": {"S": "forwarded"}, ":ignored": {"S": "ignored"}}
@@ -38,7 +38,7 @@ class Ledger:
         self._client, self._table, self._stage, self._now = client, table, stage, now
 
     def read(self, key: str) -> DeliveryState | None:
-        """Consistent, so that it sees what another environment wrote a moment ago."""
+        """A consistent read: another environment may have written a moment ago."""
         try:
             response = self._client.get_item(TableName=self._table, Key={"text_key": {"S": key}}, ConsistentRead=True)
         except SDK_ERRORS as exc:
@@ -47,7 +47,7 @@ class Ledger:
         return _state(item) if item else None
 
     def record_receipt(self, key: str, metadata: MessageMetadata, *, at: float) -> None:
-        """The message was queued `at`, in seconds since the epoch. Attributes that are there already stay."""
+        """The message was queued `at`, in seconds since the epoch. Existing attributes stay."""
         now = self._milliseconds()
         values: dict[str, Any] = _attributes(metadata) | {
             "outcome": {"S": "pending"},
@@ -69,10 +69,9 @@ class Ledger:
             raise LedgerError(f"the ledger could not be written ({error_code(exc)})") from exc
 
     def save_split(self, key: str, metadata: MessageMetadata, *, split: SplitPlan) -> SplitPlan:
-        """Save how a message will be split, unless that is saved already. Returns what is saved then."""
-        values = {"plan": {"M": _serialised(split)}}
-        state = self._update(key, metadata, values, attempts=0, condition="attribute_not_exists(#plan)")
-        state = state or self.read(key)
+        """Save how a message will be split, unless that is saved already. Returns the saved plan."""
+        plan, condition = {"plan": {"M": _serialised(split)}}, "attribute_not_exists(#plan)"
+        state = self._update(key, metadata, plan, attempts=0, condition=condition) or self.read(key)
         return state.split if state and state.split else split
 
     def record_part(
@@ -91,9 +90,9 @@ class Ledger:
     ) -> DeliveryState:
         """Part number `part` (from 0) of `parts` was accepted; the last one makes the message forwarded.
 
-        `nothing_shown` makes it ignored instead, for that reason. Returns what the ledger has then, which is another
-        worker's state where that is further on. A message whose very queue message `message_id` was dead-lettered in
-        the meantime stays failed until its last part was accepted.
+        `nothing_shown` makes it ignored instead, for that reason. Returns the state after the write, which is another
+        worker's where that has recorded a later part. If another invocation has dead-lettered this very queue message,
+        `message_id`, the message stays failed until its last part was accepted.
         """
         progress: dict[str, Any] = {
             "plan": {"M": _serialised(split)},
@@ -130,7 +129,7 @@ class Ledger:
             )
         state = state or self.read(key)
         if state is None:
-            raise LedgerError("the ledger lost a text between two writes")
+            raise LedgerError("the item disappeared between two writes")
         return state
 
     def record_retry(
@@ -145,7 +144,7 @@ class Ledger:
             metadata,
             self._outcome("pending", reason=str(error), error=error.code),
             attempts=attempts,
-            add={":one": ("retries", 1)},
+            count="retries",
             remove=_FAILED_INDEX,
             condition="NOT outcome IN (:forwarded, :ignored) AND NOT failed_entry = :entry",
             condition_values=_FINISHED | {":entry": {"S": message_id}},
@@ -162,8 +161,8 @@ class Ledger:
     ) -> None:
         """The message is in the dead-letter queue because of `error`. No-op for one that was shown.
 
-        `message_id` is that of the queue message that failed, so that a redrive can tell this failure from the next.
-        The last failure stays on record after a redrive.
+        `message_id` is that of the queue message that failed; after a redrive it is another. The attributes of the last
+        failure stay after a redrive.
         """
         values = self._outcome("failed", reason=str(error), error=error.code)
         at = self._milliseconds()
@@ -180,19 +179,19 @@ class Ledger:
             metadata,
             values,
             attempts=attempts,
-            add={":one": ("failures", 1)},
+            count="failures",
             condition="NOT outcome IN (:forwarded, :ignored)",
             condition_values=_FINISHED,
         )
 
     def record_ignored(self, key: str, metadata: MessageMetadata, reason: str) -> None:
-        """There was nothing to show."""
+        """There is nothing to show."""
         self._update(key, metadata, self._outcome("ignored", reason=reason), attempts=0, remove=_FAILED_INDEX)
 
     def record_duplicate(self, key: str) -> None:
-        """The message arrived again and was not shown again."""
+        """The message was received again and not shown again."""
         at = {"duplicate_at": {"N": str(self._milliseconds())}}
-        self._update(key, MessageMetadata(), at, attempts=0, add={":one": ("duplicates", 1)})
+        self._update(key, MessageMetadata(), at, attempts=0, count="duplicates")
 
     def _outcome(self, outcome: Outcome, *, reason: str | None = None, error: str | None = None) -> dict[str, Any]:
         values: dict[str, Any] = {"outcome": {"S": outcome}, "stage": {"S": self._stage}}
@@ -211,31 +210,28 @@ class Ledger:
         values: Mapping[str, Any],
         *,
         attempts: int,
-        add: Mapping[str, tuple[str, int]] | None = None,
+        count: str | None = None,
         remove: tuple[str, ...] = (),
         condition: str | None = None,
         condition_values: Mapping[str, Any] | None = None,
     ) -> DeliveryState | None:
-        """None where the condition did not hold."""
+        """Set `values`, add `attempts`, and one to `count`. None if the condition did not hold."""
         now = self._milliseconds()
-        changed = dict(values) | _attributes(metadata)
-        changed["updated_at"] = {"N": str(now)}
-        changed["expires_at"] = {"N": str(now // 1000 + KEEP_SECONDS)}
-        names = {f"#{name}": name for name in (*changed, *remove)}
+        times = {"updated_at": {"N": str(now)}, "expires_at": {"N": str(now // 1000 + KEEP_SECONDS)}}
+        changed = {**values, **_attributes(metadata), **times}
         expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changed)
         expression += ", first_seen_at = if_not_exists(first_seen_at, :now)"
-        expression += " ADD attempts :attempts"
-        expression += "".join(f", {name} {placeholder}" for placeholder, (name, _) in (add or {}).items())
+        expression += f" ADD attempts :attempts, {count} :one" if count else " ADD attempts :attempts"
         if remove:
             expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
         arguments: dict[str, Any] = {
             "TableName": self._table,
             "Key": {"text_key": {"S": key}},
             "UpdateExpression": expression,
-            "ExpressionAttributeNames": names,
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*changed, *remove)},
             "ExpressionAttributeValues": {f":{name}": value for name, value in changed.items()}
             | {":now": {"N": str(now)}, ":attempts": {"N": str(attempts)}}
-            | {placeholder: {"N": str(by)} for placeholder, (_, by) in (add or {}).items()}
+            | ({":one": {"N": "1"}} if count else {})
             | dict(condition_values or {}),
             "ReturnValues": "ALL_NEW",
         }

@@ -1,4 +1,4 @@
-"""The FIFO queues as the functions use them."""
+"""Adapters of the FIFO queues and of the dead-letter queue."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _BATCH = 10
 _TRACE_HEADER = re.compile(
     r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=[01](;Lineage=[0-9A-Za-z:|]{1,256})?"
 )
-"""What Lambda sets. Lineage is how Lambda recognises a loop of functions."""
+"""The form that Lambda sets. Lineage is for its detection of loops."""
 _REFUSED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that SQS accepts in no message and no attribute (SendMessage in its API reference)."""
+"""Characters that SQS rejects in messages and attributes (SendMessage in its API reference)."""
 
 
 class FifoQueue:
-    """A FIFO queue of messages on their way: a message group for each conversation or chat."""
+    """The queue of a worker, with a message group for each conversation or chat."""
 
     def __init__(self, *, client: SQSClient, url: str) -> None:
         self._client, self._url = client, url
 
     def send(self, body: str, *, group_id: str, deduplication_id: str) -> None:
-        """Raises QueueError. SQS accepts and drops a deduplication id that it had within the last five minutes.
+        """Raises QueueError. SQS drops a message whose deduplication id it received within the last five minutes.
 
         The message carries the trace of this invocation, so that X-Ray draws one path to the function that receives it.
         """
@@ -44,7 +44,7 @@ class FifoQueue:
                 **_trace(),
             )
         except SDK_ERRORS as exc:
-            raise QueueError(f"the conversations queue did not take the text ({error_code(exc)})") from exc
+            raise QueueError(f"the queue did not accept the message ({error_code(exc)})") from exc
 
     def change_visibility(self, delays: Sequence[tuple[str, int]]) -> None:
         """Hide messages, by receipt handle, for so many seconds.
@@ -59,14 +59,14 @@ class FifoQueue:
             try:
                 answer = self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
             except SDK_ERRORS as exc:
-                raise QueueError(f"texts could not be given a waiting time ({error_code(exc)})") from exc
+                raise QueueError(f"the visibility timeout could not be changed ({error_code(exc)})") from exc
             if refused := answer.get("Failed"):
                 codes = ", ".join(sorted({entry["Code"] for entry in refused}))
-                raise QueueError(f"{len(refused)} texts could not be given a waiting time ({codes})")
+                raise QueueError(f"the visibility timeout of {len(refused)} messages could not be changed ({codes})")
 
 
 class DeadLetterQueue:
-    """The FIFO dead-letter queue: the message bodies as they came, each with why, where and when it failed.
+    """The FIFO dead-letter queue: unchanged message bodies, with reason, function and time of the failure.
 
     Parameters:
         stage: the function that fails messages.
@@ -89,8 +89,8 @@ class DeadLetterQueue:
     ) -> None:
         """Raises QueueError.
 
-        `deduplication_id` must differ each time a message fails anew: SQS would silently drop one that fails, is
-        redriven and fails again within five minutes.
+        `deduplication_id` must differ for each failure: SQS would silently drop a message that is redriven and fails
+        again within five minutes.
         """
         values = {
             "text_key": key,
@@ -115,14 +115,14 @@ class DeadLetterQueue:
                 MessageAttributes=attributes,
             )
         except SDK_ERRORS as exc:
-            raise QueueError(f"the failed queue did not take the text ({error_code(exc)})") from exc
+            raise QueueError(f"the failed queue did not accept the message ({error_code(exc)})") from exc
 
 
 def _trace() -> Mapping[str, Any]:
     """The parameter of SendMessage for the X-Ray header that Lambda sets anew for each invocation.
 
-    None where the header is absent or of another form: SQS refuses a message whose header it cannot read, and no text
-    may be lost to that. It counts neither as a message attribute nor towards a message's size:
+    Empty if the header is absent or of another form, for which SQS would reject the message. The header counts neither
+    as a message attribute nor towards the size of the message:
     https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html
     """
     header = os.environ.get("_X_AMZN_TRACE_ID", "")

@@ -1,4 +1,4 @@
-"""The transport through the chat APIs that every account may call: start a chat, connect the customer, send messages.
+"""The transport of start-chat delivery: start a chat, connect the customer, send messages. Every account may call it.
 
 Source: StartChatContact in the Amazon Connect API reference; CreateParticipantConnection, SendMessage and
 DisconnectParticipant in that of the Amazon Connect participant service.
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 
 _LONGEST_ANSWER = 8
 _RENEW_SECONDS = 3600.0
-"""A connection token is valid for a day, a chat lasts longer: the token is renewed this long before it expires."""
+"""A connection token is valid for a day, less than a chat: it is renewed this long before it expires."""
 
 
 class _ChatEndedError(Exception):
-    """The chat has ended, or its token has expired: the participant service answers both with AccessDenied."""
+    """The chat has ended, or its token has expired: the participant service answers AccessDenied to both."""
 
 
 class StartChat:
     """One chat per conversation, kept open between texts.
 
-    Client tokens make each call repeatable. That of StartChatContact is the text's key and the chat's generation, so
-    that a retry finds the same chat and a replacement is a new one. That of SendMessage is the text's key and part.
+    Client tokens make each call idempotent. That of StartChatContact is the text key and the chat's generation: a retry
+    gets the same chat, and a replacement a new one. That of SendMessage is the text key and the part's number.
 
     Parameters:
-        message_limiter: of SendMessage, as `rate_limiter` of the transport.
+        message_limiter: of SendMessage; it is the `rate_limiter` of the transport.
         now: seconds since the epoch.
     """
 
@@ -71,7 +71,7 @@ class StartChat:
         self._topic, self._now = streaming_topic_arn, now
 
     def send(self, request: PartRequest) -> Accepted | NoOpenChat:
-        """Show the part in the open chat or in a new one. Repeated, it shows nothing twice.
+        """Show the part in the open chat or in a new one. Idempotent while the chat is open.
 
         Raises RejectedError, TransientErrors and BlockedErrors.
         """
@@ -93,7 +93,7 @@ class StartChat:
         return self._start(request, generation=chat.generation + 1 if chat else 1)
 
     def _start(self, request: PartRequest, *, generation: int) -> Accepted:
-        """A new chat with the part in it. Only once: a flow that ends its chat at once is somebody's configuration."""
+        """Start a chat with the part. If it ends at once it is not replaced: that is a problem of its flow."""
         route, sms = _start_chat_route(request), request.sms
         initial = route.first_text == "initial-message"
         arguments: dict[str, Any] = {
@@ -106,7 +106,7 @@ class StartChat:
             "ChatStreamingConfiguration": {"StreamingEndpointArn": self._topic},
             "ClientToken": f"{sms.text_key}:{generation}",
         }
-        if initial:  # a chat that an earlier attempt started without the message is another one
+        if initial:  # another chat than one that an earlier attempt started without the message
             arguments["ClientToken"] += ":initial-message"
             arguments["InitialMessage"] = {"ContentType": "text/plain", "Content": request.part.content}
         response = self._call(
@@ -154,7 +154,7 @@ class StartChat:
         return Accepted(chat.contact)
 
     def _chosen_option(self, answer: str, chat: ChatSession) -> str | None:
-        """The title of the option whose number was texted, where options were offered."""
+        """The title of the option that `answer` selects by its number, if options were offered."""
         if len(answer) > _LONGEST_ANSWER or not any(map(str.isdigit, answer)):
             return None
         participants = self._chats.participants(chat.contact)
@@ -179,7 +179,7 @@ class StartChat:
         return Accepted(chat.contact)
 
     def _connected(self, request: PartRequest, chat: ChatSession) -> ChatSession:
-        """The chat with a connection token that is valid for this call. The first connection lets the flow begin."""
+        """The chat with a valid connection token. The first connection starts the flow."""
         if chat.connection_token and chat.token_expires_at - self._now() > _RENEW_SECONDS:
             return chat
         response = self._call(
@@ -206,7 +206,7 @@ class StartChat:
         limiter: RateLimiter | None = None,
         carries_token: bool = True,
     ) -> Any:
-        """`limiter` where the call has a quota beside that of SendMessage, which the caller of `send` observes."""
+        """`limiter`: of an operation other than SendMessage, whose limiter the caller of `send` observes."""
         if limiter and not limiter.acquire(deadline=request.deadline):
             raise OutOfTimeError("Connect's rate left no room for it in this batch")
         try:
@@ -224,13 +224,13 @@ class StartChat:
 
 
 class AgentLine:
-    """The way to the agent of a chat that the bridge started."""
+    """Access to the chats that the bridge started, for replies."""
 
     def __init__(self, *, participant: Any, chats: ChatSessions) -> None:
         self._participant, self._chats = participant, chats
 
     def tell_agent(self, initial_contact_id: str, line: str) -> None:
-        """A line in the chat. It is sent as the customer, so its words have to say that it is not theirs."""
+        """Send a line into the chat, as the customer: its wording must show that it is not theirs."""
         if token := self._token(initial_contact_id):
             self._call(
                 lambda: self._participant.send_message(ContentType="text/plain", Content=line, ConnectionToken=token)

@@ -1,7 +1,7 @@
 """The FIFO batch processor: each message group in order, groups in parallel, for either direction.
 
-What happens after each class of error is decided here and only here. A MessageHandler says what to do with one
-message; every message of a batch ends in one Result.
+This module alone decides what is done after each class of error. A MessageHandler delivers one message; every message
+of a batch ends in one Result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bridge.processing.clock import Clock
 from bridge.processing.message import Content, Parse, QueueMessage, message_groups
 from bridge.processing.rate_limiter import RateLimiter
 from bridge.processing.result import Delivered, Failed, Result, Retry, Skipped
-from bridge.processing.retry import blocked_delay, jitter, retry_delay, steps_untried
+from bridge.processing.retry import jitter, retry_delay, steps_untried, with_jitter
 from bridge.processing.state import DeliveryState, MessageMetadata, SplitPlan
 
 C = TypeVar("C", bound=Content)
@@ -39,7 +39,7 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 """Seconds between two calls for one part within a batch, doubling."""
 _ONE_SECOND = 1
-"""The smallest difference that SQS knows between two visibility timeouts."""
+"""The smallest difference between two visibility timeouts."""
 
 
 class Queue(Protocol):
@@ -65,7 +65,7 @@ class DeadLetterQueue(Protocol):
 
 
 class Ledger(Protocol):
-    """What is remembered of each message. Every method raises LedgerError."""
+    """The delivery state of each message. Every method raises LedgerError."""
 
     def read(self, key: str) -> DeliveryState | None: ...
     def save_split(self, key: str, metadata: MessageMetadata, *, split: SplitPlan) -> SplitPlan: ...
@@ -106,10 +106,10 @@ class Reporter(Protocol):
 
 
 class MessageHandler(Protocol[C]):
-    """What to do with one message of a queue."""
+    """Delivers the messages of one direction."""
 
     def deliver(self, content: C, attempt: Attempt[C], state: DeliveryState | None) -> Delivered | Skipped:
-        """`state` is what the ledger has of it. Raises a BridgeError: its class decides what becomes of the message."""
+        """Raises BridgeError; its class decides what is done with the message. `state` is that of the ledger."""
 
     def on_failed(self, attempt: Attempt[C], error: BridgeError, *, gave_up: bool) -> None:
         """Called once the message is in the dead-letter queue. Must not raise."""
@@ -117,12 +117,12 @@ class MessageHandler(Protocol[C]):
 
 @dataclass(slots=True, kw_only=True)
 class Attempt(Generic[C]):
-    """One message in one batch: what has happened to it so far, and the way to call a service for it.
+    """One message in one batch, and the calls that are made for it.
 
     Parameters:
         deadline: by the monotonic clock, in seconds: no call begins after it.
-        recorded_retries: how often the message returned to its queue before, once the ledger has told.
-        retry_recorded: whether the ledger has this return, too.
+        recorded_retries: retries of it in the ledger; None until that was read.
+        retry_recorded: false once a retry could not be recorded.
         attempts: calls made for it in this batch.
         parts: parts accepted in this batch.
         new_chat: a part of it started a chat.
@@ -146,9 +146,9 @@ class Attempt(Generic[C]):
         rate_limiter: RateLimiter,
         recipient_limiter: RateLimiter | None = None,
     ) -> T:
-        """The answer to `call`, repeated after a TransientError until the deadline, each time when the limiters allow.
+        """The result of `call`, repeated with backoff after a TransientError. Each call waits for the limiters.
 
-        Raises what `call` raised last, or OutOfTimeError where a limiter allows no call before the deadline.
+        Raises the last error of `call`, or OutOfTimeError where a limiter allows no call before the deadline.
         """
         pause, last = _FIRST_PAUSE, None
         while True:
@@ -160,7 +160,7 @@ class Attempt(Generic[C]):
             self._unrecorded += 1
             try:
                 answer = call()
-            except OutOfTimeError as exc:  # of a limiter inside the transport: it stands for no refused call
+            except OutOfTimeError as exc:  # of a limiter inside the transport: no call was made
                 if last:
                     raise last from exc
                 raise
@@ -178,16 +178,16 @@ class Attempt(Generic[C]):
             self.clock.sleep(wait)
 
     def take_attempts(self) -> int:
-        """The calls that the ledger has not been told of yet."""
+        """The number of calls that are not in the ledger yet. It is reset."""
         taken, self._unrecorded = self._unrecorded, 0
         return taken
 
     @property
     def retries(self) -> int:
-        """How often the message returned to its queue before.
+        """How often the message has returned to its queue.
 
-        SQS's receive count is higher, since followers are received with the message before them and not tried. It
-        serves only where the ledger cannot count.
+        SQS's receive count is higher: a follower is received with the message before it and not tried. It is used only
+        where the ledger could not be written.
         """
         if self.retry_recorded and self.recorded_retries is not None:
             return self.recorded_retries
@@ -195,7 +195,7 @@ class Attempt(Generic[C]):
 
     @property
     def age_milliseconds(self) -> int | None:
-        """Since the message was sent; None where that time is not known."""
+        """Since the message was sent; None if that time is unknown."""
         sent_at = self.message.sent_at
         return max(0, int((self.clock.now() - sent_at.timestamp()) * 1000)) if sent_at else None
 
@@ -234,14 +234,13 @@ class FifoBatchProcessor(Generic[C]):
         return {"batchItemFailures": [{"itemIdentifier": retry.message.message_id} for retry in retries]}
 
     def _return_to_queue(self, retries: Sequence[Retry]) -> None:
-        """Hide the messages of a group together. On a QueueError they wait for the queue's own visibility timeout.
+        """Hide all messages of a group alike. After a QueueError they wait for the queue's own visibility timeout.
 
-        SQS delivers a message while those behind it in its group are hidden. Where messages are not processed in the
-        order of their queue, the one that is first there could so get ahead of one that has waited longer, or between
-        its parts. It becomes visible last, and only once the others are known to be visible before: SQS then delivers
-        all of them together.
+        SQS delivers a message while later ones of its group are hidden. Where a group is not processed in queue order,
+        its first message in the queue could be delivered alone: before, or between the parts of, a message that goes
+        first. It becomes visible a second after the others, once theirs is changed. SQS then delivers all together.
         """
-        last = _first_in_queue_and_not_in_order(retries)
+        last = _heads_out_of_order(retries)
         others = [retry for retry in retries if retry not in last]
         try:
             self._queue.change_visibility([(retry.message.receipt_handle, retry.delay) for retry in others])
@@ -250,7 +249,7 @@ class FifoBatchProcessor(Generic[C]):
             self._reporter.visibility_unchanged(retries, exc)
 
     def process(self, groups: Sequence[Sequence[QueueMessage[C]]]) -> list[Result]:
-        """One result for each message. Takes little longer than the batch deadline."""
+        """One result for each message, soon after the batch deadline at the latest."""
         deadline = self._clock.monotonic() + self._limits.batch_deadline
         if len(groups) == 1:
             return self.process_group(groups[0], deadline=deadline)
@@ -259,16 +258,16 @@ class FifoBatchProcessor(Generic[C]):
             return [result for of_one in results for result in of_one]
 
     def process_group(self, messages: Sequence[QueueMessage[C]], *, deadline: float) -> list[Result]:
-        """The messages of one group, in order. After one that returns to the queue its followers return untried.
+        """Process one group in order. After a message that returns to the queue, its followers return untried.
 
-        SQS withholds what is behind a hidden message of a group, so all are hidden for the same time.
+        SQS delivers no message behind a hidden one of its group, so all are hidden for the same time.
         """
         results: list[Result] = []
         for number, message in enumerate(messages):
             result = self._process_message(message, deadline=deadline)
             if isinstance(result, Retry):
                 if isinstance(result.error, OutOfTimeError) and (results or result.parts):
-                    result = replace(result, delay=0)  # the conversation made progress; nothing is wrong with it
+                    result = replace(result, delay=0)  # the group made progress, and no call failed
                 followers = messages[number + 1 :]
                 return [*results, result, *(Retry(message=follower, delay=result.delay) for follower in followers)]
             results.append(result)
@@ -283,7 +282,7 @@ class FifoBatchProcessor(Generic[C]):
         except (TransientError, BlockedError) as exc:
             return self._retry_or_give_up(attempt, exc)
         except Exception as exc:
-            # The exception's message could quote a body; the lines of code say enough.
+            # Without the exception's message, which could quote a body.
             return self._retry_or_give_up(
                 attempt,
                 UnexpectedError(f"a defect of the bridge: {type(exc).__name__}"),
@@ -299,7 +298,7 @@ class FifoBatchProcessor(Generic[C]):
             state = self._ledger.read(message.key)
             attempt.recorded_retries = state.retries if state else 0
             if state and state.finished:
-                with suppress(LedgerError):  # it is only counted there
+                with suppress(LedgerError):  # it only counts duplicates
                     self._ledger.record_duplicate(message.key)
                 return Skipped(message=message, reason="duplicate")
         return self._handler.deliver(content, attempt, state)
@@ -316,9 +315,9 @@ class FifoBatchProcessor(Generic[C]):
         return replace(self._retry(attempt, error), traceback=traceback)
 
     def _fail(self, attempt: Attempt[C], error: BridgeError, *, gave_up: bool = False) -> Failed | Retry:
-        """To the dead-letter queue, then into the ledger.
+        """Send the message to the dead-letter queue, then record the failure.
 
-        Killed between the two, the function does the same again, and SQS drops the second message as a duplicate.
+        If the function is killed between the two, both are repeated, and SQS drops the second copy as a duplicate.
         """
         message = attempt.message
         try:
@@ -345,7 +344,7 @@ class FifoBatchProcessor(Generic[C]):
         return Failed(message=message, error=error, gave_up=gave_up, parts=attempt.parts, attempts=attempt.attempts)
 
     def _record_retry(self, attempt: Attempt[C], error: BridgeError) -> None:
-        """Best effort: the message is safe in its queue. A ledger that has just refused is not called again."""
+        """Best effort: the message is still in its queue. After a LedgerError the ledger is not called again."""
         message = attempt.message
         attempt.retry_recorded = False
         if not isinstance(error, LedgerError):
@@ -362,7 +361,7 @@ class FifoBatchProcessor(Generic[C]):
     def _retry(self, attempt: Attempt[C], error: BridgeError) -> Retry:
         limits, message = self._limits, attempt.message
         if isinstance(error, BlockedError):
-            delay = blocked_delay(pace=limits.blocked_retry, jitter=self._jitter())
+            delay = with_jitter(limits.blocked_retry, self._jitter())
         else:
             untried = isinstance(error, OutOfTimeError)
             delay = retry_delay(
@@ -382,8 +381,8 @@ class FifoBatchProcessor(Generic[C]):
         )
 
 
-def _first_in_queue_and_not_in_order(retries: Sequence[Retry]) -> list[Retry]:
-    """Of each message group whose messages are in another order than on the queue, the one that is first there."""
+def _heads_out_of_order(retries: Sequence[Retry]) -> list[Retry]:
+    """The first message in the queue of each group that was not processed in queue order."""
     groups: dict[str, list[Retry]] = {}
     for retry in retries:
         groups.setdefault(retry.message.group_id, []).append(retry)

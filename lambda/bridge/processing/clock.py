@@ -1,4 +1,4 @@
-"""Time, as the delivery code reads it."""
+"""The clock of the delivery code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`now` in seconds since the epoch, `monotonic` in seconds; tests pass a clock that they advance themselves."""
+    """`now` in seconds since the epoch, `monotonic` in seconds; tests pass a simulated clock."""
 
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic

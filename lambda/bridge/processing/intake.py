@@ -1,4 +1,4 @@
-"""From a topic to the FIFO queue that keeps the order, for either direction. It knows no routes and no phones."""
+"""Intake of either direction: from an SNS topic to the FIFO queue that keeps the order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Queueable(Content, Protocol):
-    """Content that has a place on a FIFO queue."""
+    """Content with its message group and deduplication id."""
 
     @property
     def group_id(self) -> str: ...
@@ -57,7 +57,7 @@ class Reporter(Protocol):
 
 
 class NotificationIntake(Generic[C]):
-    """Queues each notification untouched.
+    """Queues each notification unchanged.
 
     Parameters:
         parse: reads a notification, once.
@@ -82,11 +82,11 @@ class NotificationIntake(Generic[C]):
         self._ledger_has_ignored, self._clock = ledger_has_ignored, clock or Clock()
 
     def handle(self, event: Mapping[str, Any]) -> None:
-        """One event of SNS, in the order in which its messages were sent.
+        """Process one event of SNS, in the order in which its messages were sent.
 
-        All records are tried before the first error is raised: one that fails does not hold up the others. Raises
-        LedgerError or QueueError: Lambda then invokes the function again with the same event.
-        Raises MalformedNotificationError for an event that is not from SNS: Lambda then puts it, whole, on undelivered.
+        All records are processed before the first error is raised. Raises LedgerError or QueueError: Lambda then
+        retries the event. Raises MalformedNotificationError for an event that is not from SNS: Lambda then puts the
+        whole event on undelivered.
         """
         records = records_of(event)
         self._reporter.received(len(records))
@@ -108,7 +108,7 @@ class NotificationIntake(Generic[C]):
             raise errors[0]
 
     def _take(self, notification: SnsNotification, message: Parsed[C]) -> None:
-        """It ends on the queue, ignored, or in the dead-letter queue with its reason."""
+        """Queue the message, ignore it, or put it into the dead-letter queue with its reason."""
         if message.error:
             self._fail(notification, message, message.error)
         elif message.ignored:
@@ -125,7 +125,7 @@ class NotificationIntake(Generic[C]):
             self._reporter.queued(message.key)
 
     def _record_receipt(self, message: Parsed[C], *, conversation: str, at: float) -> None:
-        """Best effort: the message is safe on its queue, and whoever receives it there records it anyway."""
+        """Best effort: the message is on its queue, and the worker records it as well."""
         metadata = message.metadata(conversation=conversation)
         try:
             self._receipts.record_receipt(message.key, metadata, at=at)
@@ -136,7 +136,7 @@ class NotificationIntake(Generic[C]):
         self._dead_letters.send(
             notification.to_json(),
             error,
-            group_id=message.key,  # it belongs to no conversation
+            group_id=message.key,  # its conversation is unknown
             deduplication_id=message.key,
             key=message.key,
         )

@@ -13,7 +13,7 @@ from bridge.processing.state import MessageMetadata
 
 
 class Content(Protocol):
-    """What a message was parsed into. `in_ledger`: whether the ledger has an item for it."""
+    """The parsed content of a message. `in_ledger`: whether the ledger has an item for it."""
 
     @property
     def in_ledger(self) -> bool: ...
@@ -24,14 +24,14 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed(Generic[C]):
-    """What an SNS notification holds. Of `content`, `error` and `ignored` exactly one is set.
+    """A parsed SNS notification. Exactly one of `content`, `error` and `ignored` is set.
 
     Parameters:
         key: the ledger's key of it, and its deduplication id: printable ASCII, at most 128 characters.
-        error: why it cannot be read.
-        ignored: why there is nothing to deliver.
-        sent_at: when it was sent; None where that cannot be read.
-        business_number: the number of ours that was texted, where it can be read.
+        error: why it cannot be parsed.
+        ignored: reason for which there is nothing to deliver.
+        sent_at: None if the time cannot be parsed.
+        business_number: the number that was texted; None if it cannot be parsed.
     """
 
     key: str
@@ -45,7 +45,7 @@ class Parsed(Generic[C]):
     def metadata(
         self, *, conversation: str | None = None, queued_at: int | None = None, sequence: str | None = None
     ) -> MessageMetadata:
-        """What the ledger records of it; `queued_at` in milliseconds since the epoch."""
+        """The metadata for the ledger; `queued_at` in milliseconds since the epoch."""
         return MessageMetadata(
             conversation=conversation,
             business_number=self.business_number,
@@ -56,14 +56,14 @@ class Parsed(Generic[C]):
         )
 
     def required(self) -> C:
-        """The content. Raises MalformedNotificationError where it could not be read."""
+        """The content. Raises MalformedNotificationError if there is none."""
         if self.content is None:
             raise self.error or MalformedNotificationError(self.ignored or "there is nothing to deliver")
         return self.content
 
 
 Parse = Callable[[SnsNotification], Parsed[C]]
-"""Reads one notification. Raises nothing: what cannot be read is Parsed.error."""
+"""Parses one notification. Raises nothing: an error becomes Parsed.error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class QueueMessage(Generic[C]):
         try:
             parsed = parse(SnsNotification.from_json(body))
         except MalformedNotificationError as exc:
-            # Its key is that of a notification with the id of the queue message.
+            # The key of a notification whose id is that of the queue message.
             unread = SnsNotification(message_id=record["messageId"], message="", sent_at=None, record={"Sns": {}})
             parsed = Parsed(key=parse(unread).key, error=exc)
         return cls(
@@ -102,7 +102,7 @@ class QueueMessage(Generic[C]):
 
     @property
     def key(self) -> str:
-        """What the ledger knows it by."""
+        """The key of its item in the ledger."""
         return self.parsed.key
 
     @property
@@ -117,15 +117,15 @@ class QueueMessage(Generic[C]):
 
     @property
     def order(self) -> float:
-        """What the messages of one group in one batch are sorted by: seconds since the epoch."""
+        """The sort key within a group of one batch: seconds since the epoch."""
         return self.sent_at.timestamp() if self.sent_at else self.queued_at
 
 
 def message_groups(event: Mapping[str, Any], parse: Parse[C]) -> tuple[list[list[QueueMessage[C]]], int]:
-    """A batch by message group, each in order, and how many messages had arrived out of order.
+    """The message groups of a batch, each in order, and the number of messages that arrived out of order.
 
-    SNS promises no order, so messages that are received for the first time are sorted by the time at which they were
-    sent. A message that was received before stays ahead: some of its parts may have been shown.
+    SNS guarantees no order, so messages received for the first time are sorted by their send time. Messages received
+    before stay ahead of them: some of their parts may have been shown.
     """
     by_group: dict[str, list[QueueMessage[C]]] = {}
     for record in event["Records"]:

@@ -1,4 +1,4 @@
-"""The SNS notification: one record of an event that SNS invokes a function with, kept as it came."""
+"""The SNS notification: one record of an event with which SNS invokes a function, kept unchanged."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from bridge.errors import MalformedNotificationError
 
 _NOTICE = "Successfully validated SNS topic for "
 _LARGEST_BODY = 1_000_000
-"""Bytes. SQS accepts 1,048,576 with the attributes of a dead letter, whose reason is the longest."""
+"""Bytes. SQS accepts 1,048,576, which include the attributes of a dead letter."""
 _REFUSED = re.compile("[\ud800-\udfff\ufffe\uffff]")
-"""What SQS accepts in no message, as far as JSON does not escape it anyway (SendMessage in its API reference)."""
+"""Characters that SQS rejects (SendMessage in its API reference) and that JSON does not have to escape."""
 _VALID_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnsNotification:
-    """One SNS record. `message` is what was published, whatever it is; `record` the whole record as it came."""
+    """One SNS record. `message` is the published string; `record` the whole record, unchanged."""
 
     message_id: str
     message: str = field(repr=False)
@@ -31,7 +31,7 @@ class SnsNotification:
 
     @classmethod
     def from_record(cls, record: object) -> SnsNotification:
-        """Raises MalformedNotificationError where the record is not one that SNS makes."""
+        """Raises MalformedNotificationError if the record is not from SNS."""
         sns = record.get("Sns") if isinstance(record, dict) else None
         if not isinstance(sns, dict):
             raise MalformedNotificationError("the record is not from SNS: it has no 'Sns' object")
@@ -53,14 +53,14 @@ class SnsNotification:
         try:
             record = json.loads(body)
         except (ValueError, RecursionError) as exc:
-            raise MalformedNotificationError("the queue entry is not JSON") from exc
+            raise MalformedNotificationError("the queue message is not JSON") from exc
         return cls.from_record(record)
 
     def to_json(self) -> str:
         """The record as the body of a queue message. ASCII, so that SQS accepts every character.
 
-        ASCII can take six bytes for one. Where that is more than SQS accepts (1 MiB), only what it refuses is escaped.
-        Then whatever can be a text fits: SNS accepts 256 KiB, and JSON has no unescaped control characters.
+        ASCII can take six bytes for a character. If the body is then too long for SQS (1 MiB), only characters that SQS
+        rejects are escaped. Every notification then fits: SNS accepts 256 KiB.
         """
         body = json.dumps(self.record)
         if len(body) > _LARGEST_BODY:
@@ -70,7 +70,7 @@ class SnsNotification:
 
     @property
     def is_notice(self) -> bool:
-        """An AWS service published that it connected the topic: not an SMS, and not a failure."""
+        """Whether it is the test message of an AWS service that was connected to the topic."""
         return self.message.lstrip().startswith(_NOTICE)
 
 

@@ -1,4 +1,4 @@
-"""A rate limiter: a token bucket whose rate follows what the service grants (additive increase, halved on a 429)."""
+"""A rate limiter: a token bucket with additive increase and multiplicative decrease, as the service allows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import threading
 from bridge.processing.clock import Clock
 
 _SECONDS_TO_FULL_RATE = 30.0
-"""How long the rate takes to grow from nothing to the configured rate while calls succeed."""
+"""How long the rate takes to grow from zero to the configured rate while calls succeed."""
 _LOWEST_SHARE = 1 / 28
 """The share of the configured rate below which it does not fall."""
 _ONE_SIGNAL = 1.0
-"""Seconds within which several 429s count as one: calls that are under way together are throttled together."""
+"""Seconds within which several 429s count as one: calls in flight together are throttled together."""
 
 
 class RateLimiter:
@@ -43,7 +43,7 @@ class RateLimiter:
         return max(1.0, self._rate)
 
     def acquire(self, *, deadline: float) -> bool:
-        """Wait until a call may be made; False, and nothing taken, where that is after `deadline` (monotonic)."""
+        """Wait for a token and take it. False at once if there is none before `deadline` (monotonic clock)."""
         with self._lock:
             now = self._clock.monotonic()
             self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * self._rate)

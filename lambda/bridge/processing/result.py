@@ -1,4 +1,4 @@
-"""What became of one queue message in one batch: exactly one of four results."""
+"""The result of one queue message in one batch: delivered, skipped, failed or retry."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from bridge.processing.message import QueueMessage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:
-    """`parts` and `attempts` count this batch alone; `new_chat`: the message started a chat."""
+    """`parts` and `attempts` are those of this batch."""
 
     message: QueueMessage[Any]
     parts: int = 0
     attempts: int = 0
-    new_chat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered(_Result):
-    """Every part was accepted. `milliseconds` since it was sent; None where that time is not known."""
+    """All parts were accepted. `milliseconds` since it was sent; None if that time is unknown."""
 
-    contact: str | None = None
-    milliseconds: int | None = None
+    contact: str | None
+    new_chat: bool = False
+    milliseconds: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped(_Result):
     """There was nothing to send.
 
-    `ignored`: nothing to show; `duplicate`: delivered before; `ended`: the event says that the chat `contact` ended.
+    `ignored`: nothing to show; `duplicate`: delivered before; `ended`: the end of the chat `contact`.
     """
 
     reason: Literal["ignored", "duplicate", "ended"]
@@ -53,14 +53,16 @@ class Retry(_Result):
 
     Parameters:
         delay: seconds for which it stays invisible.
-        error: why; None for a follower, which returns because a message before it in its group does.
+        error: the cause; None for a follower of a message that returns.
         waited: seconds since it was queued.
-        traceback: where the bridge's own code failed, if it did.
+        new_chat: an accepted part of it started a chat.
+        traceback: of a defect of the bridge.
     """
 
     delay: int
     error: BridgeError | None = None
     waited: int = 0
+    new_chat: bool = False
     traceback: str | None = field(default=None, repr=False)
 
 

@@ -1,4 +1,4 @@
-"""Cutting a long text into messages, so that nobody sees half a character."""
+"""Splitting a long text into messages, between graphemes."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from dataclasses import dataclass
 
 _NO_BREAK = frozenset("\u00a0\u2007\u202f\u2060\ufeff")
 
-
 Room = Callable[[str], bool]
-"""Takes the next characters of a message; False as soon as that is more than the message holds."""
+"""Adds the next characters to a message; False once that is more than a message holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What one message holds: at most so many characters, and what `room`, made anew for each message, takes."""
+    """The limit of a message: at most `longest` characters, and as many as a new `room` accepts."""
 
     longest: int
     room: Callable[[], Room]
 
 
 def replace_lone_surrogates(text: str) -> str:
-    """JSON can hold halves of surrogate pairs, which are no characters and cannot be sent on."""
+    """`text` with a replacement character for each half of a surrogate pair, which JSON can hold and UTF-8 cannot."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def utf16_length(text: str) -> int:
-    """Length in UTF-16 code units: what Java and JavaScript, and so the careful reading of AWS's limits, count."""
+    """Length in UTF-16 code units, which is how Connect may count its limits."""
     return len(text) + sum(character > "\uffff" for character in text)
 
 
 def split(text: str, limit: int) -> tuple[str, ...]:
-    """Parts of at most `limit` UTF-16 code units that, joined, are `text` again, cut as split_by does."""
+    """split_by with a limit in UTF-16 code units. Raises ValueError if that can be too short for one character."""
     if limit < 2:
         raise ValueError(f"a limit of {limit} does not hold every character")
 
@@ -49,10 +48,10 @@ def split(text: str, limit: int) -> tuple[str, ...]:
 
 
 def split_by(text: str, limit: Limit) -> tuple[str, ...]:
-    """Parts that `limit` holds and that, joined, are `text` again. A limit must hold every single character.
+    """Parts within `limit` that, joined, are `text` again. Every single character must be within the limit.
 
-    A cut is made after the last white space that fits; where there is none between two graphemes (a letter with its
-    accents, an emoji with its skin tone, a family, a flag); and only inside a grapheme that alone is too long.
+    A part ends after the last white space that fits, else after the last grapheme that fits (a letter with its accents,
+    an emoji with its skin tone, a flag). Only a grapheme that exceeds the limit by itself is split.
     """
     if limit.room()(text):
         return (text,)
@@ -66,11 +65,11 @@ def split_by(text: str, limit: Limit) -> tuple[str, ...]:
 
 
 def _end_of_part(text: str, start: int, limit: Limit) -> int:
-    # Only a long text pays for the tables of Unicode.
+    # Imported here: only a long text needs the Unicode tables.
     from wcwidth import iter_graphemes
 
     take, end, after_space = limit.room(), start, None
-    # One character more than a part can hold shows whether its last grapheme goes on behind it.
+    # With one more character than a part holds, to see where the last grapheme ends.
     for grapheme in iter_graphemes(text, start, min(len(text), start + limit.longest + 1)):
         if not take(grapheme):
             break

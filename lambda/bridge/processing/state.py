@@ -1,4 +1,4 @@
-"""What is recorded of a message between two attempts, apart from how it is stored."""
+"""The state of a message between two attempts, independent of how it is stored."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ Outcome = Literal["pending", "forwarded", "failed", "ignored", "discarded"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitPlan:
-    """How a message is split into parts. Saved before part 1 is sent, so that a deploy between two attempts changes
-    nothing.
+    """How a message is split into parts. It is saved, so that a deployment between two attempts changes nothing.
 
     Parameters:
         limit: the most that one part holds: UTF-16 code units of a text, septets of a reply.
-        prefix: stands before the body.
+        prefix: text before the body.
         shown: false for a disconnect keyword that is not shown in the chat.
-        ends_chat: adds a DISCONNECT after the last part.
+        ends_chat: whether a DISCONNECT follows the last part.
     """
 
     limit: int
@@ -29,7 +28,7 @@ class SplitPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryState:
-    """What the ledger has of one message. `split` is set once a part was accepted, or before part 1 of several."""
+    """The state of one message in the ledger. `split` is None until it was saved or a part was accepted."""
 
     outcome: Outcome
     split: SplitPlan | None
@@ -46,11 +45,11 @@ class DeliveryState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageMetadata:
-    """What the ledger records of every message, whatever became of it.
+    """What the ledger records of every message.
 
     Parameters:
         conversation: the message group id.
-        business_number: the number of ours that was texted.
+        business_number: the number that was texted.
         sent_at: ISO 8601.
         queued_at: milliseconds since the epoch.
     """

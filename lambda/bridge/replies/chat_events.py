@@ -1,8 +1,8 @@
-"""Reading what Connect streams of a chat: which events are for the phone, and which one says that the chat ended.
+"""The chat events that Connect streams: which ones are replies for the phone, and which one is the end of the chat.
 
 Source: "Use the Amazon SNS payload after enabling message streaming" in the Amazon Connect administrator guide, and
 Item in the API reference of its participant service. A contact's id changes when the chat is transferred; the
-initial contact id stays, so everything is keyed by that.
+initial contact id stays, so it is the key of a chat here.
 """
 
 from __future__ import annotations
@@ -31,18 +31,17 @@ FILTER_POLICY: Mapping[str, Any] = {
         {"ContentType": [CHAT_ENDED]},
     ]
 }
-"""The subscription's filter policy, on message attributes: the test of `_kind`, made before a function is paid for.
+"""The subscription's filter policy, on message attributes. It passes what `_kind` does not ignore.
 
-Two cases without MessageVisibility pass. An attachment: AWS's description of the attributes leaves its type out, so
-nobody can tell whether an attachment says who may see it. And a message, which `parse` then refuses with its reason.
-SNS counts each key in each branch and accepts five ("Filter policy constraints" in the Amazon SNS developer guide;
-infra.checks counts them at synth), so the two types share a branch.
+Events without MessageVisibility pass: AWS does not document whether attachments have it, and a message without it fails
+with a reason. SNS accepts five keys, counted in each branch ("Filter policy constraints" in the Amazon SNS developer
+guide; infra.checks counts them at synth), so the two types share a branch.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file that was sent. Connect streams its name and its id; a link has to be requested."""
+    """A file that was sent. Connect streams its name and id; a link has to be requested."""
 
     name: str = field(repr=False)
     content_type: str | None
@@ -53,7 +52,7 @@ class Attachment:
 class ChatEvent:
     """A reply for the phone, or the end of a chat.
 
-    `message_id` and `initial_contact_id` are valid as ids of a FIFO queue.
+    `message_id` is valid as a deduplication id, `initial_contact_id` as a message group id.
     """
 
     kind: Literal["reply", "ended"]
@@ -65,7 +64,7 @@ class ChatEvent:
 
     @property
     def in_ledger(self) -> bool:
-        """The end of a chat is no message, and has no item there."""
+        """The end of a chat is not a message and has no item."""
         return self.kind == "reply"
 
     @property
@@ -82,7 +81,7 @@ class ChatEvent:
 
 
 def parse(notification: SnsNotification) -> Parsed[ChatEvent]:
-    """The chat event of a notification, or why there is none. Its time is AbsoluteTime: when it was said."""
+    """Parse the chat event of a notification. `sent_at` is its AbsoluteTime."""
     sns_message_id = valid_key(notification.message_id)
     if notification.is_notice:
         return Parsed(key=reply_key(notification.message_id), ignored=NOT_FOR_THE_PHONE, sns_message_id=sns_message_id)
@@ -107,7 +106,7 @@ def parse(notification: SnsNotification) -> Parsed[ChatEvent]:
 
 
 def reply_key(message_id: str) -> str:
-    """The ledger's key of a reply: apart from customers' texts, which are in the same table."""
+    """The ledger's key of a reply. The prefix separates it from the keys of texts."""
     return valid_key(f"reply-{message_id}")
 
 
@@ -164,7 +163,7 @@ def _kind(item: Mapping[str, Any]) -> Literal["reply", "ended", "nothing"]:
 
 
 def _attachments(item: Mapping[str, Any]) -> tuple[Attachment, ...]:
-    """Those that a scan did not reject."""
+    """The attachments that no scan has rejected."""
     listed = item.get("Attachments")
     return tuple(
         Attachment(

@@ -1,10 +1,11 @@
-"""Delivering agents' replies to phones: each chat's in order, once, from the number that the customer texted."""
+"""Delivers agents' replies to phones: in order, once, from the business number that the customer texted."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Protocol
 
 from bridge.errors import (
@@ -25,17 +26,18 @@ from bridge.replies.chat_events import ChatEvent
 from bridge.replies.participants import Participants
 
 UNKNOWN_CHAT_GRACE_SECONDS = 120.0
-"""How long a reply's chat may be unknown: a flow can greet before the bridge has recorded the chat that it started."""
+"""How long the chat of a reply may be unrecorded: a flow can send a greeting before its chat is recorded."""
 _RECIPIENT_RATE = 1.0
 """Texts per second to one phone; "Message Parts per Second (MPS) limits" in the AWS End User Messaging SMS user guide.
 It cannot be raised."""
 _RECIPIENTS = 1000
+"""Phones whose rate limiters an environment keeps."""
 _NOTICE_ATTEMPTS = 3
 _NOTICE_PAUSE = 0.2
 _BLANK = "there is nothing in it to show"
 _SPLIT = SplitPlan(limit=sms_segments.GSM_LIMIT)
 
-_REASONS = {
+NOT_DELIVERABLE: Mapping[str, str] = {
     "DESTINATION_PHONE_NUMBER_OPTED_OUT": "they have opted out of texts from this number",
     "DESTINATION_PHONE_NUMBER_NOT_VERIFIED": "this account may only text numbers that it has verified",
     "DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION": "texts to their country are blocked",
@@ -46,23 +48,24 @@ _REASONS = {
     "DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE": "their number is blocked",
     "MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT": "this month's spending limit for texts is reached",
 }
+"""Reasons of End User Messaging for which no retry within give_up_after can reach a phone, and what the agent reads."""
 
 
 class ChatSessions(Protocol):
     """The chats that the bridge started, by InitialContactId. Every method may raise a TransientError."""
 
     def participants(self, initial_contact_id: str) -> Participants | None:
-        """Still there when the chat has ended: a goodbye may follow."""
+        """Also after the end of the chat, since replies may follow it."""
 
     def end(self, initial_contact_id: str) -> None:
-        """Record that this very chat ended, and no newer one. Often called for one that is recorded as ended."""
+        """Record that this very chat ended, and not a newer one of the conversation. Idempotent."""
 
     def save_options(self, initial_contact_id: str, options: tuple[str, ...]) -> None:
-        """What the numbers of the customer's next answer stand for; an empty tuple withdraws the offer."""
+        """Save the titles that numbers in the customer's next answer select; an empty tuple withdraws them."""
 
 
 class AgentLine(Protocol):
-    """The way into the chat itself. Both methods may raise any BridgeError."""
+    """Access to the chat of a reply. Both methods may raise any BridgeError."""
 
     def tell_agent(self, initial_contact_id: str, line: str) -> None: ...
 
@@ -92,7 +95,8 @@ class ReplyDelivery:
     ) -> None:
         self._chats, self._agents, self._phones, self._ledger = chats, agents, phones, ledger
         self._rate_limiter, self._clock = rate_limiter, clock
-        self._recipient_limiters = _RecipientLimiters(clock)
+        self._recipient_limiters = lru_cache(maxsize=_RECIPIENTS)(self._new_recipient_limiter)
+        self._lock = threading.Lock()
 
     def deliver(
         self, content: ChatEvent, attempt: Attempt[ChatEvent], state: DeliveryState | None
@@ -107,7 +111,7 @@ class ReplyDelivery:
         texts, options = self._texts(event)
         part = state.parts_done if state else 0
         if not part and options != participants.options:
-            # Before it is sent, so that no answer arrives first. Whatever is said next withdraws the offer.
+            # Before the reply is sent, so that no answer arrives first. A reply without options withdraws earlier ones.
             self._chats.save_options(contact, options)
         while part < max(1, len(texts)):
             if texts:
@@ -135,9 +139,9 @@ class ReplyDelivery:
         )
 
     def on_failed(self, attempt: Attempt[ChatEvent], error: BridgeError, *, gave_up: bool) -> None:
-        """Tell the agent, best effort: the reply is in the dead-letter queue with its reason, whether told or not."""
+        """Tell the agent, best effort: the reply already is in the dead-letter queue."""
         if isinstance(error, (MalformedNotificationError, UnknownChatError)):
-            return  # there is no chat of ours to say it in
+            return  # the bridge has no chat to write to
         contact = attempt.message.parsed.required().initial_contact_id
         line = failure_notice(error, gave_up=gave_up)
         for _ in range(_NOTICE_ATTEMPTS):
@@ -145,7 +149,7 @@ class ReplyDelivery:
                 self._agents.tell_agent(contact, line)
             except TransientError:
                 self._clock.sleep(_NOTICE_PAUSE)
-            except Exception:  # neither a refusal nor a defect sends the reply again
+            except Exception:  # no error here may cause a retry of the reply
                 return
             else:
                 return
@@ -155,13 +159,13 @@ class ReplyDelivery:
         if participants:
             return participants
         if self._clock.now() - attempt.message.queued_at < UNKNOWN_CHAT_GRACE_SECONDS:
-            raise ChatNotKnownYetError("the chat of this reply is not noted yet")
-        raise UnknownChatError("no phone is noted for this chat: the bridge did not start it, or it is long over")
+            raise ChatNotKnownYetError("the chat of this reply is not recorded yet")
+        raise UnknownChatError("no phone number is recorded for this chat: not started by the bridge, or expired")
 
     def _texts(self, event: ChatEvent) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The text messages, and the options that they offer.
+        """The text messages, and the options in them.
 
-        A file is a message of its own, so that a link that differs at the next attempt changes no split.
+        Each file is a message of its own: its link differs at the next attempt, which must not change the split.
         """
         text, options = interactive.render(event.content) if event.is_interactive else (event.content, ())
         files = (
@@ -176,7 +180,7 @@ class ReplyDelivery:
         return (*sms_segments.messages(text), *lines), options
 
     def _link(self, contact: str, attachment_id: str | None) -> str | None:
-        """Best effort: without a link the line still says what was sent."""
+        """Best effort: without a link, the line still names the file."""
         with suppress(BridgeError):
             return self._agents.attachment_link(contact, attachment_id) if attachment_id else None
         return None
@@ -185,32 +189,20 @@ class ReplyDelivery:
         attempt.call(
             lambda: self._phones.send(text, to=participants.customer_number, origin=participants.business_number_arn),
             rate_limiter=self._rate_limiter,
-            recipient_limiter=self._recipient_limiters.of(participants.customer_number),
+            recipient_limiter=self._recipient_limiter(participants.customer_number),
         )
         attempt.parts += 1
 
+    def _recipient_limiter(self, phone: str) -> RateLimiter:
+        with self._lock:  # the cache alone could create two for one phone
+            return self._recipient_limiters(phone)
 
-class _RecipientLimiters:
-    """A rate limiter for each phone."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._limiters: OrderedDict[str, RateLimiter] = OrderedDict()
-
-    def of(self, phone: str) -> RateLimiter:
-        with self._lock:
-            limiter = self._limiters.pop(phone, None) or RateLimiter(
-                rate=_RECIPIENT_RATE, environments=1, clock=self._clock
-            )
-            self._limiters[phone] = limiter
-            if len(self._limiters) > _RECIPIENTS:
-                self._limiters.popitem(last=False)
-        return limiter
+    def _new_recipient_limiter(self, _phone: str) -> RateLimiter:
+        return RateLimiter(rate=_RECIPIENT_RATE, environments=1, clock=self._clock)
 
 
 def failure_notice(error: BridgeError, *, gave_up: bool) -> str:
-    """What the agent reads, worded so that nobody takes it for the customer's."""
+    """The line for the agent. It appears as the customer's, so its wording must show that it is not."""
     reason = error.reason if isinstance(error, NotDeliverableError) else ""
-    because = _REASONS.get(reason) or ("it could not be sent in time" if gave_up else "it was refused")
+    because = NOT_DELIVERABLE.get(reason) or ("it could not be sent in time" if gave_up else "it was refused")
     return f"[The text to the customer was not delivered: {because}.]"

@@ -1,7 +1,7 @@
-"""Interactive messages and files as words: what a phone can show, and how its answer finds back to an option.
+"""Interactive messages and files as text for a phone, and the option that a customer's answer selects.
 
-Source: "Add interactive messages to chat" in the Amazon Connect administrator guide. One rendering for all templates,
-those to come included; nothing here raises, for a bot's slip is no reason to lose its message.
+Source: "Add interactive messages to chat" in the Amazon Connect administrator guide. All templates are rendered alike,
+also unknown ones. Nothing here raises: a malformed message of a bot is shown as far as it can be read.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _READABLE = ("title", "subtitle", "text", "label", "description", "message")
 _NUMBER = re.compile(r"\s*0*([1-9][0-9]{0,2})[.)]?\s*")
 _LONGEST_NAME = 200
 LINK_SECONDS = 300
-"""For how long Connect lets a link to a file live, at most."""
+"""The longest validity of a link to a file that Connect allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """`answer` is what goes back into the chat when the customer chooses it."""
+    """`answer` is sent into the chat when the customer selects the option."""
 
     shown: str
     answer: str
@@ -39,7 +39,7 @@ class _Block:
 
 
 def render(content: str) -> tuple[str, tuple[str, ...]]:
-    """An interactive message as lines (title, subtitle, numbered options), and what the numbers stand for.
+    """An interactive message as lines (title, subtitle, numbered options), and the answers that the numbers select.
 
     A carousel's elements follow one another.
     """
@@ -58,14 +58,14 @@ def render(content: str) -> tuple[str, tuple[str, ...]]:
 
 
 def choice(answer: str, options: Sequence[str]) -> str | None:
-    """The option whose number `answer` is, alone or with a full stop or a bracket; None for anything else."""
+    """The option that `answer` selects by its number, with or without a full stop or bracket, if any."""
     match = _NUMBER.fullmatch(answer)
     number = int(match[1]) if match else 0
     return options[number - 1] if 1 <= number <= len(options) else None
 
 
 def attachment_line(name: str, *, content_type: str | None = None, link: str | None = None) -> str:
-    """One line that says which file was sent, with a link where it fits into the same text message."""
+    """A line that names a file, with its link if both fit into one text message."""
     what = " ".join(name.split())[:_LONGEST_NAME] or " ".join((content_type or "").split())[:_LONGEST_NAME]
     line = f"[File: {what}]" if what else "[A file]"
     if not link or not link.strip():
@@ -108,7 +108,7 @@ def _option(element: object) -> _Option | None:
 
 
 def _slot(slot: object, content: Mapping[str, Any]) -> _Option | None:
-    """A time at its own offset, or at that of the template (minutes); the answer is the time as the template has it."""
+    """A time slot, shown at the template's offset (minutes) or its own; the answer is the time as in the template."""
     date = _words(slot.get("date")) if isinstance(slot, dict) else ""
     if not date:
         return None
@@ -135,7 +135,7 @@ def _words(value: object) -> str:
 
 
 def _readable(value: object, depth: int = 0) -> Iterator[str]:
-    """What can be read in a message that follows no template; what is said once something is chosen is not."""
+    """The readable strings of a message without a known template, except the reply that follows a selection."""
     if isinstance(value, str) and depth == 0 and value.strip():
         yield value
     elif isinstance(value, list) and depth <= _DEEPEST:

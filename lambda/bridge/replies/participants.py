@@ -1,4 +1,4 @@
-"""Who takes part in a chat that the bridge started."""
+"""The participants of a chat that the bridge started."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participants:
-    """The customer's phone and the business number of a chat; `options` are those last offered, if any."""
+    """The two phone numbers of a chat; `options` are those of its last interactive message."""
 
     customer_number: str = field(repr=False)
     business_number: str = field(repr=False)

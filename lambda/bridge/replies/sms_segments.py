@@ -1,4 +1,4 @@
-"""Cutting a reply into text messages, each within what SMS carries of its own alphabet.
+"""Splitting a reply into text messages, each within the limit of its alphabet.
 
 Source: "SMS character limits" in the AWS End User Messaging SMS user guide. The API's own model allows more, and the
 text then fails.
@@ -9,9 +9,9 @@ from __future__ import annotations
 from bridge.processing.splitting import Limit, Room, replace_lone_surrogates, split_by, utf16_length
 
 GSM_LIMIT = 1530
-"""Characters of the GSM 03.38 alphabet in one message, those of its extension table counted twice."""
+"""Characters of the GSM 03.38 alphabet in one message; those of its extension table count twice."""
 OTHER_LIMIT = 630
-"""UTF-16 code units in a message that holds any other character."""
+"""UTF-16 code units in a message with any other character."""
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -21,7 +21,7 @@ _EXTENSION = frozenset("\f^{}\\[~]|€")
 
 
 def gsm_length(text: str) -> int | None:
-    """Length in septets of the GSM 03.38 alphabet; None where it has not all of the text's characters."""
+    """Length in septets of the GSM 03.38 alphabet; None if the text has other characters."""
     length = 0
     for character in text:
         if character in _BASIC:
@@ -34,7 +34,7 @@ def gsm_length(text: str) -> int | None:
 
 
 def messages(text: str) -> tuple[str, ...]:
-    """The text messages that carry `text`; none where it is blank, for a blank message is refused."""
+    """The text messages of `text`. Blank ones are left out, since the API rejects them."""
     return tuple(part for part in split_by(replace_lone_surrogates(text), _LIMIT) if part.strip())
 
 

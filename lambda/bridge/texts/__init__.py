@@ -1,1 +1,1 @@
-"""Customer to agent: what an inbound SMS is, what it becomes in a chat, and how it is delivered. Imports no AWS."""
+"""Customer to agent: inbound SMS, their chat messages, and the delivery of both. Imports no AWS."""

@@ -1,4 +1,4 @@
-"""What a text becomes in the chat: its parts in order, and the details of a chat that it starts."""
+"""The chat messages of a text: its parts in order, and the details of a chat that it starts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NewSession:
 
 
 def split_plan(sms: InboundSms, *, sent_at: datetime | None, now: float, chat: Chat, limits: Limits) -> SplitPlan:
-    """How a text is split; `now` in seconds since the epoch."""
+    """The split plan of a text; `now` in seconds since the epoch."""
     ends_chat = _is_disconnect(sms.body, chat)
     late = sent_at is not None and now - sent_at.timestamp() > limits.mark_late_after
     return SplitPlan(
@@ -57,7 +57,7 @@ def chat_parts(sms: InboundSms, plan: SplitPlan, chat: Chat) -> tuple[ChatPart, 
 
 
 def new_session(sms: InboundSms, route: Route, chat: Chat) -> NewSession:
-    """Contact attributes for the flow: details of the SMS under EUM's own names, over those of the route."""
+    """Details of a new chat. Its contact attributes are those of the route, overridden by the fields of the SMS."""
     details = {
         "originationNumber": sms.origination_number,
         "destinationNumber": sms.destination_number,
@@ -85,8 +85,8 @@ def new_session(sms: InboundSms, route: Route, chat: Chat) -> NewSession:
 
 
 def _is_disconnect(body: str, chat: Chat) -> bool:
-    said = body.strip().casefold()
-    return any(said == keyword.strip().casefold() for keyword in chat.disconnect_keywords)
+    text = body.strip().casefold()
+    return any(text == keyword.strip().casefold() for keyword in chat.disconnect_keywords)
 
 
 def _late_line(sent_at: datetime, chat: Chat) -> str:

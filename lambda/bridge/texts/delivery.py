@@ -1,4 +1,4 @@
-"""Delivering a text into a chat: its parts in order, each once, through the transport of the number that was texted."""
+"""Delivers a text into a chat: its parts in order, each once, through the transport of the business number."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_CHAT_ENDED = "a disconnect keyword, and nothing to show of it; Connect named
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartRequest:
-    """Part `number` (from 0) of a text, and what a transport may need to deliver it.
+    """Part `number` (from 0) of a text, with what a transport needs to deliver it.
 
     Parameters:
         deadline: by the monotonic clock, in seconds: no call begins after it.
@@ -36,13 +36,13 @@ class PartRequest:
 
     @property
     def client_token(self) -> str:
-        """The same for every attempt of this part."""
+        """The same for each attempt of this part."""
         return f"{self.sms.text_key}-{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Connect accepted the part. `contact`: InitialContactId, which may be absent."""
+    """Connect accepted the part. `contact` is its InitialContactId, which may be absent."""
 
     contact: str | None
     new_chat: bool = False
@@ -54,11 +54,11 @@ class NoOpenChat:
 
 
 class ChatTransport(Protocol):
-    """One way into a chat."""
+    """Delivers parts into a chat, by one of Connect's APIs."""
 
     @property
     def rate_limiter(self) -> RateLimiter:
-        """Limits the calls that show a part."""
+        """The limiter of the calls that show a part; the caller of `send` observes it."""
 
     def send(self, request: PartRequest) -> Accepted | NoOpenChat:
         """Raises RejectedError, TransientErrors and BlockedErrors."""
@@ -68,7 +68,7 @@ class TextDelivery:
     """The message handler of forward.
 
     Parameters:
-        transports: those that this function is set up for, by the `delivery` of a route.
+        transports: by the `delivery` of a route; only those that the function's environment allows.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class TextDelivery:
                 nothing_shown=None if shown or len(parts) > 1 else _NO_CHAT_ENDED,
             )
             part = state.parts_done
-            if state.split and state.split != split:  # another worker split it differently, and is further on
+            if state.split and state.split != split:  # another worker has recorded a part of another split
                 split = state.split
                 parts = chat_parts(sms, split, chat)
         if state and state.outcome == "ignored":
@@ -120,10 +120,10 @@ class TextDelivery:
         )
 
     def on_failed(self, attempt: Attempt[InboundSms], error: Exception, *, gave_up: bool) -> None:
-        """Nobody is told: the sender does not know of chats."""
+        """No-op: nobody is notified of a failed text."""
 
     def _split(self, sms: InboundSms, attempt: Attempt[InboundSms]) -> SplitPlan:
-        """How the text is split, saved before part 1 is sent where there are several.
+        """The split plan of the text, saved before part 1 is sent if there are several parts.
 
         If part 1's response is lost and a retry split the text differently, Connect would drop the new part 1 as a
         duplicate of the old client token.
@@ -146,7 +146,7 @@ class TextDelivery:
 
     def _send(self, request: PartRequest, attempt: Attempt[InboundSms]) -> Accepted | NoOpenChat:
         transport = self._transports.get(request.route.delivery)
-        if transport is None:  # never through the other API, which the account may not be allowed to call
+        if transport is None:  # not through the other API, which the account may not be allowed to call
             raise UnexpectedError(
                 "a number has start-chat delivery, and the function's environment lacks what it needs"
             )

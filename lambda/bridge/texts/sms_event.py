@@ -1,7 +1,7 @@
 """The inbound SMS that a notification of AWS End User Messaging (EUM) carries.
 
-Source: "Two-way SMS messaging" in the AWS End User Messaging SMS user guide. Fields go missing, come as null, and
-unknown ones appear; only the two numbers are indispensable.
+Source: "Two-way SMS messaging" in the AWS End User Messaging SMS user guide. Only the two numbers are required: any
+other field may be missing or null, and unknown ones may appear.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LONGEST_ID = 255  # Connect's limit for SourceId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundSms:
-    """One text. `body` is empty where none was sent; the numbers are as EUM writes them, usually E.164."""
+    """One text. `body` is empty if none was sent; the numbers are as EUM writes them, usually E.164."""
 
     text_key: str
     origination_number: str = field(repr=False)
@@ -33,7 +33,7 @@ class InboundSms:
 
     @property
     def conversation_id(self) -> str:
-        """The message group: 64 hexadecimal digits for this customer and this business number."""
+        """The message group id: 64 hexadecimal digits for this customer and this business number."""
         return conversation_id(self.origination_number, self.destination_number)
 
     @property
@@ -50,12 +50,12 @@ class InboundSms:
 
 
 def conversation_id(customer_number: str, business_number: str) -> str:
-    """The message group id of one customer and one business number, under which the ledger finds their texts."""
+    """The message group id of one customer and one business number, which is also an index key of the ledger."""
     return hashlib.sha256(json.dumps([customer_number, business_number]).encode()).hexdigest()
 
 
 def parse(notification: SnsNotification) -> Parsed[InboundSms]:
-    """The inbound SMS of a notification, or why there is none."""
+    """Parse the inbound SMS of a notification."""
     payload = json_or_none(notification.message)
     key = payload.get("inboundMessageId") if isinstance(payload, dict) else None
     text_key = valid_key(key if isinstance(key, str) and key.strip() else notification.message_id)
@@ -72,7 +72,6 @@ def parse(notification: SnsNotification) -> Parsed[InboundSms]:
         ignored=ignored,
         sent_at=notification.sent_at,
         sns_message_id=valid_key(notification.message_id),
-        # a store might refuse what stands there
         business_number=sms.destination_number if sms and is_valid_key(sms.destination_number) else None,
     )
 

@@ -1,16 +1,16 @@
-"""What is taken out where one kind of outcome ends and the next begins, and where a setting reaches its place."""
+"""Mutations at the boundaries between two outcomes, and of the places where settings are used."""
 
 from __future__ import annotations
 
 from tests.mutation.harness import Edit, Mechanism
 from tests.mutation.patches.making import unit
 
-_REQUESTS = "test_requests.py::test_no_request_breaks_the_model_of_its_api"
+_REQUESTS = "bridge/test_requests.py::test_no_request_breaks_the_model_of_its_api"
 _PLACES = "tests/infra/test_settings.py::"
 
 
 def _in_template(name: str, test: str, edit: Edit) -> Mechanism:
-    """Its control is a setting that has nothing to do with it."""
+    """The control is a test of another setting."""
     return Mechanism(
         name=name,
         edits=(edit,),
@@ -44,7 +44,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "keyword/shown-and-ignored",
-        "test_edges.py::test_a_keyword_that_was_shown_is_forwarded_though_no_chat_was_there_to_end",
+        "bridge/test_edges.py::test_a_shown_keyword_is_forwarded_also_when_no_chat_is_open",
         Edit(
             "TextDelivery.deliver",
             "None if shown or len(parts) > 1 else _NO_CHAT_ENDED",
@@ -128,7 +128,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "half-character/in-the-attribute",
-        "test_edges.py::test_half_a_character_is_a_replacement_character_wherever_the_text_goes",
+        "bridge/test_edges.py::test_a_lone_surrogate_is_sent_as_the_replacement_character_everywhere",
         Edit(
             "new_session",
             "replace_lone_surrogates(sms.body).encode()[: max(0, room)]",
@@ -137,18 +137,18 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "failed-refuses/not-caught",
-        "test_edges.py::test_a_malformed_message_that_failed_refuses_waits_and_takes_no_other_along",
+        "bridge/test_edges.py::test_a_malformed_message_is_retried_alone_while_failed_is_down",
         Edit("FifoBatchProcessor._fail", "except (QueueError, LedgerError) as exc:", "except LedgerError as exc:"),
     ),
     unit(
         "blank-reply/forwarded",
-        "test_edges.py::test_a_blank_reply_is_ignored_in_the_ledger_with_a_reason_and_done_at_once",
+        "bridge/test_edges.py::test_a_blank_reply_is_ignored_with_a_reason_at_its_first_attempt",
         Edit("ReplyDelivery.deliver", "nothing_shown=None if texts else _BLANK", "nothing_shown=None"),
     ),
     unit(
         "first-seen/last-seen",
         tuple(
-            f"test_edges.py::test_when_a_text_was_first_seen_never_changes[{then}-receipt]"
+            f"bridge/aws/test_ledger.py::test_first_seen_at_never_changes[{then}-receipt]"
             for then in ("split", "part", "retry", "failure", "duplicate", "ignored")
         ),
         Edit("Ledger._update", "first_seen_at = if_not_exists(first_seen_at, :now)", "first_seen_at = :now"),
@@ -164,7 +164,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "pace/grows-by-the-call",
-        "test_edges.py::test_the_rate_grows_by_a_thirtieth_of_the_whole_for_each_second_of_calls",
+        "bridge/processing/test_rate_limiter.py::test_the_rate_grows_by_a_thirtieth_of_the_highest_a_second_of_calls",
         Edit(
             "RateLimiter.succeeded",
             "self._highest / _SECONDS_TO_FULL_RATE / self._rate",
@@ -173,7 +173,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "pace/burst-after-a-refusal",
-        "test_edges.py::test_after_a_refusal_the_next_call_waits_for_a_whole_turn_at_the_halved_rate",
+        "bridge/processing/test_rate_limiter.py::test_after_throttling_the_next_call_waits_for_a_token_at_half_the_rate",
         Edit("RateLimiter.throttled", "self._tokens = min(self._tokens, 0.0)", "self._tokens = self._tokens"),
     ),
     unit(

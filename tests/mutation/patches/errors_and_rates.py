@@ -1,15 +1,14 @@
-"""What becomes of each kind of error, and how fast services are called."""
+"""Mutations of error handling, retries and rate limits."""
 
 from __future__ import annotations
 
 from tests.mutation.harness import Edit, Mechanism
 from tests.mutation.patches.making import unit
 
-_TROUBLE = (
+_ERRORS = (
     unit(
         "followers/not-hidden-alike",
-        "test_delivery.py::"
-        "test_a_text_that_keeps_failing_goes_back_at_the_deadline_with_all_its_followers_hidden_alike",
+        "bridge/processing/test_batch.py::test_a_failing_text_returns_at_the_deadline_with_all_its_followers",
         Edit(
             "FifoBatchProcessor.process_group",
             "Retry(message=follower, delay=result.delay)",
@@ -18,24 +17,22 @@ _TROUBLE = (
     ),
     unit(
         "followers/not-returned",
-        "test_handlers.py::"
-        "test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time",
+        "bridge/test_forward.py::test_forward_returns_a_failing_text_with_its_followers_hidden_alike",
         Edit("FifoBatchProcessor.process_group", "followers = messages[number + 1 :]", "followers = messages[:0]"),
     ),
     unit(
         "followers/tried-all-the-same",
-        "test_delivery.py::test_texts_before_the_one_that_fails_stay_delivered",
+        "bridge/processing/test_batch.py::test_texts_before_the_failing_one_stay_delivered",
         Edit("FifoBatchProcessor.process_group", "if isinstance(result, Retry):\n", "if False:\n"),
     ),
     unit(
         "followers/nobody-hides-them",
-        "test_handlers.py::"
-        "test_forward_returns_the_failed_text_and_every_follower_of_its_group_hidden_for_the_same_time",
+        "bridge/test_forward.py::test_forward_returns_a_failing_text_with_its_followers_hidden_alike",
         Edit("FifoBatchProcessor.handle", "        self._return_to_queue(retries)\n", ""),
     ),
     unit(
         "back-off/by-receive-count",
-        "test_delivery.py::test_the_wait_doubles_with_each_return_of_the_text_itself_up_to_the_longest",
+        "bridge/processing/test_batch.py::test_the_delay_doubles_with_each_retry_of_the_text_up_to_the_longest",
         Edit(
             "FifoBatchProcessor._deliver",
             "            attempt.recorded_retries = state.retries if state else 0\n",
@@ -44,13 +41,12 @@ _TROUBLE = (
     ),
     unit(
         "give-up/never",
-        "test_delivery.py::test_a_text_is_given_up_by_the_age_of_its_queue_entry_with_its_last_reason",
+        "bridge/processing/test_batch.py::test_a_text_is_given_up_by_its_age_in_the_queue_with_its_last_reason",
         Edit("FifoBatchProcessor._retry_or_give_up", "if tried and age >= self._limits.give_up_after:", "if False:"),
     ),
     unit(
         "give-up/by-age-of-the-sms",
-        "test_delivery.py::"
-        "test_giving_up_counts_from_the_queue_and_not_from_the_sms_so_that_a_redriven_text_has_its_time",
+        "bridge/processing/test_batch.py::test_give_up_after_counts_from_queueing_so_a_redriven_text_has_its_time",
         Edit(
             "FifoBatchProcessor._retry_or_give_up",
             "age = self._clock.now() - attempt.message.queued_at",
@@ -59,7 +55,7 @@ _TROUBLE = (
     ),
     unit(
         "give-up/failed-not-written",
-        "test_delivery.py::test_a_failed_text_stays_in_the_queue_until_both_failed_queue_and_ledger_have_it",
+        "bridge/processing/test_batch.py::test_a_failed_text_stays_queued_until_dead_letter_queue_and_ledger_have_it",
         Edit(
             "FifoBatchProcessor._fail",
             "            return self._retry(attempt, exc)\n",
@@ -68,12 +64,12 @@ _TROUBLE = (
     ),
     unit(
         "conversations/one-after-another",
-        "test_delivery.py::test_conversations_of_a_batch_are_delivered_at_the_same_time",
+        "bridge/processing/test_batch.py::test_conversations_of_a_batch_are_delivered_in_parallel",
         Edit("FifoBatchProcessor.process", "results = pool.map(lambda", "results = map(lambda"),
     ),
     unit(
         "deadline/none",
-        "test_delivery.py::test_a_slow_conversation_stops_at_the_deadline_and_what_is_left_comes_back_at_once",
+        "bridge/processing/test_batch.py::test_a_slow_conversation_stops_at_the_deadline_and_the_rest_returns_at_once",
         Edit(
             "FifoBatchProcessor.process",
             "self._clock.monotonic() + self._limits.batch_deadline",
@@ -82,18 +78,17 @@ _TROUBLE = (
     ),
     unit(
         "deadline/not-between-tries",
-        "test_delivery.py::"
-        "test_a_text_that_keeps_failing_goes_back_at_the_deadline_with_all_its_followers_hidden_alike",
+        "bridge/processing/test_batch.py::test_a_failing_text_returns_at_the_deadline_with_all_its_followers",
         Edit("Attempt.call", "if self.clock.monotonic() + wait >= self.deadline:", "if False:"),
     ),
     unit(
         "blocked/as-permanent",
-        "test_delivery.py::test_a_blocked_text_is_given_back_at_once_at_the_slow_pace",
+        "bridge/processing/test_batch.py::test_a_blocked_text_returns_to_the_queue_at_once_with_the_long_delay",
         Edit("BlockedError", "class BlockedError(BridgeError)", "class BlockedError(PermanentError)"),
     ),
     unit(
         "blocked/as-transient",
-        "test_delivery.py::test_a_blocked_text_is_given_back_at_once_at_the_slow_pace",
+        "bridge/processing/test_batch.py::test_a_blocked_text_returns_to_the_queue_at_once_with_the_long_delay",
         Edit("BlockedError", "class BlockedError(BridgeError)", "class BlockedError(TransientError)"),
         Edit(
             "FifoBatchProcessor._retry",
@@ -103,16 +98,16 @@ _TROUBLE = (
     ),
     unit(
         "blocked/unknown-is-permanent",
-        "test_connect.py::test_an_answer_is_translated_by_code_and_status[SomethingNew-400-AccessRefusedError]",
+        "bridge/aws/test_integration_events.py::test_an_answer_is_translated_by_code_and_status[SomethingNew-400-AccessRefusedError]",
         Edit(
-            "connect_error",
+            "service_error",
             "UnavailableError if status >= 500 else AccessRefusedError",
             "UnavailableError if status >= 500 else RejectedError",
         ),
     ),
     unit(
         "transient/as-permanent",
-        "test_delivery.py::test_a_transient_error_is_tried_again_within_the_batch",
+        "bridge/processing/test_batch.py::test_a_transient_error_is_tried_again_within_the_batch",
         Edit("TransientError", "class TransientError(BridgeError)", "class TransientError(PermanentError)"),
         Edit(
             "Attempt.call",
@@ -122,17 +117,17 @@ _TROUBLE = (
     ),
     unit(
         "transient/refused-as-untried",
-        "test_delivery.py::test_a_limiter_inside_a_transport_does_not_hide_a_refused_call",
+        "bridge/processing/test_batch.py::test_a_limiter_inside_a_transport_does_not_hide_a_refused_call",
         Edit("Attempt.call", "            except OutOfTimeError as exc:", "            except QueueError as exc:"),
     ),
     unit(
         "intake/keeps-trouble-quiet",
-        "test_handlers.py::test_intake_says_when_failed_or_the_ledger_could_not_take_a_malformed_one",
+        "bridge/test_intake.py::test_intake_raises_when_a_malformed_text_cannot_be_failed_or_recorded",
         Edit("NotificationIntake.handle", "        if errors:\n            raise errors[0]\n", ""),
     ),
     unit(
         "intake/stops-at-trouble",
-        "test_handlers.py::test_intake_takes_the_other_records_before_it_says_that_one_could_not_be_taken",
+        "bridge/test_intake.py::test_intake_takes_all_other_records_before_it_raises_an_error",
         Edit(
             "NotificationIntake.handle",
             "not_taken(message.key, exc)\n                errors.append(exc)\n",
@@ -144,18 +139,17 @@ _TROUBLE = (
 _POLITE = (
     unit(
         "pacing/no-halving",
-        "test_pacing_and_backoff.py::test_a_429_halves_the_rate_and_calls_in_flight_with_it_count_once",
+        "bridge/processing/test_rate_limiter.py::test_a_429_halves_the_rate_once_for_calls_in_flight_together",
         Edit("RateLimiter.throttled", "self._rate = max(self._lowest, self._rate / 2)", "self._rate = self._rate"),
     ),
     unit(
         "pacing/not-told-of-429",
-        "test_delivery.py::test_throttling_halves_the_pace",
+        "bridge/processing/test_batch.py::test_throttling_halves_the_rate",
         Edit("Attempt.call", "rate_limiter.throttled()", "pass"),
     ),
     unit(
         "pacing/no-bucket",
-        "test_delivery.py::"
-        "test_texts_for_which_there_is_no_turn_wait_a_little_longer_each_few_times_and_are_never_given_up_for_it",
+        "bridge/processing/test_batch.py::test_untried_texts_wait_longer_every_few_receives_and_are_not_given_up",
         Edit(
             "Attempt.call",
             "if not rate_limiter.acquire(deadline=self.deadline):",
@@ -164,18 +158,17 @@ _POLITE = (
     ),
     unit(
         "pacing/no-waiting",
-        "test_promises.py::test_a_call_waits_for_its_turn",
+        "bridge/processing/test_rate_limiter.py::test_a_call_waits_for_a_token",
         Edit("RateLimiter.acquire", "        if wait:\n            self._clock.sleep(wait)\n", ""),
     ),
     unit(
         "pacing/no-share",
-        "test_pacing_and_backoff.py::test_it_starts_at_its_share_of_the_rate",
+        "bridge/processing/test_rate_limiter.py::test_it_starts_at_its_share_of_the_rate",
         Edit("RateLimiter.__init__", "max(rate / environments, self._lowest)", "max(rate, self._lowest)"),
     ),
     unit(
         "pacing/never-raises",
-        "test_pacing_and_backoff.py::"
-        "test_the_rate_raises_by_a_thirtieth_of_the_whole_a_second_while_calls_succeed_and_never_above_it",
+        "bridge/processing/test_rate_limiter.py::test_the_rate_grows_while_calls_succeed_up_to_the_configured_rate",
         Edit("Attempt.call", "                rate_limiter.succeeded()\n", ""),
         Edit(
             "RateLimiter.succeeded",
@@ -186,6 +179,6 @@ _POLITE = (
 )
 
 MECHANISMS: tuple[Mechanism, ...] = (
-    *_TROUBLE,
+    *_ERRORS,
     *_POLITE,
 )

@@ -6,23 +6,23 @@ from tests.mutation.harness import Edit, Mechanism
 from tests.mutation.patches.making import stack, unit
 
 _LIMITS = "sandbox/aws_limits.py"
-_BETWEEN = "test_no_text_gets_between_the_parts_of_one_that_waits_behind_it_in_the_queue"
+_BETWEEN = "test_no_text_gets_between_the_parts_of_a_text_queued_behind_it"
 _TAKEN = "tests/unit/sandbox/test_aws_limits.py::test_sqs_takes_a_message_at_every_limit"
 """Passes whatever limit is raised."""
 
 MECHANISMS: tuple[Mechanism, ...] = (
     unit(
         "order/first-of-the-queue-first",
-        f"test_promises.py::{_BETWEEN}",
+        f"bridge/test_promises.py::{_BETWEEN}",
         Edit(
             "FifoBatchProcessor._return_to_queue",
-            "last = _first_in_queue_and_not_in_order(retries)",
+            "last = _heads_out_of_order(retries)",
             "last = list[Retry]()",
         ),
     ),
     unit(
         "order/hidden-by-one-call",
-        f"test_promises.py::{_BETWEEN}[integration-event-True]",
+        f"bridge/test_promises.py::{_BETWEEN}[integration-event-True]",
         Edit(
             "FifoBatchProcessor._return_to_queue",
             "retry.delay) for retry in others])",

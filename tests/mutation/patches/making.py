@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.harness import Edit, Mechanism
 
-IN_ORDER = "tests/unit/test_delivery.py::test_texts_of_a_conversation_are_shown_in_their_order"
+IN_ORDER = "tests/unit/bridge/processing/test_batch.py::test_texts_of_a_conversation_are_shown_in_their_order"
 """Passes whatever is taken out of the functions: the bridge itself still works, by either way into a chat."""
 BY_EVENTS = f"{IN_ORDER}[integration-event]"
 """Passes whatever is taken out of the other way."""

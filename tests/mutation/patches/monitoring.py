@@ -8,13 +8,12 @@ from tests.mutation.patches.making import alarm, page, unit
 _TOLD = (
     unit(
         "metrics/another-name",
-        "test_measures.py::test_each_function_writes_exactly_the_metrics_that_are_listed_for_it[forward]",
+        "bridge/test_metrics.py::test_each_function_writes_exactly_the_metrics_listed_for_it[forward]",
         Edit("counts_of", '"Blocked": sum(', '"TextsBlocked": sum('),
     ),
     unit(
         "metrics/no-age-of-what-waits",
-        "test_measures.py::"
-        "test_how_long_a_text_has_waited_is_measured_each_time_it_is_given_back_and_not_of_its_followers",
+        "bridge/test_metrics.py::test_seconds_waiting_is_measured_at_each_retry_and_not_for_followers",
         Edit(
             "Reporter.batch",
             "metrics.add_metric(SECONDS_WAITING, MetricUnit.Seconds, result.waited)",
@@ -23,7 +22,7 @@ _TOLD = (
     ),
     unit(
         "logs/without-the-text-key",
-        "test_measures.py::test_every_log_line_says_which_text_it_is_about[intake]",
+        "bridge/test_metrics.py::test_every_log_line_has_the_key_of_its_text[intake]",
         Edit("logging._message", 'return {"correlation_id": key}', "return {}"),
     ),
     page(

@@ -1,4 +1,4 @@
-"""What keeps texts in order and shows each once."""
+"""Mutations of order and of delivery once: message groups, ledger, deduplication ids."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ _QUEUES = "lambda/bridge/aws/queues.py"
 _GROUPS = (
     unit(
         "group-lock/one-for-all",
-        "test_notification.py::test_a_conversation_is_one_customer_and_one_of_our_numbers",
+        "bridge/texts/test_sms_event.py::test_a_conversation_is_one_customer_and_one_business_number",
         Edit("conversation_id", "json.dumps([customer_number, business_number])", '"one"'),
     ),
     unit(
         "group-lock/one-per-text",
-        "test_promises.py::test_while_one_environment_has_a_conversations_text_no_other_gets_its_next_one",
+        "bridge/test_promises.py::test_no_second_environment_gets_the_next_text_of_a_conversation",
         Edit(
             "InboundSms.conversation_id",
             "conversation_id(self.origination_number, self.destination_number)",
             "conversation_id(self.origination_number, self.destination_number + self.text_key)",
         ),
-        control=BY_EVENTS,  # the open chats go by the conversation too
+        control=BY_EVENTS,  # chat sessions depend on the conversation too
     ),
     unit(
         "group-lock/not-the-queues",
-        "test_promises.py::test_a_conversation_is_one_message_group_and_another_one_another",
+        "bridge/test_promises.py::test_each_conversation_is_one_message_group",
         Edit("FifoQueue.send", "MessageGroupId=group_id", "MessageGroupId=deduplication_id"),
     ),
     unit(
         "group-lock/not-in-forward",
-        "test_entry.py::test_a_batch_is_read_into_conversations_in_the_order_of_the_queue",
+        "bridge/processing/test_message.py::test_a_batch_is_grouped_by_conversation_in_the_order_of_the_queue",
         Edit("QueueMessage.from_record", 'group_id=attributes["MessageGroupId"]', 'group_id=record["messageId"]'),
     ),
     unit(
         "order/no-sort-by-timestamp",
-        "test_entry.py::test_texts_of_a_batch_are_sorted_by_the_time_at_which_they_were_sent_and_the_overtaken_are_counted",
+        "bridge/processing/test_message.py::test_texts_of_a_batch_are_sorted_by_send_time_and_the_disorder_is_counted",
         Edit(
             "message_groups",
             "sorted(messages, key=lambda message: (-message.receive_count, message.order)) for",
@@ -44,7 +44,7 @@ _GROUPS = (
     ),
     unit(
         "order/before-what-was-tried",
-        "test_entry.py::test_nothing_is_sorted_ahead_of_a_text_that_was_received_before",
+        "bridge/processing/test_message.py::test_no_text_is_sorted_before_one_that_was_received_earlier",
         Edit("message_groups", "(-message.receive_count, message.order)", "message.order"),
     ),
 )
@@ -52,22 +52,22 @@ _GROUPS = (
 _LEDGER_AND_ONCE = (
     unit(
         "ledger-read/none",
-        "test_delivery.py::test_a_text_that_came_again_after_success_is_not_shown_twice",
+        "bridge/processing/test_batch.py::test_a_text_received_again_after_success_is_not_shown_twice",
         Edit("FifoBatchProcessor._deliver", "state = self._ledger.read(message.key)", "state = None"),
     ),
     unit(
         "ledger-read/not-consistent",
-        "test_promises.py::test_the_ledger_is_read_as_it_is_now_and_not_as_it_was_a_moment_ago",
+        "bridge/aws/test_ledger.py::test_the_ledger_is_read_consistently",
         Edit("Ledger.read", ", ConsistentRead=True", ""),
     ),
     unit(
         "ledger-read/parts-forgotten",
-        "test_delivery.py::test_a_failed_text_that_is_redriven_goes_on_where_it_stopped",
+        "bridge/texts/test_delivery.py::test_a_redriven_text_resumes_after_its_last_accepted_part",
         Edit("TextDelivery.deliver", "part = state.parts_done if state else 0", "part = 0"),
     ),
     unit(
         "ledger-write/before-the-answer",
-        "test_delivery.py::test_a_long_text_resumes_after_the_part_that_connect_last_accepted",
+        "bridge/texts/test_delivery.py::test_a_long_text_resumes_after_its_last_accepted_part",
         Edit(
             "TextDelivery.deliver",
             "            answer = self._send(request, attempt)\n",
@@ -80,53 +80,51 @@ _LEDGER_AND_ONCE = (
     ),
     unit(
         "ledger-write/unconditional",
-        "test_promises.py::"
-        "test_a_worker_that_comes_too_late_does_not_set_the_ledger_back_and_learns_how_far_the_other_one_got",
+        "bridge/aws/test_ledger.py::test_a_late_worker_does_not_set_the_ledger_back_and_gets_the_newer_state",
         Edit("Ledger.record_part", '"parts_done = :before")', '"attribute_exists(parts_done)")'),
     ),
     unit(
         "ledger-write/not-believed",
-        "test_delivery.py::test_a_text_that_another_environment_finished_meanwhile_is_left_to_it",
+        "bridge/texts/test_delivery.py::test_a_text_that_another_environment_finished_is_not_sent_again",
         Edit("TextDelivery.deliver", "part = state.parts_done\n", "part += 1\n"),
     ),
     unit(
         "ledger-write/shown-can-fail",
-        "test_promises.py::test_a_text_that_was_shown_never_becomes_a_failed_one",
+        "bridge/aws/test_ledger.py::test_a_text_that_was_shown_never_becomes_failed",
         Edit(
             "Ledger.record_failure",
-            'add={":one": ("failures", 1)},\n            condition="NOT outcome IN (:forwarded, :ignored)",\n',
-            'add={":one": ("failures", 1)},\n',
+            'count="failures",\n            condition="NOT outcome IN (:forwarded, :ignored)",\n',
+            'count="failures",\n',
         ),
     ),
     unit(
         "ledger-write/failed-can-wait",
-        "test_promises.py::test_a_function_that_lost_its_batch_does_not_make_a_text_wait_that_has_failed_meanwhile",
+        "bridge/aws/test_ledger.py::test_a_late_retry_does_not_change_a_text_that_has_failed",
         Edit("Ledger.record_retry", '(:forwarded, :ignored) AND NOT failed_entry = :entry"', '(:forwarded, :ignored)"'),
     ),
     unit(
         "ledger-keeps/ten-days",
-        "test_promises.py::test_a_text_is_remembered_longer_than_any_queue_keeps_it",
+        "bridge/aws/test_ledger.py::test_the_ledger_keeps_a_text_longer_than_any_queue",
         Edit("KEEP_SECONDS", "KEEP_SECONDS = 16 *", "KEEP_SECONDS = 10 *"),
     ),
     unit(
         "ledger-write/failed-half-shown-can-wait",
-        "test_promises.py::"
-        "test_a_function_that_lost_its_batch_does_not_hide_that_its_text_failed_until_it_has_shown_all_of_it",
+        "bridge/aws/test_ledger.py::test_a_late_part_leaves_a_failed_text_failed_until_all_parts_are_shown",
         Edit("Ledger.record_part", 'else " AND NOT failed_entry = :entry"', 'else ""'),
     ),
     unit(
         "plan/own-cut",
-        "test_delivery.py::test_a_text_that_another_environment_began_with_another_cut_is_shown_whole_in_that_one",
+        "bridge/texts/test_delivery.py::test_a_text_another_environment_began_is_shown_whole_in_its_split",
         Edit("TextDelivery.deliver", "            if state.split and state.split != split:", "            if False:"),
     ),
     unit(
         "plan/not-kept",
-        "test_promises.py::test_how_a_text_was_begun_comes_back_from_the_ledger",
+        "bridge/aws/test_ledger.py::test_the_split_of_a_text_is_read_back_from_the_ledger",
         Edit("Ledger.record_part", '            "plan": {"M": _serialised(split)},\n', ""),
     ),
     unit(
         "plan/not-used",
-        "test_delivery.py::test_a_text_is_cut_as_it_was_begun_also_when_a_deploy_changed_the_limit_between_two_tries",
+        "bridge/texts/test_delivery.py::test_a_begun_text_keeps_its_split_when_a_deploy_changes_the_limit",
         Edit(
             "TextDelivery.deliver",
             "split = state.split if state and state.split else self._split(sms, attempt)",
@@ -138,7 +136,7 @@ _LEDGER_AND_ONCE = (
     ),
     unit(
         "plan/kept-with-the-first-part",
-        "test_delivery.py::test_how_a_text_is_cut_is_kept_before_its_first_part_is_sent",
+        "bridge/texts/test_delivery.py::test_the_split_is_saved_before_the_first_part_is_sent",
         Edit(
             "TextDelivery._split",
             "            return self._ledger.save_split(sms.text_key, message.metadata, split=plan)",
@@ -147,12 +145,12 @@ _LEDGER_AND_ONCE = (
     ),
     unit(
         "deduplication/into-conversations",
-        "test_promises.py::test_a_text_that_sns_hands_over_twice_is_queued_once",
+        "bridge/test_promises.py::test_a_text_that_sns_delivers_twice_is_queued_once",
         Edit("FifoQueue.send", "MessageDeduplicationId=deduplication_id", "MessageDeduplicationId=str(time.time_ns())"),
     ),
     unit(
         "deduplication/by-content",
-        "test_promises.py::test_equal_texts_sent_one_after_the_other_are_both_queued",
+        "bridge/test_promises.py::test_equal_texts_sent_one_after_the_other_are_both_queued",
         Edit(
             "FifoQueue.send",
             "MessageDeduplicationId=deduplication_id",
@@ -162,22 +160,22 @@ _LEDGER_AND_ONCE = (
     ),
     unit(
         "deduplication/into-failed",
-        "test_delivery.py::test_a_text_that_fails_again_after_a_redrive_has_another_deduplication_id",
+        "bridge/processing/test_batch.py::test_a_text_failing_again_after_a_redrive_has_a_new_deduplication_id",
         Edit("FifoBatchProcessor._fail", "deduplication_id=message.message_id", "deduplication_id=message.key"),
     ),
     unit(
         "deduplication/failed-queue",
-        "test_promises.py::test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time",
+        "bridge/test_promises.py::test_a_text_failing_again_within_five_minutes_of_a_redrive_is_in_failed",
         Edit("DeadLetterQueue.send", "MessageDeduplicationId=deduplication_id", "MessageDeduplicationId=key"),
     ),
     unit(
         "deduplication/redrive",
-        "test_promises.py::test_a_text_that_is_redriven_and_fails_again_within_five_minutes_is_in_failed_each_time",
+        "bridge/test_promises.py::test_a_text_failing_again_within_five_minutes_of_a_redrive_is_in_failed",
         Edit("send", ": message.message_id,\n        }", ": message.text_key,\n        }"),
     ),
     unit(
         "one-attempt/the-sdk-repeats",
-        "test_promises.py::test_the_sdk_repeats_no_call_to_connect_and_waits_for_its_answer_as_long_as_configured",
+        "bridge/aws/test_clients.py::test_connect_is_called_once_with_the_configured_read_timeout",
         Edit("_single_attempt", '"total_max_attempts": 1}', '"total_max_attempts": 4}'),
     ),
 )

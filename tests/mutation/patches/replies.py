@@ -1,4 +1,4 @@
-"""What is taken out of the way from the agent to the phone: streaming, its queue, the texts that are sent."""
+"""Mutations of replies: streaming, their queue, the texts that are sent."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from tests.mutation.harness import Edit, Mechanism
 from tests.mutation.patches.making import refused_with_replies, unit, with_replies
 
 _STREAMED = "lambda/bridge/replies/chat_events.py"
-_SENT = "tests/unit/test_reply.py::test_a_link_that_cannot_be_had_is_left_out"
-"""Passes whatever is taken out that is not needed while all goes well."""
-_FROM_OUR_NUMBER = "test_reply.py::test_a_reply_goes_to_the_customer_from_the_very_number_that_was_texted"
+_SENT = "tests/unit/bridge/replies/test_delivery.py::test_a_link_that_cannot_be_requested_is_left_out"
+"""A control: it passes as long as no mutation affects the delivery without errors."""
+_FROM_OUR_NUMBER = "bridge/replies/test_delivery.py::test_a_reply_is_sent_from_the_number_that_was_texted"
 _CANNOT = (
-    "test_reply.py::test_what_cannot_be_delivered_goes_to_failed_with_its_reason_and_the_agent_reads_why"
+    "bridge/replies/test_delivery.py::test_an_undeliverable_reply_is_dead_lettered_and_the_agent_reads_why"
     "[DESTINATION_PHONE_NUMBER_OPTED_OUT-they have opted out of texts from this number]"
 )
 _SEEN_BY = '            "MessageVisibility": [*_FOR_THE_PHONE, {"exists": False}],\n'
@@ -24,32 +24,32 @@ def _reply(name: str, test: str | tuple[str, ...], *edits: Edit) -> Mechanism:
 _FOR_THE_PHONE = (
     _reply(
         "reply-filter/customers-echoes",
-        "test_streamed.py::test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through",
+        "bridge/replies/test_chat_events.py::test_the_filter_drops_the_customers_echoes_and_passes_the_end_of_a_chat",
         Edit(_STREAMED, _BY_OTHERS, ""),
     ),
     _reply(
         "reply-filter/for-other-eyes",
-        "test_streamed.py::test_the_filter_keeps_away_what_is_for_other_eyes",
+        "bridge/replies/test_chat_events.py::test_the_filter_drops_internal_messages",
         Edit(_STREAMED, _SEEN_BY, ""),
     ),
     _reply(
         "reply-filter/who-may-see-it-is-not-said",
-        "test_streamed.py::test_a_message_that_does_not_say_who_may_see_it_passes_the_filter",
+        "bridge/replies/test_chat_events.py::test_a_message_that_does_not_say_who_may_see_it_passes_the_filter",
         Edit(_STREAMED, _SEEN_BY, '            "MessageVisibility": list(_FOR_THE_PHONE),\n'),
     ),
     _reply(
         "replies/sent-whoever-may-see-it",
-        "test_reply.py::test_intake_fails_a_message_that_does_not_say_who_may_see_it",
+        "bridge/test_reply_intake.py::test_intake_fails_a_message_that_does_not_say_who_may_see_it",
         Edit(_STREAMED, 'if visibility is None and type_ == "MESSAGE":', "if False:"),
     ),
     _reply(
         "reply-filter/events",
-        "test_streamed.py::test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through",
+        "bridge/replies/test_chat_events.py::test_the_filter_drops_the_customers_echoes_and_passes_the_end_of_a_chat",
         Edit(_STREAMED, '"Type": ["MESSAGE", "ATTACHMENT"],', '"Type": ["MESSAGE", "ATTACHMENT", "EVENT"],'),
     ),
     _reply(
         "reply-filter/not-the-end-of-a-chat",
-        "test_streamed.py::test_the_filter_keeps_away_the_customers_own_echoes_and_lets_the_end_of_a_chat_through",
+        "bridge/replies/test_chat_events.py::test_the_filter_drops_the_customers_echoes_and_passes_the_end_of_a_chat",
         Edit("FILTER_POLICY", '        {"ContentType": [CHAT_ENDED]},\n', ""),
     ),
     refused_with_replies(
@@ -68,12 +68,12 @@ _FOR_THE_PHONE = (
     ),
     _reply(
         "replies/customers-echo-is-sent",
-        "test_streamed.py::test_echoes_receipts_and_what_is_for_other_eyes_are_nothing[of0-ALL]",
+        "bridge/replies/test_chat_events.py::test_echoes_receipts_and_internal_messages_are_ignored[of0-ALL]",
         Edit("_kind", '    if role == _CUSTOMER_ROLE:\n        return "nothing"\n', ""),
     ),
     _reply(
         "replies/for-other-eyes-is-sent",
-        "test_streamed.py::test_echoes_receipts_and_what_is_for_other_eyes_are_nothing[of1-AGENT]",
+        "bridge/replies/test_chat_events.py::test_echoes_receipts_and_internal_messages_are_ignored[of1-AGENT]",
         Edit(
             "_kind",
             'return "reply" if visibility is None or visibility in _FOR_THE_PHONE else "nothing"',
@@ -83,8 +83,8 @@ _FOR_THE_PHONE = (
     _reply(
         "replies/chat-ends-when-somebody-leaves",
         (
-            "test_streamed.py::test_echoes_receipts_and_what_is_for_other_eyes_are_nothing[of4-ALL]",
-            "test_reply.py::test_what_is_not_for_the_phone_and_came_all_the_same_does_nothing[of0]",
+            "bridge/replies/test_chat_events.py::test_echoes_receipts_and_internal_messages_are_ignored[of4-ALL]",
+            "bridge/replies/test_delivery.py::test_an_event_that_is_not_for_the_phone_is_ignored[of0]",
         ),
         Edit(
             "_kind",
@@ -94,7 +94,7 @@ _FOR_THE_PHONE = (
     ),
     _reply(
         "replies/end-of-a-chat-not-noted",
-        "test_reply.py::test_the_end_of_a_chat_closes_that_very_chat_after_what_was_said_before",
+        "bridge/replies/test_delivery.py::test_the_end_of_a_chat_is_recorded_after_the_replies_before_it",
         Edit("ReplyDelivery.deliver", "            self._chats.end(contact)\n", ""),
     ),
 )
@@ -103,20 +103,19 @@ _GROUPS = (
     _reply(
         "reply-group/by-contact",
         (
-            "test_streamed.py::test_a_reply_after_a_transfer_belongs_to_the_chat_that_was_started",
-            "test_promises.py::test_a_chat_is_one_message_group_also_after_a_transfer",
+            "bridge/replies/test_chat_events.py::test_a_reply_after_a_transfer_belongs_to_the_chat_that_was_started",
+            "bridge/test_promises.py::test_a_chat_is_one_message_group_also_after_a_transfer",
         ),
         Edit("_chat_event", 'contact = item.get("InitialContactId")', 'contact = item.get("ContactId")'),
     ),
     _reply(
         "reply-group/one-per-message",
-        "test_promises.py::test_a_chat_is_one_message_group_also_after_a_transfer",
+        "bridge/test_promises.py::test_a_chat_is_one_message_group_also_after_a_transfer",
         Edit("ChatEvent.group_id", "return self.initial_contact_id", "return self.message_id"),
     ),
     _reply(
         "reply-order/by-the-notification",
-        "test_streamed.py::"
-        "test_replies_of_a_batch_are_sorted_by_the_time_at_which_they_were_said_whenever_they_were_published",
+        "bridge/replies/test_chat_events.py::test_replies_of_a_batch_are_sorted_by_their_absolute_time",
         Edit(
             "chat_events.parse",
             "sent_at=sent_at or notification.sent_at",
@@ -125,12 +124,12 @@ _GROUPS = (
     ),
     _reply(
         "reply-order/not-in-intake",
-        "test_reply.py::test_intake_takes_what_comes_together_in_the_order_in_which_it_was_said",
+        "bridge/test_reply_intake.py::test_intake_queues_the_records_of_an_event_in_the_order_of_their_time",
         Edit("NotificationIntake.handle", "in sorted(parsed, key=lambda one: one[1].sent_at or _LAST):", "in parsed:"),
     ),
     _reply(
         "reply-order/followers-tried-all-the-same",
-        "test_reply.py::test_a_reply_that_keeps_failing_goes_back_with_its_followers_hidden_alike",
+        "bridge/replies/test_delivery.py::test_a_failing_reply_returns_to_the_queue_with_its_followers",
         Edit("FifoBatchProcessor.process_group", "if isinstance(result, Retry):\n", "if False:\n"),
     ),
 )
@@ -138,14 +137,14 @@ _GROUPS = (
 _ONCE = (
     _reply(
         "reply-ledger/not-read",
-        "test_reply.py::test_a_reply_that_came_again_is_not_sent_twice",
+        "bridge/replies/test_delivery.py::test_a_reply_received_again_is_not_sent_twice",
         Edit("FifoBatchProcessor._deliver", "state = self._ledger.read(message.key)", "state = None"),
     ),
     _reply(
         "reply-ledger/by-the-notification",
         (
-            "test_reply.py::test_a_reply_that_came_again_is_not_sent_twice",
-            "test_promises.py::test_a_reply_that_connect_streams_twice_is_queued_once",
+            "bridge/replies/test_delivery.py::test_a_reply_received_again_is_not_sent_twice",
+            "bridge/test_promises.py::test_a_reply_that_connect_streams_twice_is_queued_once",
         ),
         Edit(
             "chat_events.parse",
@@ -160,22 +159,22 @@ _ONCE = (
     ),
     _reply(
         "reply-ledger/parts-forgotten",
-        "test_reply.py::test_a_long_reply_resumes_after_the_part_that_was_last_accepted",
+        "bridge/replies/test_delivery.py::test_a_long_reply_resumes_after_its_last_accepted_part",
         Edit("ReplyDelivery.deliver", "part = state.parts_done if state else 0", "part = 0"),
     ),
     _reply(
         "reply-ledger/not-believed",
-        "test_reply.py::test_a_reply_that_another_environment_finished_meanwhile_is_left_to_it",
+        "bridge/replies/test_delivery.py::test_a_reply_that_another_environment_finished_is_not_sent_again",
         Edit("ReplyDelivery.deliver", "            part = state.parts_done\n", "            part += 1\n"),
     ),
     _reply(
         "reply-deduplication/by-content",
-        "test_promises.py::test_equal_replies_one_after_the_other_are_both_sent",
+        "bridge/test_promises.py::test_equal_replies_one_after_the_other_are_both_sent",
         Edit("ChatEvent.deduplication_id", "return self.message_id", "return self.content"),
     ),
     _reply(
         "reply-deduplication/by-notification",
-        "test_promises.py::test_a_reply_that_connect_streams_twice_is_queued_once",
+        "bridge/test_promises.py::test_a_reply_that_connect_streams_twice_is_queued_once",
         Edit(
             "NotificationIntake._take",
             "deduplication_id=content.deduplication_id",
@@ -184,12 +183,12 @@ _ONCE = (
     ),
     _reply(
         "reply-redrive/to-conversations",
-        "test_promises.py::test_a_reply_that_is_redriven_goes_back_to_the_replies_and_is_in_failed_each_time_it_fails",
+        "bridge/test_promises.py::test_a_redriven_reply_returns_to_replies_and_is_in_failed_each_time",
         Edit("_is_reply", 'return attributes["stage"] in _OF_REPLIES', "return False"),
     ),
     _reply(
         "one-attempt/the-sdk-texts-again",
-        "test_texting.py::test_the_sdk_repeats_no_text_and_waits_for_its_answer_as_long_as_configured",
+        "bridge/aws/test_sms.py::test_sms_is_called_once_with_the_configured_read_timeout",
         Edit("_single_attempt", '"total_max_attempts": 1}', '"total_max_attempts": 4}'),
     ),
 )
@@ -197,12 +196,12 @@ _ONCE = (
 _TROUBLE = (
     _reply(
         "not-deliverable/not-told-apart",
-        "test_texting.py::test_a_phone_that_gets_no_text_is_permanent_with_that_reason",
+        "bridge/aws/test_sms.py::test_a_phone_that_cannot_be_texted_is_permanent_with_that_reason",
         Edit("_sms_error", "if reason in NOT_DELIVERABLE:", "if False:"),
     ),
     _reply(
         "not-deliverable/any-reason",
-        "test_texting.py::"
+        "bridge/aws/test_sms.py::"
         "test_an_answer_is_translated_by_code_reason_and_status"
         "[ConflictException-RESOURCE_NOT_ACTIVE-400-AccessRefusedError]",
         Edit("_sms_error", "if reason in NOT_DELIVERABLE:", "if reason:"),
@@ -233,7 +232,7 @@ _TROUBLE = (
     _reply(
         "agent-is-told/without-the-reason",
         _CANNOT,
-        Edit("failure_notice", '_REASONS.get(reason) or ("it could', '("it could'),
+        Edit("failure_notice", 'NOT_DELIVERABLE.get(reason) or ("it could', '("it could'),
     ),
     _reply(
         "agent-is-told/as-if-by-the-customer",
@@ -246,7 +245,7 @@ _TROUBLE = (
     ),
     _reply(
         "agent-is-told/before-it-is-kept",
-        "test_reply.py::test_the_agent_is_told_once_failed_and_ledger_have_it",
+        "bridge/replies/test_delivery.py::test_the_agent_is_told_after_dead_letter_queue_and_ledger_have_it",
         Edit(
             "FifoBatchProcessor._fail",
             "        try:\n",
@@ -255,12 +254,12 @@ _TROUBLE = (
     ),
     _reply(
         "agent-is-told/in-whatever-chat-is-open",
-        "test_start_chat.py::test_the_agent_is_told_in_the_open_chat_and_nowhere_else",
+        "bridge/aws/test_start_chat.py::test_the_agent_is_told_only_in_the_open_chat",
         Edit("AgentLine._token", " or chat.contact != initial_contact_id:", ":"),
     ),
     _reply(
         "unknown-chat/fails-at-once",
-        "test_reply.py::test_a_chat_that_is_not_noted_yet_is_waited_for_and_one_that_never_is_fails",
+        "bridge/replies/test_delivery.py::test_a_reply_waits_for_its_chat_to_be_recorded_and_then_fails",
         Edit(
             "UNKNOWN_CHAT_GRACE_SECONDS",
             "UNKNOWN_CHAT_GRACE_SECONDS = 120.0",
@@ -281,35 +280,35 @@ _SENDING = (
     ),
     _reply(
         "sms-pace/none-to-a-phone",
-        "test_reply.py::test_texts_to_one_phone_are_a_second_apart_parts_of_a_reply_included",
+        "bridge/replies/test_delivery.py::test_texts_to_one_phone_are_a_second_apart_parts_of_a_reply_included",
         Edit(
             "ReplyDelivery._send",
-            "            recipient_limiter=self._recipient_limiters.of(participants.customer_number),\n",
+            "            recipient_limiter=self._recipient_limiter(participants.customer_number),\n",
             "",
         ),
     ),
     _reply(
         "sms-pace/by-chat",
-        "test_reply.py::test_two_chats_with_one_phone_share_its_pace",
+        "bridge/replies/test_delivery.py::test_two_chats_with_one_phone_share_its_rate",
         Edit(
             "ReplyDelivery._send",
-            "_recipient_limiters.of(participants.customer_number)",
-            "_recipient_limiters.of(attempt.message.group_id)",
+            "_recipient_limiter(participants.customer_number)",
+            "_recipient_limiter(attempt.message.group_id)",
         ),
     ),
     _reply(
         "sms-pace/one-for-all-phones",
-        "test_reply.py::test_other_phones_do_not_wait",
+        "bridge/replies/test_delivery.py::test_other_phones_do_not_wait",
         Edit(
             "ReplyDelivery._send",
-            "_recipient_limiters.of(participants.customer_number)",
-            '_recipient_limiters.of("all")',
+            "_recipient_limiter(participants.customer_number)",
+            '_recipient_limiter("all")',
         ),
     ),
     *(
         _reply(
             f"sms-split/{name}",
-            f"test_sms.py::test_a_message_holds_exactly_what_aws_says[reply{case}-lengths{case}]",
+            f"bridge/replies/test_sms_segments.py::test_a_message_holds_exactly_what_aws_says[reply{case}-lengths{case}]",
             Edit(*edit),
         )
         for name, case, edit in (
@@ -320,7 +319,7 @@ _SENDING = (
     ),
     _reply(
         "sms-split/inside-a-grapheme",
-        "test_sms.py::test_no_family_is_torn_apart",
+        "bridge/replies/test_sms_segments.py::test_a_family_emoji_is_not_cut",
         Edit(
             "_end_of_part",
             "return after_space or (end if end > start else _hard_end(text, start, limit))",
@@ -329,12 +328,12 @@ _SENDING = (
     ),
     _reply(
         "sms-split/other-characters-as-gsm",
-        "test_sms.py::test_the_alphabet_is_the_one_that_aws_lists",
+        "bridge/replies/test_sms_segments.py::test_the_alphabet_is_the_one_that_aws_lists",
         Edit("gsm_length", "            return None\n", "            length += 1\n"),
     ),
     _reply(
         "options/not-remembered",
-        "test_reply.py::test_an_interactive_message_is_sent_as_words_and_its_options_are_remembered_before",
+        "bridge/replies/test_delivery.py::test_an_interactive_message_is_sent_as_text_after_its_options_are_saved",
         Edit("ReplyDelivery.deliver", "            self._chats.save_options(contact, options)\n", "            pass\n"),
     ),
 )
@@ -342,7 +341,7 @@ _SENDING = (
 _PRIVATE = (
     _reply(
         "redaction/words-of-a-defect-in-a-reply",
-        "test_reply.py::test_no_words_and_no_number_are_logged_or_counted",
+        "bridge/test_reply.py::test_no_content_and_no_number_is_logged_or_counted",
         Edit(
             "FifoBatchProcessor._process_message",
             '{type(exc).__name__}"),\n                traceback',
@@ -351,7 +350,7 @@ _PRIVATE = (
     ),
     _reply(
         "redaction/reply-logged",
-        "test_reply.py::test_no_words_and_no_number_are_logged_or_counted",
+        "bridge/test_reply.py::test_no_content_and_no_number_is_logged_or_counted",
         Edit(
             "Reporter._result",
             '"attempts": result.attempts,\n                    "contact"',
@@ -360,17 +359,17 @@ _PRIVATE = (
     ),
     _reply(
         "redaction/words-of-end-user-messaging",
-        "test_texting.py::test_a_message_of_the_vendor_decides_nothing_and_is_told_to_nobody",
-        Edit("_sms_error", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
+        "bridge/aws/test_sms.py::test_an_error_message_of_the_service_is_neither_used_nor_passed_on",
+        Edit("service_error", "({status}), request {request_id}", "({status}), request {request_id}: {exc}"),
     ),
     _reply(
         "redaction/printed-reply",
-        "test_streamed.py::test_what_a_dataclass_prints_of_a_reply_holds_no_words",
+        "bridge/replies/test_chat_events.py::test_the_repr_of_a_reply_holds_no_content",
         Edit("ChatEvent", 'content: str = field(default="", repr=False)', 'content: str = ""'),
     ),
     _reply(
         "redaction/printed-phone",
-        "test_reply.py::test_no_words_and_no_number_are_logged_or_counted",
+        "bridge/test_reply.py::test_no_content_and_no_number_is_logged_or_counted",
         Edit("Participants", "customer_number: str = field(repr=False)", "customer_number: str"),
     ),
 )

@@ -1,16 +1,16 @@
-"""What is taken out of start-chat delivery: the way into the chat, the open chats, what the stack adds for them."""
+"""Mutations of start-chat delivery: the transport, the chat sessions, and what the stack adds for them."""
 
 from __future__ import annotations
 
 from tests.mutation.harness import Edit, Mechanism
 from tests.mutation.patches.making import BY_EVENTS, unit
 
-_TESTS = "test_start_chat.py::"
-_TABLE = "test_chats.py::"
+_TESTS = "bridge/aws/test_start_chat.py::"
+_TABLE = "bridge/aws/test_chat_sessions.py::"
 _FIRST = f"{_TESTS}test_the_first_text_starts_a_chat_connects_the_customer_and_is_sent_there"
-_REPLACED = f"{_TESTS}test_a_chat_that_has_ended_is_replaced_by_a_new_one_and_the_text_is_sent_there_once"
+_REPLACED = f"{_TESTS}test_a_text_for_an_ended_chat_starts_a_new_one_and_is_sent_there_once"
 _OPEN = f"tests/unit/{_TESTS}test_later_texts_go_to_the_open_chat"
-"""Passes whatever is taken out that is not needed while all goes well."""
+"""A control: it passes as long as no mutation affects the delivery without errors."""
 
 
 def _once(call: str) -> str:
@@ -26,7 +26,7 @@ _CLIENT_TOKENS = (
     ),
     unit(
         "client-token/start-without-generation",
-        f"{_TESTS}test_a_long_text_whose_chats_end_between_its_parts_goes_on_in_new_ones",
+        f"{_TESTS}test_a_long_text_continues_in_new_chats_when_chats_end_between_parts",
         Edit("StartChat._start", 'f"{sms.text_key}:{generation}"', "sms.text_key"),
         control=_OPEN,
     ),
@@ -38,7 +38,7 @@ _CLIENT_TOKENS = (
     ),
     unit(
         "client-token/generation-not-raised",
-        (_REPLACED, f"{_TESTS}test_a_long_text_whose_chats_end_between_its_parts_goes_on_in_new_ones"),
+        (_REPLACED, f"{_TESTS}test_a_long_text_continues_in_new_chats_when_chats_end_between_parts"),
         Edit(
             "StartChat.send",
             "generation=chat.generation + 1 if chat else 1",
@@ -66,7 +66,7 @@ _CLIENT_TOKENS = (
     ),
     unit(
         "client-token/start-with-its-text-or-without",
-        f"{_TESTS}test_a_text_is_shown_also_when_a_deploy_changed_how_chats_begin_after_a_lost_answer"
+        f"{_TESTS}test_a_text_is_shown_when_a_deploy_changes_first_text_after_a_lost_answer"
         "[start-message-initial-message]",
         Edit("StartChat._start", '            arguments["ClientToken"] += ":initial-message"\n', ""),
     ),
@@ -75,12 +75,12 @@ _CLIENT_TOKENS = (
 _ENDED = (
     unit(
         "ended-chat/denied-without-a-token",
-        f"{_TESTS}test_access_denied_without_a_token_is_somebodys_configuration_and_no_ended_chat",
+        f"{_TESTS}test_access_denied_without_a_token_does_not_mean_an_ended_chat",
         Edit("StartChat._start", "            carries_token=False,\n", ""),
     ),
     unit(
         "ended-chat/any-error",
-        f"{_TESTS}test_no_other_answer_is_taken_for_an_ended_chat",
+        f"{_TESTS}test_no_other_error_means_an_ended_chat",
         Edit(
             "StartChat._call", 'if carries_token and error_code(exc) == "AccessDeniedException":', "if carries_token:"
         ),
@@ -102,7 +102,7 @@ _ENDED = (
     ),
     unit(
         "ended-chat/replaced-again-and-again",
-        f"{_TESTS}test_a_new_chat_that_is_over_at_once_is_blocked_and_not_replaced_again_and_again",
+        f"{_TESTS}test_a_new_chat_that_ends_at_once_is_blocked_and_not_replaced",
         Edit(
             "StartChat._start",
             'raise AccessRefusedError("Connect ended a new chat before the customer could be connected to it")',
@@ -111,7 +111,7 @@ _ENDED = (
     ),
     unit(
         "ended-chat/not-of-a-chat-that-began-with-its-text",
-        f"{_TESTS}test_a_chat_that_began_with_its_text_and_ended_before_the_customer_was_connected_is_replaced",
+        f"{_TESTS}test_a_chat_that_ended_before_the_customer_was_connected_is_replaced",
         Edit(
             "StartChat.send",
             "            try:\n"
@@ -138,7 +138,7 @@ _ENDED = (
     ),
     unit(
         "disconnect-keyword/refused-by-a-chat-that-is-over",
-        f"{_TESTS}test_a_refused_disconnect_is_a_chat_that_is_not_open",
+        f"{_TESTS}test_a_rejected_disconnect_means_that_no_chat_is_open",
         Edit(
             "StartChat.send",
             "            except (RejectedError, NotFoundError):\n                return NoOpenChat()\n",
@@ -150,7 +150,7 @@ _ENDED = (
 _CHAT = (
     unit(
         "connection/not-renewed",
-        f"{_TESTS}test_a_chat_that_outlives_its_connection_token_goes_on_with_another_one",
+        f"{_TESTS}test_an_expiring_connection_token_is_replaced",
         Edit(
             "StartChat._connected",
             "if chat.connection_token and chat.token_expires_at - self._now() > _RENEW_SECONDS:",
@@ -159,7 +159,7 @@ _CHAT = (
     ),
     unit(
         "connection/renewed-too-late",
-        f"{_TESTS}test_a_chat_that_outlives_its_connection_token_goes_on_with_another_one[23.5]",
+        f"{_TESTS}test_an_expiring_connection_token_is_replaced[23.5]",
         Edit("_RENEW_SECONDS", "_RENEW_SECONDS = 3600.0", "_RENEW_SECONDS = 0.0"),
     ),
     unit(
@@ -188,7 +188,7 @@ _CHAT = (
     ),
     unit(
         "start-chat/without-its-channel",
-        "test_delivery.py::test_a_number_with_start_chat_delivery_is_held_where_the_function_cannot_start_chats",
+        "bridge/texts/test_delivery.py::test_a_start_chat_number_is_retried_where_the_function_cannot_start_chats",
         Edit(
             "TextDelivery._send",
             "self._transports.get(request.route.delivery)",
@@ -197,18 +197,18 @@ _CHAT = (
     ),
     unit(
         "start-chat/by-the-other-api",
-        "test_delivery.py::test_a_text_goes_the_way_that_its_number_has_and_no_other_way[start-chat]",
+        "bridge/texts/test_delivery.py::test_a_text_goes_through_the_transport_of_its_number_only[start-chat]",
         Edit("TextDelivery._send", "get(request.route.delivery)", 'get("integration-event")'),
         control=BY_EVENTS,
     ),
     unit(
         "initial-message/sent-again",
-        f"{_TESTS}test_the_text_that_starts_a_chat_can_go_with_its_start_and_is_not_sent_again",
+        f"{_TESTS}test_a_text_sent_as_initial_message_is_not_sent_again",
         Edit("StartChat.send", "if chat.first_client_token != request.client_token:", "if True:"),
     ),
     unit(
         "initial-message/not-noted-as-sent",
-        f"{_TESTS}test_the_text_that_starts_a_chat_can_go_with_its_start_and_is_not_sent_again",
+        f"{_TESTS}test_a_text_sent_as_initial_message_is_not_sent_again",
         Edit(
             "ChatSessions.record_start",
             '            item["first"] = {"S": chat.first_client_token}\n',
@@ -217,12 +217,12 @@ _CHAT = (
     ),
     unit(
         "options/number-not-mapped-back",
-        f"{_TESTS}test_a_number_is_the_option_that_was_offered_and_only_once",
+        f"{_TESTS}test_the_number_of_an_option_is_sent_as_its_title_once",
         Edit("StartChat._send_message", "chosen = self._chosen_option(request.part.content, chat)", "chosen = None"),
     ),
     unit(
         "options/offered-for-ever",
-        f"{_TESTS}test_a_number_is_the_option_that_was_offered_and_only_once",
+        f"{_TESTS}test_the_number_of_an_option_is_sent_as_its_title_once",
         Edit(
             "StartChat._send_message", "            self._chats.save_options(chat.contact, ())\n", "            pass\n"
         ),
@@ -233,7 +233,7 @@ _PACES = (
     *(
         unit(
             f"start-chat-pacing/{name}",
-            f"{_TESTS}test_chats_are_started_connected_and_ended_no_faster_than_connect_allows[{name}]",
+            f"{_TESTS}test_chats_are_started_connected_and_ended_within_connects_rates[{name}]",
             Edit("StartChat", *edit),
         )
         for name, edit in {
@@ -244,14 +244,12 @@ _PACES = (
     ),
     unit(
         "start-chat-pacing/not-told-of-429",
-        f"{_TESTS}test_a_429_halves_the_pace_of_what_was_called",
+        f"{_TESTS}test_a_429_halves_the_rate_of_the_operation_called",
         Edit("StartChat._call", "                limiter.throttled()\n", "                pass\n"),
     ),
     unit(
         "start-chat-pacing/messages-at-the-other-pace",
-        "test_delivery.py::"
-        "test_texts_for_which_there_is_no_turn_wait_a_little_longer_each_few_times_and_are_never_given_up_for_it"
-        "[start-chat]",
+        "bridge/processing/test_batch.py::test_untried_texts_wait_longer_every_few_receives_and_are_not_given_up[start-chat]",
         Edit(
             "TextDelivery._send",
             "rate_limiter=transport.rate_limiter",
@@ -260,7 +258,7 @@ _PACES = (
     ),
     unit(
         "start-chat-pacing/one-for-all",
-        f"{_TESTS}test_each_of_connects_apis_has_a_pace_of_its_own",
+        f"{_TESTS}test_each_operation_of_connect_has_a_rate_limiter",
         Edit("_start_chat", "limits.start_chat_rate", "limits.message_rate"),
     ),
 )
@@ -268,7 +266,7 @@ _PACES = (
 _OPEN_CHATS = (
     unit(
         "open-chats/late-end-closes-the-newer-one",
-        f"{_TABLE}test_a_late_word_that_an_old_chat_ended_leaves_the_newer_one_open",
+        f"{_TABLE}test_the_late_end_of_an_old_chat_leaves_the_newer_one_open",
         Edit(
             "ChatSessions.record_end",
             '            "contact = :contact",\n            {":true"',
@@ -277,7 +275,7 @@ _OPEN_CHATS = (
     ),
     unit(
         "open-chats/older-one-takes-its-place",
-        f"{_TABLE}test_a_chat_never_takes_the_place_of_a_newer_one",
+        f"{_TABLE}test_an_older_chat_never_replaces_a_newer_one",
         Edit(
             "ChatSessions.record_start",
             "            item,\n            ConditionExpression=",
@@ -286,7 +284,7 @@ _OPEN_CHATS = (
     ),
     unit(
         "open-chats/another-chats-connection",
-        f"{_TABLE}test_a_connection_to_an_old_chat_is_not_kept_for_the_newer_one",
+        f"{_TABLE}test_the_connection_to_an_old_chat_is_not_saved_for_the_newer_one",
         Edit(
             "ChatSessions.record_connection",
             '            "contact = :contact",\n            {\n                ":token"',
@@ -295,14 +293,14 @@ _OPEN_CHATS = (
     ),
     unit(
         "open-chats/read-not-consistent",
-        f"{_TABLE}test_a_chat_is_known_as_it_is_now_and_not_as_it_was_a_moment_ago",
+        f"{_TABLE}test_chat_sessions_are_read_consistently",
         Edit("ChatSessions._get", ", ConsistentRead=True", ""),
         control=BY_EVENTS,
     ),
     *(
         unit(
             f"open-chats/{name}",
-            f"{_TABLE}test_a_chat_is_forgotten_by_a_number_of_seconds_and_after_its_longest_life",
+            f"{_TABLE}test_chat_sessions_expire_after_the_longest_chat",
             Edit(*edit),
         )
         for name, edit in {
@@ -317,7 +315,7 @@ _OPEN_CHATS = (
     ),
     unit(
         "redaction/printed-tokens",
-        f"{_TESTS}test_what_is_printed_of_a_chat_holds_no_token",
+        f"{_TESTS}test_the_repr_of_a_chat_session_holds_no_token",
         Edit("ChatSession", "participant_token: str = field(repr=False)", "participant_token: str"),
     ),
 )

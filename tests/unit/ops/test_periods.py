@@ -14,7 +14,7 @@ import pytest
 from testing.account import OURS_TOO, Account
 from testing.builders import CUSTOMER, OTHER_CUSTOMER, OURS, payload, record
 from testing.chat_events import CHAT
-from tests.unit.scenarios import batch, open_chat
+from testing.scenarios import batch, open_chat
 
 
 @pytest.fixture

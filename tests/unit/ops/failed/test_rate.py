@@ -16,7 +16,7 @@ from testing.clock import FakeClock
 from testing.ledger import TableLedger
 from testing.models.fifo import Fifo
 from testing.models.sqs import SqsClient
-from tests.unit.scenarios import batch, by_chat, said
+from testing.scenarios import batch, by_chat, said
 
 
 class RecordingClient:

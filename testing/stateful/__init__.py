@@ -1,0 +1,1 @@
+"""State machines for hypothesis: the bridge under any sequence of events."""
