@@ -69,7 +69,7 @@ mutation: setup  ## take each mechanism out, see its test turn red; one: ONLY=gr
 sabotage: mutation
 
 faults: setup  ## 20,000 texts through kills and outages: make faults SEED=1 [DELIVERY=start-chat]
-	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(DELIVERY),--delivery $(DELIVERY))
+	@$(BIN)/python -m testing.faults $(if $(SEED),--seed $(SEED)) $(if $(DELIVERY),--delivery $(DELIVERY))
 
 bench: setup $(BENCH)/.done  ## beside naive bridges, into docs/benchmarks.md: twenty minutes
 	@$(BIN)/python -m bench $(if $(SEED),--seed $(SEED))

@@ -15,7 +15,7 @@ import uuid
 from collections import Counter
 from typing import Any
 
-from tests.faults.http import Answer, Request, Server
+from testing.http_server import Answer, Request, Server
 
 _JSON = {"Content-Type": "application/x-amz-json-1.0"}
 CONTROL = "/_stub"

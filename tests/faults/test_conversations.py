@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import report
-from tests.faults.bridge import bridge
-from tests.faults.plan import Plan
-from tests.faults.run import Result
-from tests.faults.texts import Text, pairs, rounds
+from testing.faults import report
+from testing.faults.bridges import bridge
+from testing.faults.load import Text, pairs, rounds
+from testing.faults.plan import Plan
+from testing.faults.run import Result
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the runtime interface client, which runs the functions, is for Linux"

@@ -10,9 +10,9 @@ from typing import get_args
 
 import pytest
 
-from tests.faults import report
-from tests.faults.bridge import bridge
-from tests.faults.plan import Delivery, Plan
+from testing.faults import report
+from testing.faults.bridges import bridge
+from testing.faults.plan import Delivery, Plan
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the runtime interface client, which runs the functions, is for Linux"

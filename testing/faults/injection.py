@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sandbox.double.client import Double
-from tests.faults.plan import Plan
-from tests.faults.record import Kill, Record
-from tests.faults.runtime import Function
-from tests.faults.trouble import Trouble
+from testing.faults.lambda_runtime import Function
+from testing.faults.plan import Plan
+from testing.faults.record import Kill, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +141,24 @@ def broken_archive(folder: Path, modules: Sequence[str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("import a_module_that_was_not_packaged\n", encoding="utf-8")
     return folder
+
+
+Fault = Literal["error", "reset before", "reset after"]
+"""An answer that says no; the connection is reset, and nothing was done; it was done, but the answer is lost."""
+_KINDS: tuple[Fault, ...] = ("error", "reset before", "reset after")
+
+
+class Trouble:
+    """`share` of the calls, from 0 to 1; an outage refuses all of them, and does nothing."""
+
+    def __init__(self, seed: str, share: float) -> None:
+        self._random = random.Random(seed)
+        self._share = share
+        self.outage = False
+
+    def draw(self) -> Fault | None:
+        """The fault of this call, if any."""
+        number, kind = self._random.random(), self._random.choice(_KINDS)
+        if self.outage:
+            return "error" if kind == "error" else "reset before"
+        return kind if number < self._share else None

@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.double.client import Double
-from tests.faults.accounting import REPLIES, Accounts, Verdict
-from tests.faults.agents import Agents
-from tests.faults.chats import ChatVerdict, look_at
-from tests.faults.plan import Plan
-from tests.faults.record import Record
-from tests.faults.runtime import Function
-from tests.faults.services import in_background
-from tests.faults.sns import Topic
-from tests.faults.texts import Text
-from tests.faults.timeline import Timeline
-from tests.faults.trouble import Trouble
+from testing.faults.accounting import REPLIES, Accounts, ChatVerdict, Verdict, look_at
+from testing.faults.agents import Agents
+from testing.faults.injection import Timeline, Trouble
+from testing.faults.lambda_runtime import Function
+from testing.faults.load import Text
+from testing.faults.plan import Plan
+from testing.faults.record import Record
+from testing.faults.services import in_background
+from testing.faults.sns import Topic
 
 Say = Callable[[str], None]
 _QUIET = 5

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.faults.runtime import Invocation
+    from testing.faults.lambda_runtime import Invocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

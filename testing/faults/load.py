@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.faults.plan import Plan
+from testing.builders import customer_number
+from testing.faults.plan import Plan
 
 OURS = ("+12125550101", "+12125550102")
 NOBODYS = "+12125550199"
@@ -216,8 +217,8 @@ def _delay(rng: random.Random) -> float:
 
 
 def _person(number: int) -> tuple[str, str]:
-    """A customer and the number of ours that they text; of those reserved for fiction: 100 in each area code."""
-    return f"+1{201 + number // 100}55501{number % 100:02}", OURS[number % len(OURS)]
+    """A customer and the business number that they text."""
+    return customer_number(number), OURS[number % len(OURS)]
 
 
 def _id(rng: random.Random) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from tests.faults.http import Answer, Request, Server
+from testing.http_server import Answer, Request, Server
 
 _API = "/2018-06-01/runtime"
 _ARN = "arn:aws:lambda:us-east-1:111122223333:function"

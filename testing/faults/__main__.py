@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: the run, its progress, its table, and exit code 1 where a promise was not kept."""
+"""`python -m testing.faults`: the run, its progress, its table, and exit code 1 where a promise was not kept."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import get_args
 
-from tests.faults import report
-from tests.faults.bridge import bridge
-from tests.faults.naive import naive
-from tests.faults.plan import Delivery, Plan
+from testing.faults import report
+from testing.faults.bridges import bridge, naive
+from testing.faults.plan import Delivery, Plan
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m testing.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="of all that is drawn by chance; default: another one")
     parser.add_argument("--delivery", choices=get_args(Delivery), default="integration-event", help="of all numbers")
     parser.add_argument("--texts", type=int, default=20_000)

@@ -10,10 +10,9 @@ import pytest
 from botocore.config import Config
 
 from bridge.replies.chat_events import CHAT_ENDED, FILTER_POLICY
-from tests.faults.record import Record
-from tests.faults.runtime import Invocation
-from tests.faults.sns import Topic, identity
-from tests.faults.streaming import TOPIC_ARN, Streaming, passes
+from testing.faults.lambda_runtime import Invocation
+from testing.faults.record import Record
+from testing.faults.sns import TOPIC_ARN, Streaming, Topic, identity, passes
 
 REPLY = {"Type": "MESSAGE", "MessageVisibility": "ALL", "ParticipantRole": "AGENT", "ContentType": "text/plain"}
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.accounting import CHAT_ENDED, KILLED, LOST_ANSWER, UNEXPLAINED, UNWRITTEN, Verdict
-from tests.faults.plan import Plan
-from tests.faults.run import Result
+from testing.faults.accounting import CHAT_ENDED, KILLED, LOST_ANSWER, UNEXPLAINED, UNWRITTEN, Verdict
+from testing.faults.plan import Plan
+from testing.faults.run import Result
 
 _HISTORIES = 3
 _Row = tuple[str, Sequence[object]]

@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from testing.faults.injection import Trouble
+from testing.faults.lambda_runtime import Function, Invocation
+from testing.faults.record import Batch, Record, Send
+from testing.faults.sns import identity
+from testing.http_server import Answer, Request, Server
 from testing.models.fifo import Fifo, Message, ReceiptError
-from tests.faults.http import Answer, Request, Server
-from tests.faults.record import Batch, Record, Send
-from tests.faults.runtime import Function, Invocation
-from tests.faults.sns import identity
-from tests.faults.trouble import Trouble
 
 ACCOUNT = "111122223333"
 BATCH = 10

@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from sandbox.double.client import Double
-from tests.faults.accounting import TEXTS
-from tests.faults.texts import Act, Reply, Text, reply_body
+from testing.faults.accounting import TEXTS
+from testing.faults.load import Act, Reply, Text, reply_body
 
 _PAUSE = 0.1
 _SLOWEST = 1.5

@@ -10,26 +10,35 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import boto3
+
 from bridge.replies.chat_events import FILTER_POLICY
 from infra import config as configuration
 from infra import packaging
 from infra.config import BridgeConfig
+from testing.faults.accounting import CONVERSATIONS, FAILED, REPLIES_QUEUE
+from testing.faults.agents import Agents
+from testing.faults.injection import Trouble, broken_archive
+from testing.faults.lambda_runtime import Function
+from testing.faults.load import Text, load, opted_out
+from testing.faults.plan import Plan
+from testing.faults.record import Record
+from testing.faults.run import Result, Run, Say, Stage
+from testing.faults.services import (
+    CHATS,
+    LEDGER,
+    PYTHON,
+    ROOT,
+    LedgerProxy,
+    contact_centre,
+    dynamodb,
+    generations,
+    in_background,
+)
+from testing.faults.sns import TOPIC_ARN, Streaming, Topic
+from testing.faults.sqs import EventSourceMapping, Sqs
 from testing.models import fifo
 from testing.models.fifo import Fifo
-from tests.faults.accounting import CONVERSATIONS, FAILED, REPLIES_QUEUE
-from tests.faults.agents import Agents
-from tests.faults.ledger import LedgerProxy
-from tests.faults.plan import Plan
-from tests.faults.record import Record
-from tests.faults.run import Result, Run, Say, Stage
-from tests.faults.runtime import Function
-from tests.faults.services import CHATS, LEDGER, PYTHON, contact_centre, dynamodb, generations, in_background
-from tests.faults.sns import Topic
-from tests.faults.sqs import EventSourceMapping, Sqs
-from tests.faults.streaming import TOPIC_ARN, Streaming
-from tests.faults.texts import Text, load, opted_out
-from tests.faults.timeline import broken_archive
-from tests.faults.trouble import Trouble
 
 QUOTA: dict[str, Any] = {
     "rate": 20 * 17,
@@ -151,3 +160,34 @@ async def _stage(plan: Plan, folder: Path, say: Say) -> AsyncIterator[Stage]:
 
 def _mapped(queue: Fifo, function: Function, sqs: Sqs, record: Record) -> Any:
     return in_background(EventSourceMapping(queue, function, sqs=sqs, record=record).run())
+
+
+async def naive(plan: Plan, folder: Path, say: Say) -> Result:
+    """The same load as the bridge's."""
+    settings, _ = packaged(plan, folder)
+    record = Record()
+    async with contextlib.AsyncExitStack() as stack:
+        double, double_url = await stack.enter_async_context(contact_centre(folder, QUOTA))
+        function = Function(
+            name="naive",
+            handler="handler.handler",
+            folder=ROOT / "bench/naive",
+            python=PYTHON,
+            variables={"AWS_ENDPOINT_URL_CONNECT": double_url, "PYTHONPATH": str(Path(boto3.__file__).parents[1])},
+            timeout=settings.limits.function_timeout,
+            environments=plan.naives,
+            logs=folder,
+            record=record.ended,
+        )
+        say("starting the naive bridge's processes")
+        await stack.enter_async_context(function)
+        stage = Stage(
+            name="naive",
+            double=double,
+            functions=(function,),
+            topic=Topic(function, record, shorter=plan.shorter),
+            record=record,
+            good=ROOT / "bench/naive",
+            broken=broken_archive(folder / "broken", ("handler.py",)),
+        )
+        return await Run(plan, load(plan), stage, say, agents=None).go()
