@@ -1,1 +1,1 @@
-"""The promises under load: real processes, killed and refused at random, and every text accounted for."""
+"""Fault runs: the functions as real processes under load, with injected faults, and an account of every text."""

@@ -1,4 +1,4 @@
-"""`python -m testing.faults`: the run, its progress, its table, and exit code 1 where a promise was not kept."""
+"""`python -m testing.faults`: play a fault run and print its table. Exit code 1 if a promise was broken."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from testing.faults.plan import Delivery, Plan
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m testing.faults", description=__doc__)
-    parser.add_argument("--seed", type=int, default=None, help="of all that is drawn by chance; default: another one")
+    parser.add_argument("--seed", type=int, default=None, help="of the random generators; default: a new one")
     parser.add_argument("--delivery", choices=get_args(Delivery), default="integration-event", help="of all numbers")
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--conversations", type=int, default=2_000)

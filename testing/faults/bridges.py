@@ -1,4 +1,4 @@
-"""The bridge on a stage: its functions as they are packaged, on the model of its queues."""
+"""The two systems that a load is played through: the bridge as it is packaged, and the naive bridge."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from infra import packaging
 from infra.config import BridgeConfig
 from testing.faults.accounting import CONVERSATIONS, FAILED, REPLIES_QUEUE
 from testing.faults.agents import Agents
-from testing.faults.injection import Trouble, broken_archive
+from testing.faults.injection import FaultInjector, broken_archive
 from testing.faults.lambda_runtime import Function
 from testing.faults.load import Text, load, opted_out
 from testing.faults.plan import Plan
 from testing.faults.record import Record
-from testing.faults.run import Result, Run, Say, Stage
+from testing.faults.run import Deployment, Progress, Result, Run
 from testing.faults.services import (
     CHATS,
     LEDGER,
     PYTHON,
     ROOT,
-    LedgerProxy,
+    DynamoDbProxy,
     contact_centre,
     dynamodb,
     generations,
     in_background,
 )
-from testing.faults.sns import TOPIC_ARN, Streaming, Topic
-from testing.faults.sqs import EventSourceMapping, Sqs
+from testing.faults.sns import TOPIC_ARN, SnsEndpoint, Topic
+from testing.faults.sqs import EventSourceMapping, SqsEndpoint
 from testing.models import fifo
 from testing.models.fifo import Fifo
 
@@ -53,11 +53,11 @@ QUOTA: dict[str, Any] = {
 }
 
 _SHORT_LIVED = {"participant_token_seconds": 60, "connection_token_seconds": 3630}
-"""A chat must be connected to within a minute; a token is renewed an hour before it expires, so after 30 s."""
+"""A chat must be connected within a minute. The bridge renews a token an hour before it expires: after 30 s."""
 
 
-def packaged(plan: Plan, folder: Path) -> tuple[BridgeConfig, Path]:
-    """The settings of the run, and the functions' archive."""
+def build_archive(plan: Plan, folder: Path) -> tuple[BridgeConfig, Path]:
+    """Configuration of the run, and the folder of the functions' archive."""
     settings = Path(__file__).with_name("bridge.toml").read_text(encoding="utf-8")
     written = folder / "bridge.toml"
     written.write_text(f'delivery = "{plan.delivery}"\n{settings}', encoding="utf-8")
@@ -66,25 +66,25 @@ def packaged(plan: Plan, folder: Path) -> tuple[BridgeConfig, Path]:
     return config, packaging.build(config=config.runtime_json(), runtime=runtime).folder
 
 
-async def bridge(plan: Plan, folder: Path, say: Say, *, texts: Sequence[Text] | None = None) -> Result:
-    """A load through the bridge, by default that of the plan with its opt-outs; where it starts chats, agents reply."""
-    silent: set[str] = set()
+async def bridge(plan: Plan, folder: Path, say: Progress, *, texts: Sequence[Text] | None = None) -> Result:
+    """Play a load through the bridge. Default: the load of the plan. With start-chat delivery, agents reply."""
+    opted_out_customers: set[str] = set()
     if texts is None:
         texts = load(plan)
-        silent = opted_out(texts, seed=plan.seed)
-    async with _stage(plan, folder, say) as stage:
+        opted_out_customers = opted_out(texts, seed=plan.seed)
+    async with _deployment(plan, folder, say) as deployment:
         agents = None
         if plan.starts_chats:
-            stage.double.settings(opted_out=sorted(silent), **_SHORT_LIVED if plan.faults else {})
-            agents = Agents(stage.double, texts, seed=plan.seed, opted_out=silent)
-        return await Run(plan, texts, stage, say, agents=agents).go()
+            deployment.simulator.settings(opted_out=sorted(opted_out_customers), **_SHORT_LIVED if plan.faults else {})
+            agents = Agents(deployment.simulator, texts, seed=plan.seed, opted_out=opted_out_customers)
+        return await Run(plan, texts, deployment, say, agents=agents).go()
 
 
 @contextlib.asynccontextmanager
-async def _stage(plan: Plan, folder: Path, say: Say) -> AsyncIterator[Stage]:
-    settings, archive = packaged(plan, folder)
+async def _deployment(plan: Plan, folder: Path, say: Progress) -> AsyncIterator[Deployment]:
+    settings, archive = build_archive(plan, folder)
     record = Record()
-    fifo.DEDUPLICATION_SECONDS = plan.window
+    fifo.DEDUPLICATION_SECONDS = plan.deduplication_window
     failed = Fifo(now=time.time, visibility=plan.visibility, name=FAILED)
 
     def queue(name: str) -> Fifo:
@@ -94,16 +94,16 @@ async def _stage(plan: Plan, folder: Path, say: Say) -> AsyncIterator[Stage]:
     conversations, replies = queue(CONVERSATIONS), queue(REPLIES_QUEUE)
     queues = {one.name: one for one in (conversations, replies, failed)}
     share = 0.01 if plan.faults else 0.0
-    stores = {"DynamoDB": Trouble(f"{plan.seed} ledger", share), "SQS": Trouble(f"{plan.seed} sqs", share)}
+    stores = {"DynamoDB": FaultInjector(f"{plan.seed} ledger", share), "SQS": FaultInjector(f"{plan.seed} sqs", share)}
     async with contextlib.AsyncExitStack() as stack:
-        streaming = Streaming(record, policy=FILTER_POLICY, seed=plan.seed, window=plan.window)
+        streaming = SnsEndpoint(record, policy=FILTER_POLICY, seed=plan.seed, window=plan.deduplication_window)
         sns = await stack.enter_async_context(streaming.server)
-        sqs = Sqs(queues, trouble=stores["SQS"], record=record, group_lock=plan.group_lock)
+        sqs = SqsEndpoint(queues, injector=stores["SQS"], record=record, group_lock=plan.group_lock)
         await stack.enter_async_context(sqs.server)
         centre = contact_centre(folder, QUOTA, sns=sns.url if plan.starts_chats else None)
-        double, double_url = await stack.enter_async_context(centre)
+        simulator, simulator_url = await stack.enter_async_context(centre)
         tables_port = await stack.enter_async_context(dynamodb(folder))
-        ledger = await stack.enter_async_context(LedgerProxy(tables_port, trouble=stores["DynamoDB"], record=record))
+        ledger = await stack.enter_async_context(DynamoDbProxy(tables_port, injector=stores["DynamoDB"], record=record))
         variables = {
             "CONVERSATIONS_QUEUE_URL": sqs.url(CONVERSATIONS),
             "REPLIES_QUEUE_URL": sqs.url(REPLIES_QUEUE),
@@ -111,9 +111,9 @@ async def _stage(plan: Plan, folder: Path, say: Say) -> AsyncIterator[Stage]:
             "LEDGER_TABLE": LEDGER,
             "POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect",
             "POWERTOOLS_LOG_LEVEL": settings.operation.log_level,
-            "AWS_ENDPOINT_URL_CONNECT": double_url,
-            "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": double_url,
-            "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": double_url,
+            "AWS_ENDPOINT_URL_CONNECT": simulator_url,
+            "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": simulator_url,
+            "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": simulator_url,
             "AWS_ENDPOINT_URL_SQS": sqs.server.url,
             "AWS_ENDPOINT_URL_DYNAMODB": ledger.url,
         }
@@ -137,16 +137,16 @@ async def _stage(plan: Plan, folder: Path, say: Say) -> AsyncIterator[Stage]:
         await asyncio.gather(*(stack.enter_async_context(function) for function in functions))
         await asyncio.gather(*(function.warm() for function in functions))
         intake, forward, *answering = functions
-        await stack.enter_async_context(_mapped(conversations, forward, sqs, record))
+        await stack.enter_async_context(_event_source_mapping(conversations, forward, sqs, record))
         if answering:
             reply_intake, reply = answering
-            streaming.subscribe(Topic(reply_intake, record, shorter=plan.shorter))
-            await stack.enter_async_context(_mapped(replies, reply, sqs, record))
-        yield Stage(
+            streaming.subscribe(Topic(reply_intake, record, retry_speedup=plan.retry_speedup))
+            await stack.enter_async_context(_event_source_mapping(replies, reply, sqs, record))
+        yield Deployment(
             name="bridge",
-            double=double,
+            simulator=simulator,
             functions=functions,
-            topic=Topic(intake, record, shorter=plan.shorter),
+            topic=Topic(intake, record, retry_speedup=plan.retry_speedup),
             record=record,
             good=archive,
             broken=broken_archive(folder / "broken", [f"bridge/{name}.py" for name in plan.processes]),
@@ -158,22 +158,22 @@ async def _stage(plan: Plan, folder: Path, say: Say) -> AsyncIterator[Stage]:
         )
 
 
-def _mapped(queue: Fifo, function: Function, sqs: Sqs, record: Record) -> Any:
+def _event_source_mapping(queue: Fifo, function: Function, sqs: SqsEndpoint, record: Record) -> Any:
     return in_background(EventSourceMapping(queue, function, sqs=sqs, record=record).run())
 
 
-async def naive(plan: Plan, folder: Path, say: Say) -> Result:
-    """The same load as the bridge's."""
-    settings, _ = packaged(plan, folder)
+async def naive(plan: Plan, folder: Path, say: Progress) -> Result:
+    """Play the load of the plan through the naive bridge, which uses this environment's boto3."""
+    settings, _ = build_archive(plan, folder)
     record = Record()
     async with contextlib.AsyncExitStack() as stack:
-        double, double_url = await stack.enter_async_context(contact_centre(folder, QUOTA))
+        simulator, simulator_url = await stack.enter_async_context(contact_centre(folder, QUOTA))
         function = Function(
             name="naive",
             handler="handler.handler",
             folder=ROOT / "bench/naive",
             python=PYTHON,
-            variables={"AWS_ENDPOINT_URL_CONNECT": double_url, "PYTHONPATH": str(Path(boto3.__file__).parents[1])},
+            variables={"AWS_ENDPOINT_URL_CONNECT": simulator_url, "PYTHONPATH": str(Path(boto3.__file__).parents[1])},
             timeout=settings.limits.function_timeout,
             environments=plan.naives,
             logs=folder,
@@ -181,13 +181,13 @@ async def naive(plan: Plan, folder: Path, say: Say) -> Result:
         )
         say("starting the naive bridge's processes")
         await stack.enter_async_context(function)
-        stage = Stage(
+        deployment = Deployment(
             name="naive",
-            double=double,
+            simulator=simulator,
             functions=(function,),
-            topic=Topic(function, record, shorter=plan.shorter),
+            topic=Topic(function, record, retry_speedup=plan.retry_speedup),
             record=record,
             good=ROOT / "bench/naive",
             broken=broken_archive(folder / "broken", ("handler.py",)),
         )
-        return await Run(plan, load(plan), stage, say, agents=None).go()
+        return await Run(plan, load(plan), deployment, say, agents=None).go()

@@ -1,4 +1,4 @@
-"""What was seen of a run, from outside the functions: all that the accounting has."""
+"""What is recorded of a run outside the functions: the input of the accounting."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """A message that a queue took, or dropped as a duplicate: then with the number of the first one.
+    """A message that a queue accepted. A duplicate has the sequence number of the first one.
 
-    `identity`: of the text or reply in it, as sns.identity has it.
+    `identity`: see sns.identity.
     """
 
     at: float
@@ -29,7 +29,7 @@ class Send:
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """One batch of a queue; `entries` and `texts` (identities) go together."""
+    """One batch of a queue. `entries` (message ids) and `texts` (identities) are in the same order."""
 
     entries: tuple[str, ...]
     texts: tuple[str, ...]
@@ -38,18 +38,18 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """A call to the ledger that would note parts as done. `fate`: applied, refused, condition failed."""
+    """A call that records parts in the ledger. `outcome`: applied, refused, condition failed, unknown."""
 
     at: float
     text_key: str
     parts_done: int
-    fate: str
+    outcome: str
     answered: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """SIGKILL of an environment; `began_at` of the invocation that it was at, if any."""
+    """SIGKILL of an environment. `began_at`: of its current invocation, if any."""
 
     at: float
     environment: str
@@ -65,21 +65,21 @@ class Record:
     writes: list[Write] = field(default_factory=list)
     kills: list[Kill] = field(default_factory=list)
     published: dict[str, float] = field(default_factory=dict)
-    """When a text or a reply was published, by its identity, as the next two."""
+    """Time of publishing by identity."""
     timestamps: dict[str, str] = field(default_factory=dict)
-    """When it was sent or said, as its notification says."""
+    """Timestamp of the notification by identity."""
     deliveries: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    """Seconds from publishing to each of SNS's hand-overs."""
+    """Seconds from publishing to each delivery by SNS, by identity."""
     filtered: int = 0
-    """Notifications that the streaming topic's filter policy kept away."""
+    """Notifications that the filter policy of the streaming topic rejected."""
     undelivered: list[Any] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
-    """Invocations that failed, by function and error."""
+    """Number of failed invocations by function and error."""
     faults: Counter[str] = field(default_factory=Counter)
-    """What was made to go wrong."""
+    """Number of injected faults by kind."""
 
     def ended(self, invocation: Invocation) -> None:
-        """Told of every invocation's end."""
-        if invocation.fate != "answered":
-            error = f"{invocation.fate} {invocation.error.partition(':')[0]}".strip()
+        """Count the invocation if it failed."""
+        if invocation.outcome != "answered":
+            error = f"{invocation.outcome} {invocation.error.partition(':')[0]}".strip()
             self.errors[f"{invocation.function}: {error}"] += 1

@@ -1,4 +1,4 @@
-"""One run of a load through a bridge: published, made to fail by the seed, drained, and looked at in the end."""
+"""One run: publish a load, inject the faults, wait until the queues are empty, evaluate."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.double.client import Double
-from testing.faults.accounting import REPLIES, Accounts, ChatVerdict, Verdict, look_at
+from testing.faults.accounting import REPLIES, Accounting, ChatVerdict, Verdict, check_chats
 from testing.faults.agents import Agents
-from testing.faults.injection import Timeline, Trouble
+from testing.faults.injection import FaultInjector, FaultSchedule
 from testing.faults.lambda_runtime import Function
 from testing.faults.load import Text
 from testing.faults.plan import Plan
@@ -21,19 +21,19 @@ from testing.faults.record import Record
 from testing.faults.services import in_background
 from testing.faults.sns import Topic
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 _QUIET = 5
-"""Looks in a row at which nothing was to be done, before it is believed: agents look less often."""
+"""Consecutive checks without work before the run counts as drained; agents poll less often."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Result:
-    """`replies` and `chats` are None where the bridge has neither."""
+    """`replies` and `chats` are None with integration-event delivery."""
 
     name: str
     verdict: Verdict
-    accounts: Accounts
-    replies: tuple[Verdict, Accounts] | None
+    accounting: Accounting
+    replies: tuple[Verdict, Accounting] | None
     chats: ChatVerdict | None
     record: Record
     seconds: float
@@ -43,15 +43,15 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """A bridge that is up: its functions behind their topics, what they stand on, and what is seen of them.
+class Deployment:
+    """A running bridge: its functions behind their topics, the services they use, and what is recorded of them.
 
-    `waiting`: how many messages are on its queues; `failed`: the identities of what is in its failed queue.
-    `streaming` is where replies come from and `generations` what the bridge knows of its chats, if it starts them.
+    `waiting`: number of messages on its queues. `failed`: identities in its failed queue. With start-chat delivery,
+    `streaming` is the topic of replies and `generations` are those of its chats.
     """
 
     name: str
-    double: Double
+    simulator: Double
     functions: Sequence[Function]
     topic: Topic
     record: Record
@@ -60,37 +60,39 @@ class Stage:
     streaming: Topic | None = None
     waiting: Callable[[], int] = lambda: 0
     failed: Callable[[], list[str]] = list
-    stores: Mapping[str, Trouble] = field(default_factory=dict)
+    stores: Mapping[str, FaultInjector] = field(default_factory=dict)
     generations: Callable[[], Mapping[str, int]] = dict
 
 
 class Run:
-    """A load on a stage, with all the trouble of a plan; `agents` where they reply through the bridge."""
+    """Plays a load and the faults of a plan against a deployment. `agents`: None if they do not reply through it."""
 
-    def __init__(self, plan: Plan, texts: Sequence[Text], stage: Stage, say: Say, *, agents: Agents | None) -> None:
-        self._plan, self._texts, self._stage, self._say, self._agents = plan, texts, stage, say, agents
-        self._timeline = Timeline(
+    def __init__(
+        self, plan: Plan, texts: Sequence[Text], deployment: Deployment, say: Progress, *, agents: Agents | None
+    ) -> None:
+        self._plan, self._texts, self._deployment, self._say, self._agents = plan, texts, deployment, say, agents
+        self._schedule = FaultSchedule(
             plan,
-            double=stage.double,
-            functions=stage.functions,
-            stores=stage.stores,
-            good=stage.good,
-            broken=stage.broken,
-            record=stage.record,
+            simulator=deployment.simulator,
+            functions=deployment.functions,
+            stores=deployment.stores,
+            good=deployment.good,
+            broken=deployment.broken,
+            record=deployment.record,
         )
         self._doing = ""
 
     async def go(self) -> Result:
-        plan, timeline = self._plan, self._timeline
+        plan, schedule = self._plan, self._schedule
         began = time.time()
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(in_background(self._progress(began)))
             if self._agents:
                 await stack.enter_async_context(in_background(self._agents.work()))
-            await timeline.begin()
+            await schedule.begin()
             if plan.faults:
-                await stack.enter_async_context(in_background(timeline.kills()))
-                phases = await stack.enter_async_context(in_background(timeline.phases()))
+                await stack.enter_async_context(in_background(schedule.kills()))
+                phases = await stack.enter_async_context(in_background(schedule.phases()))
             await self._publish()
             if plan.faults:
                 await phases
@@ -107,7 +109,7 @@ class Run:
             ahead = began + number / self._plan.rate - time.monotonic()
             if ahead > 0:
                 await asyncio.sleep(ahead)
-            self._stage.topic.publish(text)
+            self._deployment.topic.publish(text)
             if number % 100 == 0:
                 await asyncio.sleep(0)
 
@@ -121,55 +123,55 @@ class Run:
         return False
 
     async def _is_quiet(self) -> bool:
-        if self._waiting or any(function.busy for function in self._stage.functions):
+        if self._waiting or any(function.busy for function in self._deployment.functions):
             return False
         if self._agents is None:
             return True
-        status = await asyncio.to_thread(self._stage.double.status)
+        status = await asyncio.to_thread(self._deployment.simulator.status)
         return self._agents.idle and status["unpublished"] == 0
 
     @property
     def _topics(self) -> list[Topic]:
-        return [topic for topic in (self._stage.topic, self._stage.streaming) if topic]
+        return [topic for topic in (self._deployment.topic, self._deployment.streaming) if topic]
 
     @property
     def _waiting(self) -> int:
-        return sum(topic.under_way for topic in self._topics) + self._stage.waiting()
+        return sum(topic.under_way for topic in self._topics) + self._deployment.waiting()
 
     def _result(self, *, seconds: float, drained: bool) -> Result:
-        stage = self._stage
-        journal, status, failed = stage.double.journal(), stage.double.status(), stage.failed()
-        chats = stage.double.chats() if self._agents else []
+        deployment = self._deployment
+        journal, status, failed = deployment.simulator.journal(), deployment.simulator.status(), deployment.failed()
+        chats = deployment.simulator.chats() if self._agents else []
         ended = {chat["contact"]: chat["ended_at"] for chat in chats if chat["ended_at"] is not None}
-        accounts = Accounts(self._texts, stage.record, journal, failed, ended=ended)
+        accounting = Accounting(self._texts, deployment.record, journal, failed, ended=ended)
         after = {
             name: max(0.0, shown - at)
-            for name, at in self._timeline.ended.items()
-            if (shown := accounts.shown_late(before=at)) is not None
+            for name, at in self._schedule.ended.items()
+            if (shown := accounting.last_shown(before=at)) is not None
         }
         return Result(
-            name=stage.name,
-            verdict=accounts.verdict(),
-            accounts=accounts,
+            name=deployment.name,
+            verdict=accounting.verdict(),
+            accounting=accounting,
             replies=self._replies(journal, failed) if self._agents else None,
-            chats=look_at(chats, stage.generations()) if self._agents else None,
-            record=stage.record,
+            chats=check_chats(chats, deployment.generations()) if self._agents else None,
+            record=deployment.record,
             seconds=seconds,
             drained=drained,
             drained_after=after,
             refused=status["refused"],
         )
 
-    def _replies(self, journal: list[dict[str, Any]], failed: list[str]) -> tuple[Verdict, Accounts]:
+    def _replies(self, journal: list[dict[str, Any]], failed: list[str]) -> tuple[Verdict, Accounting]:
         replies = self._agents.replies if self._agents else []
-        accounts = Accounts(replies, self._stage.record, journal, failed, way=REPLIES)
-        return accounts.verdict(), accounts
+        accounting = Accounting(replies, self._deployment.record, journal, failed, direction=REPLIES)
+        return accounting.verdict(), accounting
 
     async def _progress(self, began: float) -> None:
         while True:
             await asyncio.sleep(10)
-            status = await asyncio.to_thread(self._stage.double.status)
+            status = await asyncio.to_thread(self._deployment.simulator.status)
             self._say(
-                f"{time.time() - began:4.0f} s  published {len(self._stage.record.published):6,}  "
-                f"shown {status['accepted']:6,}  waiting {self._waiting:6,}  {self._doing or self._timeline.now}"
+                f"{time.time() - began:4.0f} s  published {len(self._deployment.record.published):6,}  "
+                f"shown {status['accepted']:6,}  waiting {self._waiting:6,}  {self._doing or self._schedule.now}"
             )

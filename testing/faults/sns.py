@@ -1,6 +1,7 @@
-"""SNS and Lambda's asynchronous invocation: at least once, in no order, with two more tries.
+"""SNS with Lambda's asynchronous invocation: at least once, unordered, three attempts.
 
-Source: "Handling errors for an asynchronous invocation" in the AWS Lambda developer guide.
+Sources: "Handling errors for an asynchronous invocation" in the AWS Lambda developer guide; Publish in the Amazon SNS
+API reference (AWS query protocol); "Amazon SNS subscription filter policies" in its developer guide.
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from testing.faults.lambda_runtime import Function
-from testing.faults.load import Text, hand_overs
+from testing.faults.load import Text, delivery_delays
 from testing.faults.record import Record
 from testing.http_server import Answer, Request, Server
 
 PAUSES = (60.0, 120.0)
-"""Seconds before Lambda's second and third try."""
+"""Seconds before Lambda's second and third attempt."""
 ACCOUNT_ARN = "arn:aws:sns:us-east-1:111122223333"
 
 
 class Topic:
-    """Hands over to one function; with pauses so many times `shorter`."""
+    """Topic with one function behind it. Pauses between attempts are divided by `retry_speedup`."""
 
-    def __init__(self, function: Function, record: Record, *, shorter: float) -> None:
+    def __init__(self, function: Function, record: Record, *, retry_speedup: float) -> None:
         self._function, self._record = function, record
-        self._pauses = [pause / shorter for pause in PAUSES]
+        self._pauses = [pause / retry_speedup for pause in PAUSES]
         self._under_way: set[asyncio.Task[None]] = set()
 
     @property
@@ -39,20 +40,20 @@ class Topic:
         return len(self._under_way)
 
     def publish(self, text: Text) -> None:
-        """A customer's text, as often as the load says."""
+        """Publish a customer's text."""
         now = time.time()
-        stamp = stamped(now)
+        stamp = iso_timestamp(now)
         self._record.timestamps[text.identity] = stamp
-        notification = notified(f"{ACCOUNT_ARN}:inbound", text.message, stamp=stamp, message_id=text.identity)
-        self.hand_over(notification, deliveries=text.deliveries)
+        notification = sns_record(f"{ACCOUNT_ARN}:inbound", text.message, stamp=stamp, message_id=text.identity)
+        self.deliver(notification, deliveries=text.deliveries)
 
-    def hand_over(self, notification: Mapping[str, Any], *, deliveries: tuple[float, ...]) -> None:
-        """`deliveries`: seconds from now to each of SNS's hand-overs."""
+    def deliver(self, notification: Mapping[str, Any], *, deliveries: tuple[float, ...]) -> None:
+        """Deliver a notification, once for each of `deliveries`: seconds from now."""
         who = identity(notification)
         self._record.published[who] = time.time()
         self._record.deliveries[who] = deliveries
         for delay in deliveries:
-            task = asyncio.create_task(self._deliver({"Records": [notification]}, delay))
+            task = asyncio.create_task(self._invoke({"Records": [notification]}, delay))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
@@ -60,24 +61,24 @@ class Topic:
         for task in self._under_way:
             task.cancel()
 
-    async def _deliver(self, event: dict[str, Any], delay: float) -> None:
+    async def _invoke(self, event: dict[str, Any], delay: float) -> None:
         for pause in (delay, *self._pauses):
             await asyncio.sleep(pause)
             invocation = await self._function.invoke(event)
-            if invocation.fate == "answered":
+            if invocation.outcome == "answered":
                 return
-        self._record.undelivered.append({"requestPayload": event, "error": invocation.error or invocation.fate})
+        self._record.undelivered.append({"requestPayload": event, "error": invocation.error or invocation.outcome})
 
 
-def stamped(at: float) -> str:
-    """A time as SNS and Connect write it."""
+def iso_timestamp(at: float) -> str:
+    """Timestamp in the format of SNS and Connect. `at` in seconds since the epoch."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def notified(
+def sns_record(
     topic: str, message: str, *, stamp: str, message_id: str, attributes: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """The record that Lambda gets of a published message."""
+    """Record of a published message in Lambda's event."""
     return {
         "EventSource": "aws:sns",
         "EventVersion": "1.0",
@@ -101,7 +102,7 @@ def notified(
 
 
 def identity(notification: Mapping[str, Any]) -> str:
-    """What the record knows a notification by: Connect's Id where a chat was streamed, else that of SNS."""
+    """Connect's message Id if a chat was streamed, else SNS's MessageId."""
     sns = notification["Sns"]
     streamed = "InitialContactId" in sns["MessageAttributes"]
     return str(json.loads(sns["Message"])["Id"] if streamed else sns["MessageId"])
@@ -114,49 +115,49 @@ _TAKEN = (
 )
 
 
-class Streaming:
-    """Standard: at least once and unordered, as `hand_overs` draws it. `policy` keeps notifications away."""
+class SnsEndpoint:
+    """SNS's Publish over HTTP, for the topic that Connect streams chats to. `policy`: its filter policy."""
 
     def __init__(self, record: Record, *, policy: Mapping[str, Any], seed: int, window: float) -> None:
-        self._record, self._policy, self._window = record, policy, window
+        self._record, self._policy, self._deduplication_window = record, policy, window
         self._random = random.Random(f"{seed} streaming")
         self.topic: Topic | None = None
         self.server = Server(self._answer)
 
     def subscribe(self, topic: Topic) -> None:
-        """From now on what the policy lets through is handed over there."""
+        """Deliver to `topic` what the filter policy lets through."""
         self.topic = topic
 
     async def _answer(self, request: Request) -> Answer | None:
         asked = {name: values[0] for name, values in parse_qs(request.body.decode(), strict_parsing=True).items()}
-        assert (asked["Action"], asked["TopicArn"]) == ("Publish", TOPIC_ARN), "the double publishes to one topic"
+        assert (asked["Action"], asked["TopicArn"]) == ("Publish", TOPIC_ARN), "the simulator publishes to one topic"
         self._publish(asked["Message"], _attributes(asked))
         message_id = str(uuid.uuid4())
         return Answer(200, _TAKEN.format(message_id, message_id).encode(), {"Content-Type": "text/xml"})
 
     def _publish(self, message: str, attributes: Mapping[str, str]) -> None:
-        if self.topic is None or not passes(self._policy, attributes):
+        if self.topic is None or not matches(self._policy, attributes):
             self._record.filtered += 1
             return
         said = json.loads(message)
         self._record.timestamps[said["Id"]] = said["AbsoluteTime"]
-        notification = notified(
-            TOPIC_ARN, message, stamp=stamped(time.time()), message_id=str(uuid.uuid4()), attributes=attributes
+        notification = sns_record(
+            TOPIC_ARN, message, stamp=iso_timestamp(time.time()), message_id=str(uuid.uuid4()), attributes=attributes
         )
-        self.topic.hand_over(notification, deliveries=hand_overs(self._random, window=self._window))
+        self.topic.deliver(notification, deliveries=delivery_delays(self._random, window=self._deduplication_window))
 
 
-def passes(policy: Mapping[str, Any], attributes: Mapping[str, str]) -> bool:
+def matches(policy: Mapping[str, Any], attributes: Mapping[str, str]) -> bool:
     """Whether a filter policy on message attributes (all of them strings) lets a message through."""
     return all(
-        any(passes(alternative, attributes) for alternative in allowed)
+        any(matches(alternative, attributes) for alternative in allowed)
         if name == "$or"
-        else any(_fits(one, attributes.get(name)) for one in allowed)
+        else any(_matches_value(one, attributes.get(name)) for one in allowed)
         for name, allowed in policy.items()
     )
 
 
-def _fits(allowed: str | Mapping[str, Any], value: str | None) -> bool:
+def _matches_value(allowed: str | Mapping[str, Any], value: str | None) -> bool:
     if isinstance(allowed, str):
         return value == allowed
     ((operator, operand),) = allowed.items()

@@ -23,9 +23,7 @@ CONVERSATIONS = 200
 WORKERS = 4
 
 
-def play(
-    folder: Path, texts: Sequence[Text], *, rate: float, repliers: int = 1, **trouble: float
-) -> tuple[Result, str]:
+def play(folder: Path, texts: Sequence[Text], *, rate: float, repliers: int = 1, **shares: float) -> tuple[Result, str]:
     """The result of a run, and what is to be said of it when it is not as it should be."""
     said: list[str] = []
     plan = Plan(
@@ -39,9 +37,9 @@ def play(
         repliers=repliers,
         rate=rate,
         faults=False,
-        window=8,
+        deduplication_window=8,
         drain=300,
-        **trouble,  # type: ignore[arg-type]
+        **shares,  # type: ignore[arg-type]
     )
     result = asyncio.run(bridge(plan, folder, said.append, texts=texts))
     return result, "\n".join([*said, report.table(plan, [result])])
@@ -60,7 +58,7 @@ def test_two_first_texts_in_the_same_instant_start_exactly_one_chat(tmp_path: Pa
     assert result.chats and report.broken(result) == "", said
     assert at_once(result) == WORKERS
     assert (result.verdict.shown, result.chats.started) == (2 * CONVERSATIONS, CONVERSATIONS), said
-    assert not result.verdict.twice, said
+    assert not result.verdict.shown_twice, said
 
 
 def test_without_the_group_lock_two_first_texts_start_more_chats_than_there_are_conversations(tmp_path: Path) -> None:
@@ -70,7 +68,7 @@ def test_without_the_group_lock_two_first_texts_start_more_chats_than_there_are_
 
 def test_both_directions_through_throttling_and_server_errors_are_complete_in_order_and_once(tmp_path: Path) -> None:
     texts = rounds(seed=1, conversations=CONVERSATIONS, texts=5, replies=3)
-    result, said = play(tmp_path, texts, rate=80, repliers=4, throttled=0.3, failing=0.1)
+    result, said = play(tmp_path, texts, rate=80, repliers=4, throttled_share=0.3, failing_share=0.1)
     assert result.replies and result.chats and report.broken(result) == "", said
     replies, _ = result.replies
     assert at_once(result) == WORKERS
@@ -78,5 +76,5 @@ def test_both_directions_through_throttling_and_server_errors_are_complete_in_or
     assert refused["ThrottlingException"] > 0.3 * calls and refused["InternalServerException"] > 0.1 * calls
     assert refused["TooManyRequestsException"] > 0.3 * CONVERSATIONS, "of StartChatContact"
     assert (result.verdict.shown, replies.shown) == (5 * CONVERSATIONS, 3 * CONVERSATIONS), said
-    assert not result.verdict.twice and not replies.twice, said
+    assert not result.verdict.shown_twice and not replies.shown_twice, said
     assert result.chats.started == CONVERSATIONS, said

@@ -1,4 +1,4 @@
-"""The short form of `make faults`: real processes, all kinds of trouble, every text accounted for."""
+"""The short form of `make faults`: real processes, all kinds of fault, every text accounted for."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ SHORT = Plan(
     queue_outage=1,
     kill_every=1,
     lost=0.03,
-    window=8,
-    shorter=30,
+    deduplication_window=8,
+    retry_speedup=30,
     visibility=8,
     drain=300,
 )
