@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import stack, unit
 
 _LIMITS = "sandbox/aws_limits.py"
@@ -10,7 +10,7 @@ _BETWEEN = "test_no_text_gets_between_the_parts_of_one_that_waits_behind_it_in_t
 _TAKEN = "tests/unit/test_aws_limits.py::test_sqs_takes_a_message_at_every_limit"
 """Passes whatever limit is raised."""
 
-MECHANISMS: tuple[Mechanism, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     unit(
         "order/first-of-the-queue-first",
         f"test_promises.py::{_BETWEEN}",
@@ -78,7 +78,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
         Edit(_LIMITS, " + _size_of_attributes(message)\n\n\ndef _size", "\n\n\ndef _size"),
         control=_TAKEN,
     ),
-    Mechanism(
+    Mutation(
         name="fifo-model/a-group-waits-as-a-whole",
         edits=(
             Edit(

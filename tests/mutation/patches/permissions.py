@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import IN_ORDER
 
 _STACK, _KEY, _STREAMING = "infra/stack.py", "infra/key.py", "infra/streaming.py"
@@ -13,11 +13,11 @@ _REFUSING = f"{_POLICIES}::test_no_condition_is_there_that_refuses_nothing"
 _WITH_REPLIES = ("start-chat", "both")
 
 
-def _permission(name: str, says: str, edit: Edit, *tests: str) -> Mechanism:
-    return Mechanism(name=f"permissions/{name}", edits=(edit,), tests=tests, control=IN_ORDER, says=says)
+def _permission(name: str, says: str, edit: Edit, *tests: str) -> Mutation:
+    return Mutation(name=f"permissions/{name}", edits=(edit,), tests=tests, control=IN_ORDER, says=says)
 
 
-MECHANISMS: tuple[Mechanism, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     _permission(
         "one-missing",
         "forward: dynamodb:GetItem on .*: not allowed",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import STACK_STANDS, checked, key, refused, stack
 
 _UNDELIVERED = '            enforce_ssl=True,\n        )\n        pin(self.queue, "UndeliveredQueue")'
 
 _STACK = (
-    Mechanism(
+    Mutation(
         name="kept/undelivered-by-another-id",
         edits=(Edit("infra/queues.py", 'pin(self.queue, "UndeliveredQueue")', 'pin(self.queue, "Undelivered")'),),
         tests=("tests/infra/test_deployed_before.py::test_what_holds_texts_or_is_pointed_at_is_updated_not_made_anew",),
@@ -185,4 +185,4 @@ _STACK = (
     ),
 )
 
-MECHANISMS: tuple[Mechanism, ...] = (*_STACK,)
+MUTATIONS: tuple[Mutation, ...] = (*_STACK,)
