@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import cold, flood, growth, latency, report, variants, warm
+from bench import flood, measurements, report, variants
 from bench.variants import BUILD, ROOT, Servers
 from infra import config as configuration
 
@@ -72,23 +72,23 @@ def _cold(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
     folder, naive = variants.shipped_archive(), everything["powertools"].folder
     with tempfile.TemporaryDirectory(prefix="bench-") as made:
         size = {
-            "archive": cold.zipped(folder, Path(made) / "a.zip"),
-            "archive, no byte-code": cold.zipped(folder, Path(made) / "b.zip", byte_code=False),
-            "boto3": cold.zipped(everything["boto3"].folder, Path(made) / "c.zip"),
-            "powertools": cold.zipped(naive, Path(made) / "d.zip"),
+            "archive": measurements.zipped(folder, Path(made) / "a.zip"),
+            "archive, no byte-code": measurements.zipped(folder, Path(made) / "b.zip", byte_code=False),
+            "boto3": measurements.zipped(everything["boto3"].folder, Path(made) / "c.zip"),
+            "powertools": measurements.zipped(naive, Path(made) / "d.zip"),
         }
-    measured = cold.measure(everything, servers, rounds=options.rounds, seed=options.seed)
+    measured = measurements.cold_starts(everything, servers, rounds=options.rounds, seed=options.seed)
     python, shipped = variants.interpreter(), configuration.load(variants.SHIPPED).runtime
     return {"variants": measured, "zipped": size, "python": python.version, "ran": python.runtime, "shipped": shipped}
 
 
 def _processor(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
-    return warm.processor(_sized(), servers, rounds=options.rounds, texts=100, seed=options.seed)
+    return measurements.processor(_sized(), servers, rounds=options.rounds, texts=100, seed=options.seed)
 
 
 def _durations(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
     del options
-    return warm.durations(_sized(), servers, texts=60)
+    return measurements.durations(_sized(), servers, texts=60)
 
 
 def _sized() -> dict[str, tuple[variants.Variant, int]]:
@@ -104,14 +104,14 @@ def _sized() -> dict[str, tuple[variants.Variant, int]]:
 
 
 def _ten(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
-    return warm.ten_at_once(variants.bridge()["forward"], servers, rounds=options.rounds)
+    return measurements.ten_at_once(variants.bridge()["forward"], servers, rounds=options.rounds)
 
 
 def _growth(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
     bridge = variants.bridge()
     return {
-        "forward": growth.measure(bridge["forward"], servers, texts=options.texts, batch=10),
-        "intake": growth.measure(bridge["intake"], servers, texts=options.texts, batch=1),
+        "forward": measurements.growth(bridge["forward"], servers, texts=options.texts, batch=10),
+        "intake": measurements.growth(bridge["intake"], servers, texts=options.texts, batch=1),
     }
 
 
@@ -126,7 +126,7 @@ def _flood(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
 
 def _latency(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
     del options, servers
-    return latency.measure(texts=300, per_second=4)
+    return measurements.latency(texts=300, per_second=4)
 
 
 def _about(options: argparse.Namespace) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
-from bench import cost, growth
-from bench.spread import Spread, ratio, spread
+from bench import cost
+from bench.measurements import growth_of
 
 Results = Mapping[str, Any]
 
@@ -40,6 +41,35 @@ WHY = {
     "Connect chat-integration-event": "the text itself",
 }
 """Each call that a text makes, and what it is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A median between its quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+    def times(self, factor: float) -> Spread:
+        return Spread(self.median * factor, self.low * factor, self.high * factor)
+
+    def meets(self, other: Spread) -> bool:
+        """Whether the two have some of their spreads in common, to the two digits that are shown of them."""
+        return round(self.low, 2) <= round(other.high, 2) and round(other.low, 2) <= round(self.high, 2)
+
+
+def spread(samples: Sequence[float]) -> Spread:
+    low, _, high = quantiles(samples, n=4, method="inclusive") if len(samples) > 1 else [samples[0]] * 3
+    return Spread(median(samples), low, high)
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+    """Of pairs that were measured one after the other, so that a slow moment of the machine falls on both."""
+    return spread([our / their for our, their in zip(ours, theirs, strict=True)])
 
 
 def ratios(results: Results) -> dict[str, Spread]:
@@ -231,7 +261,7 @@ def _growth_table(results: Results) -> str:
                 f"{windows[-1]['texts']:,.0f}",
                 f"{1000 * median(w['per_text'] for w in windows[: max(1, len(windows) // 10)]):.2f}",
                 f"{1000 * median(w['per_text'] for w in windows[-max(1, len(windows) // 10) :]):.2f}",
-                f"{growth.change(windows, 'per_text'):+.1%}",
+                f"{growth_of(windows, 'per_text'):+.1%}",
                 f"{windows[0]['memory'] / 1e6:.1f}",
                 f"{windows[-1]['memory'] / 1e6:.1f}",
                 f"{windows[-1]['memory'] / windows[0]['memory'] - 1:+.1%}",
@@ -243,7 +273,7 @@ def _growth_table(results: Results) -> str:
 
 def _growth(results: Results) -> str:
     return ", ".join(
-        f"{name} {growth.change(windows, 'per_text'):+.1%} and {windows[-1]['memory'] / windows[0]['memory'] - 1:+.1%}"
+        f"{name} {growth_of(windows, 'per_text'):+.1%} and {windows[-1]['memory'] / windows[0]['memory'] - 1:+.1%}"
         for name, windows in results["growth"].items()
     )
 

@@ -240,13 +240,13 @@ def shown_in_two_chats(*, ended: bool = True, answered: bool = False, contact: s
     return run.verdict()
 
 
-def test_a_lost_answer_shows_a_text_twice_in_spite_of_its_client_token_where_its_chat_ended_before_the_retry() -> None:
+def test_a_lost_answer_explains_a_second_showing_if_the_chat_has_ended() -> None:
     verdict = shown_in_two_chats()
     assert verdict.duplicates == {CHAT_ENDED: 1} and verdict.broken == {}
 
 
 @pytest.mark.parametrize("what", [{"contact": "contact"}, {"ended": False}, {"answered": True}])
-def test_what_a_client_token_would_have_stopped_is_explained_by_nothing_else(what: dict[str, Any]) -> None:
+def test_nothing_else_explains_what_a_client_token_would_have_stopped(what: dict[str, Any]) -> None:
     verdict = shown_in_two_chats(**what)
     assert verdict.duplicates == {UNEXPLAINED: 1} and list(verdict.broken) == ["shown twice without a reason"]
 
@@ -274,7 +274,7 @@ def test_replies_are_told_from_texts_and_looked_at_by_chat() -> None:
     assert verdict.broken == {"out of order": [replies[2]]}
 
 
-def test_a_call_that_was_under_way_when_its_caller_was_killed_is_explained_by_that() -> None:
+def test_a_kill_explains_the_call_that_was_in_flight() -> None:
     run = MadeUp("plain")
     (text,) = run.texts
     run.queue(text)
@@ -345,7 +345,7 @@ def chat(contact: str, began: float, ended: float | None = None, *, source: str 
     }
 
 
-def test_a_chat_for_each_conversation_and_one_in_the_place_of_one_that_has_ended_are_as_they_should_be() -> None:
+def test_one_chat_for_each_conversation_and_one_after_an_ended_one_are_right() -> None:
     chats = [chat("a", 1.0, 5.0), chat("b", 5.0), chat("c", 2.0, source="+12015550101")]
     verdict = check_chats(chats, {"b": 2, "c": 1})
     assert verdict.broken == {} and (verdict.started, verdict.replacing, verdict.unconnected) == (3, 1, 0)

@@ -39,9 +39,7 @@ SHORT = Plan(
 
 
 @pytest.mark.parametrize("delivery", get_args(Delivery))
-def test_concurrent_processes_that_are_killed_and_refused_at_random_keep_every_promise(
-    tmp_path: Path, delivery: Delivery
-) -> None:
+def test_processes_that_are_killed_at_random_keep_every_promise(tmp_path: Path, delivery: Delivery) -> None:
     said: list[str] = []
     plan = replace(SHORT, delivery=delivery)
     result = asyncio.run(bridge(plan, tmp_path, said.append))

@@ -14,13 +14,13 @@ AFFECTED = (
     "tests/unit/test_config.py",
     "tests/unit/test_demo.py",
     "tests/unit/test_doctor.py",
-    "tests/unit/test_flood.py",
+    "tests/unit/bench/test_flood.py",
     "tests/unit/test_sandbox_command.py",
 )
 """Tests that could depend on bridge.toml. tests/conftest.py lets no test read it."""
 SLOW = (
     "tests/unit/test_config.py::test_nothing_that_toml_can_hold_makes_it_crash",
-    "tests/unit/test_flood.py::test_a_flood_uses_connects_quota_fails_nothing_and_leaves_others_their_share",
+    "tests/unit/bench/test_flood.py::test_a_flood_uses_the_quota_and_leaves_others_their_share",
 )
 
 _IN_LONDON = """

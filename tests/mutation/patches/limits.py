@@ -87,8 +87,10 @@ MUTATIONS: tuple[Mutation, ...] = (
                 "                for message in [] if any(m.visible_at > now for m in waiting) else list(waiting):\n",
             ),
         ),
-        tests=("tests/unit/test_fifo_model.py::test_what_is_before_a_hidden_message_of_its_group_is_handed_out",),
-        control="tests/unit/test_fifo_model.py::test_what_is_behind_a_hidden_message_of_its_group_waits",
+        tests=(
+            "tests/unit/testing/test_fifo_model.py::test_what_is_before_a_hidden_message_of_its_group_is_handed_out",
+        ),
+        control="tests/unit/testing/test_fifo_model.py::test_what_is_behind_a_hidden_message_of_its_group_waits",
     ),
     unit(
         "first-deploy/evidence-unseen",

@@ -13,7 +13,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     unit(
         "configuration/flood-of-the-users",
-        "test_flood.py::test_a_flood_is_played_with_the_defaults",
+        "bench/test_flood.py::test_a_flood_is_played_with_the_defaults",
         Edit("bench/flood.py", '/ "docs/bridge.toml"', '/ "bridge.toml"'),
     ),
     unit(

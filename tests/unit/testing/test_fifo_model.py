@@ -69,7 +69,7 @@ def test_sequence_numbers_rise(queue: Fifo) -> None:
     assert numbers == sorted(set(numbers))
 
 
-def test_a_batch_holds_as_many_of_one_group_as_possible_before_it_takes_from_another(queue: Fifo) -> None:
+def test_a_batch_takes_all_it_can_of_one_group_before_the_next(queue: Fifo) -> None:
     send(queue, "a1", "b1", "a2", "b2")
     assert receive(queue, 3) == ["a1", "a2", "b1"]
 
@@ -167,9 +167,7 @@ def test_a_message_is_handed_out_as_often_as_allowed_and_then_moved(redriving: F
     assert [message.body for message in failed.messages()] == ["a1"]
 
 
-def test_followers_of_a_failing_head_are_moved_with_it_although_nobody_tried_them(
-    redriving: Fifo, failed: Fifo
-) -> None:
+def test_followers_of_a_failing_head_are_moved_though_nobody_tried_them(redriving: Fifo, failed: Fifo) -> None:
     send(redriving, "a1", "a2", "b1")
     for _ in range(2):
         give_back(redriving, [message for message in redriving.receive() if message.group == "a"])
@@ -195,7 +193,7 @@ def test_what_is_before_a_hidden_message_of_its_group_is_moved(redriving: Fifo, 
     assert [message.body for message in failed.messages()] == ["a1"]
 
 
-def test_what_is_moved_has_its_message_id_as_deduplication_id_and_nothing_that_says_why(
+def test_a_moved_message_has_its_id_as_deduplication_id_and_no_reason(
     redriving: Fifo, failed: Fifo, clock: Clock
 ) -> None:
     (sent,) = send(redriving, "a1")
@@ -220,7 +218,7 @@ def test_two_messages_with_one_deduplication_id_can_both_be_moved(redriving: Fif
     assert [message.body for message in failed.messages()] == ["a1", "a1"]
 
 
-def test_a_deduplication_id_is_remembered_for_five_minutes_from_the_first_message(queue: Fifo, clock: Clock) -> None:
+def test_a_deduplication_id_is_remembered_for_five_minutes_from_the_first(queue: Fifo, clock: Clock) -> None:
     (first,) = send(queue, "a1")
     clock.time += 299
     (again,) = send(queue, "a1")
