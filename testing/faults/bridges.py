@@ -7,6 +7,7 @@ import contextlib
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,6 @@ from testing.faults.services import (
 )
 from testing.faults.sns import TOPIC_ARN, SnsEndpoint, Topic
 from testing.faults.sqs import EventSourceMapping, SqsEndpoint
-from testing.models import fifo
 from testing.models.fifo import Fifo
 
 QUOTA: dict[str, Any] = {
@@ -84,15 +84,8 @@ async def bridge(plan: Plan, folder: Path, say: Progress, *, texts: Sequence[Tex
 async def _deployment(plan: Plan, folder: Path, say: Progress) -> AsyncIterator[Deployment]:
     settings, archive = build_archive(plan, folder)
     record = Record()
-    fifo.DEDUPLICATION_SECONDS = plan.deduplication_window
-    failed = Fifo(now=time.time, visibility=plan.visibility, name=FAILED)
-
-    def queue(name: str) -> Fifo:
-        most = settings.limits.max_receive_count
-        return Fifo(now=time.time, visibility=plan.visibility, name=name, max_receives=most, dead_letters=failed)
-
-    conversations, replies = queue(CONVERSATIONS), queue(REPLIES_QUEUE)
-    queues = {one.name: one for one in (conversations, replies, failed)}
+    queues = _queues(plan, settings)
+    conversations, replies = queues[CONVERSATIONS], queues[REPLIES_QUEUE]
     share = 0.01 if plan.faults else 0.0
     stores = {"DynamoDB": FaultInjector(f"{plan.seed} ledger", share), "SQS": FaultInjector(f"{plan.seed} sqs", share)}
     async with contextlib.AsyncExitStack() as stack:
@@ -104,21 +97,16 @@ async def _deployment(plan: Plan, folder: Path, say: Progress) -> AsyncIterator[
         simulator, simulator_url = await stack.enter_async_context(centre)
         tables_port = await stack.enter_async_context(dynamodb(folder))
         ledger = await stack.enter_async_context(DynamoDbProxy(tables_port, injector=stores["DynamoDB"], record=record))
-        variables = {
-            "CONVERSATIONS_QUEUE_URL": sqs.url(CONVERSATIONS),
-            "REPLIES_QUEUE_URL": sqs.url(REPLIES_QUEUE),
-            "FAILED_QUEUE_URL": sqs.url(FAILED),
-            "LEDGER_TABLE": LEDGER,
-            "POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect",
-            "POWERTOOLS_LOG_LEVEL": settings.operation.log_level,
-            "AWS_ENDPOINT_URL_CONNECT": simulator_url,
-            "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": simulator_url,
-            "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": simulator_url,
-            "AWS_ENDPOINT_URL_SQS": sqs.server.url,
-            "AWS_ENDPOINT_URL_DYNAMODB": ledger.url,
+        endpoints = {
+            "CONNECT": simulator_url,
+            "CONNECTPARTICIPANT": simulator_url,
+            "PINPOINT_SMS_VOICE_V2": simulator_url,
+            "SQS": sqs.server.url,
+            "DYNAMODB": ledger.url,
         }
-        if plan.starts_chats:
-            variables |= {"CHATS_TABLE": CHATS, "STREAMING_TOPIC_ARN": TOPIC_ARN}
+        variables = _variables(plan, settings, sqs) | {
+            f"AWS_ENDPOINT_URL_{name}": url for name, url in endpoints.items()
+        }
         functions = [
             Function(
                 name=name,
@@ -156,6 +144,26 @@ async def _deployment(plan: Plan, folder: Path, say: Progress) -> AsyncIterator[
             stores=stores,
             generations=lambda: generations(tables_port),
         )
+
+
+def _variables(plan: Plan, settings: BridgeConfig, sqs: SqsEndpoint) -> dict[str, str]:
+    """Environment variables of the functions, as the stack sets them."""
+    starting_chats = {"CHATS_TABLE": CHATS, "STREAMING_TOPIC_ARN": TOPIC_ARN} if plan.starts_chats else {}
+    return starting_chats | {
+        "CONVERSATIONS_QUEUE_URL": sqs.url(CONVERSATIONS),
+        "REPLIES_QUEUE_URL": sqs.url(REPLIES_QUEUE),
+        "FAILED_QUEUE_URL": sqs.url(FAILED),
+        "LEDGER_TABLE": LEDGER,
+        "POWERTOOLS_METRICS_NAMESPACE": "SmsToConnect",
+        "POWERTOOLS_LOG_LEVEL": settings.operation.log_level,
+    }
+
+
+def _queues(plan: Plan, settings: BridgeConfig) -> dict[str, Fifo]:
+    queue = partial(Fifo, now=time.time, visibility=plan.visibility, deduplication_seconds=plan.deduplication_window)
+    failed, most = queue(name=FAILED), settings.limits.max_receive_count
+    workers = (CONVERSATIONS, REPLIES_QUEUE)
+    return {FAILED: failed} | {name: queue(name=name, max_receives=most, dead_letters=failed) for name in workers}
 
 
 def _event_source_mapping(queue: Fifo, function: Function, sqs: SqsEndpoint, record: Record) -> Any:

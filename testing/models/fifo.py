@@ -59,6 +59,7 @@ class Fifo:
     visibility: float
     name: str = "queue"
     max_receives: int | None = None
+    deduplication_seconds: float = DEDUPLICATION_SECONDS
     dead_letters: Fifo | None = None
     _messages: dict[str, list[Message]] = field(default_factory=dict)
     _accepted: dict[tuple[str, str], tuple[float, Message]] = field(default_factory=dict)
@@ -150,7 +151,7 @@ class Fifo:
 
     def _put(self, message: Message) -> Message:
         accepted = self._accepted.get((message.group, message.deduplication_id))
-        if accepted and message.sent_at - accepted[0] < DEDUPLICATION_SECONDS:
+        if accepted and message.sent_at - accepted[0] < self.deduplication_seconds:
             return replace(accepted[1])
         self._accepted[message.group, message.deduplication_id] = message.sent_at, message
         self._messages.setdefault(message.group, []).append(message)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.processing.retry import JITTER
 from infra.alarms import old, silence, two_tries
-from tests import commands
+from testing import commands
 from tests.infra.conftest import ROOT, Synthesised, refers_to, text
 from tests.infra.metrics import written
 

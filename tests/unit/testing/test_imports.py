@@ -1,0 +1,33 @@
+"""What tests share is in testing/, not in a test module."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+TESTS = Path(__file__).parents[2]
+STILL_IMPORTED = {
+    *("test_chats", "test_double", "test_failed", "test_promises", "test_settings", "test_stateful", "test_story"),
+}
+"""Test modules with helpers that belong into testing/."""
+
+
+def imported(source: str) -> Iterator[str]:
+    """Names of the modules that a source imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def test_no_test_module_imports_another() -> None:
+    found = {
+        part
+        for path in TESTS.rglob("*.py")
+        for name in imported(path.read_text(encoding="utf-8"))
+        for part in name.split(".")[1:-1]
+        if part.startswith("test_")
+    }
+    assert found <= STILL_IMPORTED
