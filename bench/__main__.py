@@ -1,4 +1,4 @@
-"""`make bench`: measure everything, write docs/benchmarks.md with its pictures; `--only flood` for a part of it."""
+"""`make bench`: measure, and write docs/benchmarks.md with its pictures. `--only flood` measures a part."""
 
 from __future__ import annotations
 
@@ -36,10 +36,12 @@ def main() -> None:
         "latency": _latency,
     }
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="of what is drawn by chance: the order, the flood's phones")
+    parser.add_argument("--seed", type=int, default=1, help="of the random order of variants and of the flood")
     parser.add_argument("--rounds", type=int, default=15, help="of each comparison")
     parser.add_argument("--texts", type=int, default=100_000, help="through the handler, for growth")
-    parser.add_argument("--only", choices=parts, action="append", help="parts to measure anew; the others as they were")
+    parser.add_argument(
+        "--only", choices=parts, action="append", help="parts to measure again; the others keep their results"
+    )
     options = parser.parse_args()
     BUILD.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = _read(RESULTS) if options.only else {}
@@ -92,7 +94,7 @@ def _durations(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
 
 
 def _sized() -> dict[str, tuple[variants.Variant, int]]:
-    """SNS hands a function one text at a time; SQS up to ten."""
+    """Variants with their batch size: SNS delivers one text at a time, SQS up to ten."""
     bridge, naive = variants.bridge(), variants.naive()
     one_each = {name: (one, 1) for name, one in naive.items() if name != "powertools, byte-code"}
     return {

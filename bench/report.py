@@ -1,4 +1,4 @@
-"""The report, from what was measured: tables for docs/benchmarks.md, a summary, and whether two runs agree."""
+"""The report: tables for docs/benchmarks.md, a summary, and a comparison with the run before."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WHY = {
     "DynamoDB GetItem": "forward's look at what was done already, for it may have come before",
     "Connect chat-integration-event": "the text itself",
 }
-"""Each call that a text makes, and what it is for."""
+"""Calls for a text, with their reasons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Spread:
         return Spread(self.median * factor, self.low * factor, self.high * factor)
 
     def meets(self, other: Spread) -> bool:
-        """Whether the two have some of their spreads in common, to the two digits that are shown of them."""
+        """Whether the two spreads overlap, rounded to two digits as they are shown."""
         return round(self.low, 2) <= round(other.high, 2) and round(other.low, 2) <= round(self.high, 2)
 
 
@@ -68,12 +68,12 @@ def spread(samples: Sequence[float]) -> Spread:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """Of pairs that were measured one after the other, so that a slow moment of the machine falls on both."""
+    """Ratio of pairs. Each pair was measured together, so that load on the machine affects both."""
     return spread([our / their for our, their in zip(ours, theirs, strict=True)])
 
 
 def ratios(results: Results) -> dict[str, Spread]:
-    """What is promised of: processor time, memory and more beside the naive bridges', by name."""
+    """Ratios to the naive bridges by name: processor time, memory, and more."""
     of = results["cold"]["variants"]
 
     def beside(ours: str, theirs: str, what: str) -> Spread:
@@ -110,7 +110,7 @@ AIMS = {
     "peak memory: forward to naive (ii)": 0.60,
     "ten conversations at once: Connect's answers waited for": 2.0,
 }
-"""At most."""
+"""Upper limits."""
 
 
 def summary(results: Results) -> str:
@@ -127,7 +127,7 @@ def summary(results: Results) -> str:
 
 
 def agreement(results: Results, before: Results) -> str:
-    """Whether each ratio lies within the spread of both runs."""
+    """Whether the spreads of both runs overlap, for each ratio."""
     now, then = ratios(results), ratios(before)
     lines = ["beside the run before:"]
     for name in now:
@@ -137,7 +137,7 @@ def agreement(results: Results, before: Results) -> str:
 
 
 def written(results: Results, before: Results) -> str:
-    """`before` is the run before, empty where there was none."""
+    """Text of docs/benchmarks.md. `before`: results of the run before, or empty."""
     about = results["about"]
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return (
@@ -200,7 +200,7 @@ def _cold_table(results: Results) -> str:
 
 
 def _ran(cold: Mapping[str, Any]) -> str:
-    """Which archive was measured, on which Python."""
+    """Sentence about the measured archive and its Python."""
     python, ran, shipped = cold["python"], cold["ran"], cold["shipped"]
     if ran == shipped:
         return (

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from testing.builders import customer_number
+from testing.builders import customer_number, payload
 from testing.faults.plan import Plan
 
 BUSINESS_NUMBERS = ("+12125550101", "+12125550102")
@@ -164,18 +164,11 @@ def _text(
         business_number = UNKNOWN_NUMBER
     body = _words(f"t{number}", rng, long=kind == "long")
     key, message_id = _id(rng), _id(rng)
-    payload = {
-        "originationNumber": customer,
-        "destinationNumber": business_number,
-        "messageKeyword": "KEYWORD_111122223333",
-        "messageBody": body,
-        "inboundMessageId": key,
-        "previousPublishedMessageId": None,
-    }
-    message = json.dumps(payload)
+    sms = payload(body, originationNumber=customer, destinationNumber=business_number, inboundMessageId=key)
+    message = json.dumps(sms)
     if kind == "malformed":
-        del payload["originationNumber"]
-        message = rng.choice([json.dumps(payload), message[: len(message) // 2], f'"t{number}"'])
+        del sms["originationNumber"]
+        message = rng.choice([json.dumps(sms), message[: len(message) // 2], f'"t{number}"'])
     return Text(
         number=number,
         customer=customer,

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
+from testing.builders import record as sns_record
 from testing.faults.lambda_runtime import Function
 from testing.faults.load import Text, delivery_delays
 from testing.faults.record import Record
@@ -41,10 +42,10 @@ class Topic:
 
     def publish(self, text: Text) -> None:
         """Publish a customer's text."""
-        now = time.time()
-        stamp = iso_timestamp(now)
+        stamp = iso_timestamp(time.time())
         self._record.timestamps[text.identity] = stamp
-        notification = sns_record(f"{ACCOUNT_ARN}:inbound", text.message, stamp=stamp, message_id=text.identity)
+        topic = f"{ACCOUNT_ARN}:inbound"
+        notification = sns_record(text.message, sent_at=stamp, MessageId=text.identity, TopicArn=topic)
         self.deliver(notification, deliveries=text.deliveries)
 
     def deliver(self, notification: Mapping[str, Any], *, deliveries: tuple[float, ...]) -> None:
@@ -73,32 +74,6 @@ class Topic:
 def iso_timestamp(at: float) -> str:
     """Timestamp in the format of SNS and Connect. `at` in seconds since the epoch."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def sns_record(
-    topic: str, message: str, *, stamp: str, message_id: str, attributes: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Record of a published message in Lambda's event."""
-    return {
-        "EventSource": "aws:sns",
-        "EventVersion": "1.0",
-        "EventSubscriptionArn": f"{topic}:subscription",
-        "Sns": {
-            "Type": "Notification",
-            "MessageId": message_id,
-            "TopicArn": topic,
-            "Subject": None,
-            "Message": message,
-            "Timestamp": stamp,
-            "SignatureVersion": "1",
-            "Signature": "none",
-            "SigningCertUrl": "https://sns.us-east-1.amazonaws.com/none.pem",
-            "UnsubscribeUrl": "https://sns.us-east-1.amazonaws.com/",
-            "MessageAttributes": {
-                name: {"Type": "String", "Value": value} for name, value in (attributes or {}).items()
-            },
-        },
-    }
 
 
 def identity(notification: Mapping[str, Any]) -> str:
@@ -142,7 +117,10 @@ class SnsEndpoint:
         said = json.loads(message)
         self._record.timestamps[said["Id"]] = said["AbsoluteTime"]
         notification = sns_record(
-            TOPIC_ARN, message, stamp=iso_timestamp(time.time()), message_id=str(uuid.uuid4()), attributes=attributes
+            message,
+            sent_at=iso_timestamp(time.time()),
+            TopicArn=TOPIC_ARN,
+            MessageAttributes={name: {"Type": "String", "Value": value} for name, value in attributes.items()},
         )
         self.topic.deliver(notification, deliveries=delivery_delays(self._random, window=self._deduplication_window))
 
