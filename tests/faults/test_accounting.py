@@ -1,4 +1,4 @@
-"""The accounting finds what it is there to find: each test makes up a run and breaks one promise in it."""
+"""The accounting detects broken promises. Each test builds a run by hand."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from testing.faults.plan import Plan
 from testing.faults.record import Batch, Record, Send, Write
 
 
-class MadeUp:
-    """A run, told step by step; time goes on by a second at each."""
+class RunBuilder:
+    """Builds a run step by step; each step takes a second."""
 
     def __init__(self, *kinds: Kind) -> None:
         self.record = Record()
@@ -115,7 +115,7 @@ class MadeUp:
 
 
 def test_a_run_in_which_all_is_well_breaks_no_promise() -> None:
-    run = MadeUp("plain", "plain", "unknown number")
+    run = RunBuilder("plain", "plain", "unknown number")
     run.queue(*run.texts)
     run.show(run.texts[0])
     run.show(run.texts[1])
@@ -126,18 +126,18 @@ def test_a_run_in_which_all_is_well_breaks_no_promise() -> None:
 
 
 def test_a_text_that_is_nowhere_is_lost() -> None:
-    run = MadeUp("plain", "plain")
+    run = RunBuilder("plain", "plain")
     run.show(run.texts[1])
     assert run.verdict().broken == {"lost": [run.texts[0]]}
 
 
 def test_a_text_meant_to_fail_that_is_nowhere_is_lost_too() -> None:
-    run = MadeUp("malformed")
+    run = RunBuilder("malformed")
     assert run.verdict().broken == {"lost": [run.texts[0]]}
 
 
 def test_a_text_on_undelivered_is_not_lost() -> None:
-    run = MadeUp("plain")
+    run = RunBuilder("plain")
     event = {"Records": [{"Sns": {"MessageId": run.texts[0].identity, "MessageAttributes": {}}}]}
     run.record.undelivered.append({"requestPayload": event})
     verdict = run.verdict()
@@ -145,19 +145,19 @@ def test_a_text_on_undelivered_is_not_lost() -> None:
 
 
 def test_half_of_a_text_is_not_the_text() -> None:
-    run = MadeUp("plain")
+    run = RunBuilder("plain")
     run.show(run.texts[0], "t0w0")
     assert list(run.verdict().broken) == ["shown, but not as it was sent"]
 
 
 def test_a_text_that_failed_though_nothing_was_wrong_is_found() -> None:
-    run = MadeUp("plain")
+    run = RunBuilder("plain")
     run.failed = [run.texts[0].identity]
     assert list(run.verdict().broken) == ["failed, though nothing was wrong with it"]
 
 
 def test_a_text_that_overtook_another_of_its_conversation_is_out_of_order() -> None:
-    run = MadeUp("plain", "plain")
+    run = RunBuilder("plain", "plain")
     run.queue(*run.texts)
     run.show(run.texts[1])
     run.show(run.texts[0])
@@ -165,7 +165,7 @@ def test_a_text_that_overtook_another_of_its_conversation_is_out_of_order() -> N
 
 
 def test_texts_that_one_batch_sorted_by_the_time_of_sending_are_in_order() -> None:
-    run = MadeUp("plain", "plain")
+    run = RunBuilder("plain", "plain")
     first, second = run.texts
     run.queue(second, first)
     run.batch(second, first, began_at=4.0)
@@ -175,7 +175,7 @@ def test_texts_that_one_batch_sorted_by_the_time_of_sending_are_in_order() -> No
 
 
 def test_a_batch_that_held_both_is_no_excuse_against_the_time_of_sending() -> None:
-    run = MadeUp("plain", "plain")
+    run = RunBuilder("plain", "plain")
     first, second = run.texts
     run.queue(first, second)
     run.batch(first, second, began_at=4.0)
@@ -185,7 +185,7 @@ def test_a_batch_that_held_both_is_no_excuse_against_the_time_of_sending() -> No
 
 
 def test_another_text_between_the_parts_of_one_is_counted() -> None:
-    run = MadeUp("plain", "plain")
+    run = RunBuilder("plain", "plain")
     first, second = run.texts
     run.queue(first, second)
     run.show(first, "t0w0 ")
@@ -196,7 +196,7 @@ def test_another_text_between_the_parts_of_one_is_counted() -> None:
 
 
 def shown_twice(*, answered: bool = True, outcome: str | None = None, ended: Outcome = "answered") -> Verdict:
-    run = MadeUp("plain")
+    run = RunBuilder("plain")
     (text,) = run.texts
     run.queue(text)
     run.show(text, answered=answered)
@@ -229,7 +229,7 @@ def test_a_text_shown_twice_though_nothing_happened_or_the_ledger_knew_is_found(
 
 
 def shown_in_two_chats(*, ended: bool = True, answered: bool = False, contact: str = "another") -> Verdict:
-    run = MadeUp("plain")
+    run = RunBuilder("plain")
     (text,) = run.texts
     run.queue(text)
     run.show(text, answered=answered, by="SendMessage")
@@ -252,7 +252,7 @@ def test_nothing_else_explains_what_a_client_token_would_have_stopped(what: dict
 
 
 def test_replies_are_told_from_texts_and_looked_at_by_chat() -> None:
-    run = MadeUp("plain")
+    run = RunBuilder("plain")
     replies = [
         Reply(number=number, identity=f"id-{number}", contact=f"chat-{number % 2}", body=f"r{number} 👋", kind="reply")
         for number in range(4)
@@ -275,7 +275,7 @@ def test_replies_are_told_from_texts_and_looked_at_by_chat() -> None:
 
 
 def test_a_kill_explains_the_call_that_was_in_flight() -> None:
-    run = MadeUp("plain")
+    run = RunBuilder("plain")
     (text,) = run.texts
     run.queue(text)
     run.batch(text, began_at=2.0, outcome="killed")
@@ -285,7 +285,7 @@ def test_a_kill_explains_the_call_that_was_in_flight() -> None:
 
 
 def test_a_kill_long_before_the_text_was_shown_explains_nothing() -> None:
-    run = MadeUp("plain", "plain", "plain", "plain")
+    run = RunBuilder("plain", "plain", "plain", "plain")
     text, *others = run.texts
     run.queue(text)
     run.batch(text, began_at=2.0, outcome="killed")
@@ -298,7 +298,7 @@ def test_a_kill_long_before_the_text_was_shown_explains_nothing() -> None:
 
 
 def test_a_kill_at_an_earlier_try_of_the_text_explains_nothing() -> None:
-    run = MadeUp("plain")
+    run = RunBuilder("plain")
     (text,) = run.texts
     run.queue(text)
     run.batch(text, began_at=2.0, outcome="killed")
@@ -309,7 +309,7 @@ def test_a_kill_at_an_earlier_try_of_the_text_explains_nothing() -> None:
 
 
 def test_a_history_tells_all_that_happened_to_a_text_in_order() -> None:
-    run = MadeUp("plain")
+    run = RunBuilder("plain")
     (text,) = run.texts
     run.queue(text)
     run.show(text, answered=False)

@@ -1,4 +1,4 @@
-"""Start-chat delivery by several workers at once: one chat per conversation, both directions in order and once."""
+"""Start-chat delivery by several workers: one chat per conversation, both directions in order and once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORKERS = 4
 
 
 def play(folder: Path, texts: Sequence[Text], *, rate: float, repliers: int = 1, **shares: float) -> tuple[Result, str]:
-    """The result of a run, and what is to be said of it when it is not as it should be."""
+    """Result of a run, and a report for assertion messages."""
     said: list[str] = []
     plan = Plan(
         seed=1,
@@ -46,7 +46,7 @@ def play(folder: Path, texts: Sequence[Text], *, rate: float, repliers: int = 1,
 
 
 def at_once(result: Result) -> int:
-    """How many workers had a batch at the same time, at most."""
+    """Largest number of workers that had a batch at the same time."""
     calls = [batch.invocation for batch in result.record.batches if batch.invocation]
     calls = [call for call in calls if call.function == "forward"]
     return max(sum(call.began_at <= one.began_at < call.ended_at for call in calls) for one in calls)

@@ -1,4 +1,4 @@
-"""The short form of `make faults`: real processes, all kinds of fault, every text accounted for."""
+"""A short fault run: real processes, all kinds of faults, an account of every text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The streaming topic keeps away what its policy keeps away, and hands over the rest as SNS does."""
+"""The SNS endpoint applies the filter policy and delivers the rest as SNS does."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_operator_that_is_not_played_is_an_error() -> None:
 
 
 class Called:
-    """A function that notes its events."""
+    """A function that records its events."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []

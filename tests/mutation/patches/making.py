@@ -1,19 +1,19 @@
-"""How a mechanism is described: what is patched, which test must notice, which one must not."""
+"""Builders of mutations."""
 
 from __future__ import annotations
 
 from tests.mutation.harness import Edit, Mutation
 
 IN_ORDER = "tests/unit/test_delivery.py::test_texts_of_a_conversation_are_shown_in_their_order"
-"""Passes whatever is taken out of the functions: the bridge itself still works, by either way into a chat."""
+"""Control for mutations of the functions: they still forward texts, with either delivery."""
 BY_EVENTS = f"{IN_ORDER}[integration-event]"
-"""Passes whatever is taken out of the other way."""
+"""Control for mutations of start-chat delivery."""
 STACK_STANDS = "tests/infra/test_stack.py::test_functions_run_on_arm64_with_active_tracing[forward]"
-"""Passes whatever is taken out of the stack, as long as there is one."""
+"""Control for mutations of the stack: it is still synthesised."""
 
 
 def unit(name: str, test: str | tuple[str, ...], *edits: Edit, control: str | None = IN_ORDER) -> Mutation:
-    """Of the functions. `test`: file in tests/unit and name, all of its cases or one."""
+    """A mutation of the functions. `test`: file in tests/unit and name, of all its cases or of one."""
     tests = (test,) if isinstance(test, str) else test
     return Mutation(name=name, edits=edits, tests=tuple(f"tests/unit/{each}" for each in tests), control=control)
 
@@ -28,14 +28,14 @@ def stack(name: str, edit: Edit, *tests: str) -> Mutation:
 
 
 def archive(name: str, test: str, edit: Edit) -> Mutation:
-    """Of packaging. The control needs nothing of byte-code."""
+    """A mutation of packaging. The control needs no byte-code."""
     page = "tests/infra/test_packaging.py"
     control = f"{page}::test_a_dependency_that_is_not_the_locked_one_is_not_packaged"
     return Mutation(name=f"archive/{name}", edits=(edit,), tests=(f"{page}::{test}",), control=control)
 
 
 def refused(name: str, says: str, edit: Edit) -> Mutation:
-    """Taken out, synth itself refuses: there is no stack for a control to look at, so the words must be right."""
+    """A mutation that makes synth fail: there is no stack for a control, so the message must match `says`."""
     test = "tests/infra/test_defaults.py::test_synth_lets_the_default_configuration_through"
     return Mutation(name=name, edits=(edit,), tests=(test,), control=None, says=says)
 

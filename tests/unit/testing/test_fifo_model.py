@@ -1,4 +1,4 @@
-"""The rules of an SQS FIFO queue that the bridge stands on, one by one, as the model plays them."""
+"""The model of SQS FIFO: one test for each rule that the bridge relies on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from testing.models.fifo import Fifo, Message, ReceiptError
 
 
 class Clock:
-    """Starts at zero, so that a time of zero is a time like any other."""
+    """Starts at zero, to test that zero is a valid time."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -34,12 +34,12 @@ def failed(clock: Clock) -> Fifo:
 
 @pytest.fixture
 def redriving(clock: Clock, failed: Fifo) -> Fifo:
-    """A queue that gives up a message after two receives."""
+    """A queue with max_receives of two."""
     return Fifo(now=clock.now, visibility=30, max_receives=2, dead_letters=failed)
 
 
 def send(queue: Fifo, *bodies: str) -> list[Message]:
-    """The first letter of a body is its group, the whole of it its deduplication id."""
+    """Send a message. Group: the first letter of its body. Deduplication id: the body."""
     return [queue.send(body, group=body[0], deduplication_id=body) for body in bodies]
 
 
