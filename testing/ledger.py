@@ -43,10 +43,6 @@ class LedgerRecord:
         return self.attributes.get("error")
 
     @property
-    def failed_message_id(self) -> str | None:
-        return self.attributes.get("failed_entry")
-
-    @property
     def received_at(self) -> float | None:
         return self._seconds("received_at")
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sandbox.double.client import Double
 from testing.faults.lambda_runtime import Function
 from testing.faults.plan import Plan
-from testing.faults.record import Kill, Record
+from testing.faults.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,8 @@ class FaultSchedule:
             running = [environment for environment in environments if environment.running]
             if running:
                 victim = running[int(number * len(running))]
-                at = time.time()
-                invocation = victim.kill()
-                self._record.kills.append(
-                    Kill(at=at, environment=victim.name, began_at=invocation.began_at if invocation else None)
-                )
+                victim.kill()
+                self._record.kills += 1
 
     def _store_out(self, name: str, begins: float, lasts: float) -> _Phase:
         async def switch(out: bool) -> None:

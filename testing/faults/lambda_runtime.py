@@ -57,7 +57,6 @@ class Environment:
         self._init_failed: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
-        self.starts = 0
 
     async def open(self) -> None:
         await self._server.start()
@@ -78,15 +77,14 @@ class Environment:
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
-    def kill(self, why: Outcome = "killed") -> Invocation | None:
-        """SIGKILL the process. Returns the current invocation, if any."""
+    def kill(self, why: Outcome = "killed") -> None:
+        """SIGKILL the process."""
         current = self._current
         if current and current.outcome is None:
             current.outcome = why
         if self.running and self._process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        return current
 
     def restart(self) -> None:
         """After a deploy: finish the current invocation, then start a new process."""
@@ -120,7 +118,6 @@ class Environment:
     async def _run(self) -> None:
         while not self._closing:
             self._folder = self._function.folder
-            self.starts += 1
             self._work = None
             with (self._function.logs / f"{self.name}.log").open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(

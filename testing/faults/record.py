@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,7 @@ class Send:
     queue: str
     entry: str
     sequence: int
-    group: str
     identity: str
-    attributes: Mapping[str, str]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,15 +44,6 @@ class Write:
     answered: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kill:
-    """SIGKILL of an environment. `began_at`: of its current invocation, if any."""
-
-    at: float
-    environment: str
-    began_at: float | None
-
-
 @dataclass(slots=True)
 class Record:
     """Times in seconds since the epoch."""
@@ -63,7 +51,7 @@ class Record:
     sends: list[Send] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
-    kills: list[Kill] = field(default_factory=list)
+    kills: int = 0
     published: dict[str, float] = field(default_factory=dict)
     """Time of publishing by identity."""
     timestamps: dict[str, str] = field(default_factory=dict)

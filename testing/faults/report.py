@@ -117,7 +117,7 @@ def _of_the_run(results: Sequence[Result]) -> Iterator[_Row]:
     rest = only if bridge.replies else []
     for phase in bridge.drained_after:
         yield f"caught up after: {phase}", [*(_after(result, phase) for result in results), *rest]
-    yield "processes killed", [*(len(result.record.kills) for result in results), *rest]
+    yield "processes killed", [*(result.record.kills for result in results), *rest]
     yield "calls that Connect refused or broke", [*(sum(result.refused.values()) for result in results), *rest]
     yield "calls to SQS and DynamoDB that failed", [sum(bridge.record.faults.values()), *only]
     yield "the run took", [*(f"{result.seconds:.0f} s" for result in results), *rest]

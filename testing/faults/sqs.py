@@ -78,11 +78,7 @@ class SqsEndpoint:
                 queue=queue.name,
                 entry=message.message_id,
                 sequence=message.sequence,
-                group=message.group,
                 identity=identity(json.loads(body)),
-                attributes={
-                    name: value["StringValue"] for name, value in parameters.get("MessageAttributes", {}).items()
-                },
             )
         )
         self.sent.set()

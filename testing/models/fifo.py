@@ -41,7 +41,6 @@ class Message:
     visible_at: float = 0.0
     receives: int = 0
     receipt: str | None = None
-    first_received_at: float | None = None
     moved_from: str | None = None
     """Source queue of a dead letter."""
     trace: str | None = None
@@ -120,8 +119,6 @@ class Fifo:
                     message.receives += 1
                     message.receipt = f"{self.name}/{message.message_id}/{message.receives}"
                     message.visible_at = hidden_until
-                    if message.first_received_at is None:
-                        message.first_received_at = now
                     self._by_receipt[message.receipt] = message
                     batch.append(replace(message))
             return batch

@@ -46,9 +46,7 @@ class RunBuilder:
                     queue=on,
                     entry=f"e{number}",
                     sequence=number,
-                    group="g",
                     identity=text.identity,
-                    attributes={},
                 )
             )
 
