@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
 from testing.faults import report
 from testing.faults.bridges import bridge, naive
@@ -63,5 +64,10 @@ def _print(what: str) -> None:
     sys.stdout.flush()
 
 
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)  # so that the run's processes are ended
     sys.exit(main())
