@@ -41,7 +41,7 @@ $(RUNTIME)/.done: requirements/faults.txt
 
 node_modules/.done: package.json package-lock.json
 	@PYTHON=$(PYTHON) requirements/prerequisites
-	@echo "setting up the CDK command line tool, compilers of byte-code and a simulator of IAM (node_modules)"
+	@echo "setting up the CDK command line tool, compilers of byte-code and an IAM policy simulator (node_modules)"
 	@npm ci --silent --no-progress
 	@touch $@
 
@@ -54,8 +54,9 @@ test: setup  ## all tests, those of the sandbox beside the others
 	$(BIN)/pytest tests/unit tests/mutation tests/infra tests/permissions tests/faults; others=$$?; \
 	wait $$sandbox; sandbox=$$?; cat build/sandbox-tests.log; exit $$((others || sandbox))
 
-unit: setup  ## fast tests, no sockets
-	@$(BIN)/pytest tests/unit
+unit: export PYTHONDONTWRITEBYTECODE :=
+unit: $(VENV)/.project  ## fast tests, no sockets
+	@$(BIN)/pytest tests/unit -n 2 --dist loadfile
 
 infra: setup  ## the synthesised template, and what its policies let through
 	@$(BIN)/pytest tests/infra tests/permissions
@@ -63,13 +64,13 @@ infra: setup  ## the synthesised template, and what its policies let through
 sandbox: setup  ## a real deploy to a local AWS, with injected faults
 	@$(BIN)/pytest tests/sandbox
 
-mutation: setup  ## take each mechanism out, see its test turn red; one: ONLY=group-lock; others: RANDOM=140 SEED=1
+mutation: setup  ## mutation tests, each to turn its test red; one: ONLY=group-lock; random ones: RANDOM=140 SEED=1
 	@$(BIN)/python -m tests.mutation $(ONLY) $(if $(RANDOM),--random $(RANDOM)) $(if $(SEED),--seed $(SEED))
 
 sabotage: mutation
 
-faults: setup  ## 20,000 texts through kills and outages: make faults SEED=1 [DELIVERY=start-chat]
-	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(DELIVERY),--delivery $(DELIVERY))
+faults: setup  ## 20,000 texts through kills and outages: make faults SEED=1 [DELIVERY=start-chat] [TEXTS=2000]
+	@$(BIN)/python -m testing.faults $(if $(SEED),--seed $(SEED)) $(if $(DELIVERY),--delivery $(DELIVERY)) $(if $(TEXTS),--texts $(TEXTS))
 
 bench: setup $(BENCH)/.done  ## beside naive bridges, into docs/benchmarks.md: twenty minutes
 	@$(BIN)/python -m bench $(if $(SEED),--seed $(SEED))
@@ -81,7 +82,7 @@ $(BENCH)/.done: requirements/bench.txt
 	@$(BENCH)/bin/pip install --quiet --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/bench.txt
 	@touch $@
 
-check: setup  ## lint, format, types, import rules
+check: $(VENV)/.project  ## lint, format, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy .

@@ -1,4 +1,4 @@
-"""`make bench`: measure everything, write docs/benchmarks.md with its pictures; `--only flood` for a part of it."""
+"""`make bench`: measure, and write docs/benchmarks.md with its pictures. `--only flood` measures a part."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import cold, flood, growth, latency, report, variants, warm
+from bench import flood, measurements, report, variants
 from bench.variants import BUILD, ROOT, Servers
 from infra import config as configuration
 
@@ -36,10 +36,12 @@ def main() -> None:
         "latency": _latency,
     }
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="of what is drawn by chance: the order, the flood's phones")
+    parser.add_argument("--seed", type=int, default=1, help="of the random order of variants and of the flood")
     parser.add_argument("--rounds", type=int, default=15, help="of each comparison")
     parser.add_argument("--texts", type=int, default=100_000, help="through the handler, for growth")
-    parser.add_argument("--only", choices=parts, action="append", help="parts to measure anew; the others as they were")
+    parser.add_argument(
+        "--only", choices=parts, action="append", help="parts to measure again; the others keep their results"
+    )
     options = parser.parse_args()
     BUILD.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = _read(RESULTS) if options.only else {}
@@ -72,27 +74,27 @@ def _cold(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
     folder, naive = variants.shipped_archive(), everything["powertools"].folder
     with tempfile.TemporaryDirectory(prefix="bench-") as made:
         size = {
-            "archive": cold.zipped(folder, Path(made) / "a.zip"),
-            "archive, no byte-code": cold.zipped(folder, Path(made) / "b.zip", byte_code=False),
-            "boto3": cold.zipped(everything["boto3"].folder, Path(made) / "c.zip"),
-            "powertools": cold.zipped(naive, Path(made) / "d.zip"),
+            "archive": measurements.zipped(folder, Path(made) / "a.zip"),
+            "archive, no byte-code": measurements.zipped(folder, Path(made) / "b.zip", byte_code=False),
+            "boto3": measurements.zipped(everything["boto3"].folder, Path(made) / "c.zip"),
+            "powertools": measurements.zipped(naive, Path(made) / "d.zip"),
         }
-    measured = cold.measure(everything, servers, rounds=options.rounds, seed=options.seed)
+    measured = measurements.cold_starts(everything, servers, rounds=options.rounds, seed=options.seed)
     python, shipped = variants.interpreter(), configuration.load(variants.SHIPPED).runtime
     return {"variants": measured, "zipped": size, "python": python.version, "ran": python.runtime, "shipped": shipped}
 
 
 def _processor(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
-    return warm.processor(_sized(), servers, rounds=options.rounds, texts=100, seed=options.seed)
+    return measurements.processor(_sized(), servers, rounds=options.rounds, texts=100, seed=options.seed)
 
 
 def _durations(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
     del options
-    return warm.durations(_sized(), servers, texts=60)
+    return measurements.durations(_sized(), servers, texts=60)
 
 
 def _sized() -> dict[str, tuple[variants.Variant, int]]:
-    """SNS hands a function one text at a time; SQS up to ten."""
+    """Variants with their batch size: SNS delivers one text at a time, SQS up to ten."""
     bridge, naive = variants.bridge(), variants.naive()
     one_each = {name: (one, 1) for name, one in naive.items() if name != "powertools, byte-code"}
     return {
@@ -104,14 +106,14 @@ def _sized() -> dict[str, tuple[variants.Variant, int]]:
 
 
 def _ten(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
-    return warm.ten_at_once(variants.bridge()["forward"], servers, rounds=options.rounds)
+    return measurements.ten_at_once(variants.bridge()["forward"], servers, rounds=options.rounds)
 
 
 def _growth(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
     bridge = variants.bridge()
     return {
-        "forward": growth.measure(bridge["forward"], servers, texts=options.texts, batch=10),
-        "intake": growth.measure(bridge["intake"], servers, texts=options.texts, batch=1),
+        "forward": measurements.growth(bridge["forward"], servers, texts=options.texts, batch=10),
+        "intake": measurements.growth(bridge["intake"], servers, texts=options.texts, batch=1),
     }
 
 
@@ -126,7 +128,7 @@ def _flood(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
 
 def _latency(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
     del options, servers
-    return latency.measure(texts=300, per_second=4)
+    return measurements.latency(texts=300, per_second=4)
 
 
 def _about(options: argparse.Namespace) -> dict[str, Any]:

@@ -1,22 +1,22 @@
-"""Far more texts than Connect takes, through the bridge's own delivery and pace, on the model of its queue.
+"""A flood: far more texts than Connect accepts, through the bridge's own delivery and rate limiters.
 
-On a clock that runs as fast as this machine can, so that twenty minutes take seconds and the same seed gives the same
-run. Real: the batch processor, its rate limiters and what they call. Simulated: Connect's token bucket, the queue, and
-the time that the ledger takes.
+Time is virtual: twenty minutes take seconds, and the same seed gives the same run. Real: the batch processor, its rate
+limiters and the delivery. Simulated: Connect's token bucket, the queue (a model), and the latency of the ledger.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import Any
+from typing import TypeVar
 
-from bench.virtual import World
 from bridge import logging
 from bridge.config import Config
 from bridge.errors import ThrottledError
@@ -37,38 +37,42 @@ from testing.ledger import TableLedger
 from testing.models.fifo import Fifo, Message
 from testing.models.sqs import lambda_record
 
+T = TypeVar("T")
 QUOTA, BURST = 17.0, 26.0
 """Of SendChatIntegrationEvent for an account and Region: "Amazon Connect service quotas", administrator guide."""
-ANSWER, STORE, BETWEEN = 0.08, 0.005, 0.02
-"""Seconds: what Connect and DynamoDB take for a call, and a function from the end of one batch to its next."""
-
-
+CONNECT_SECONDS, DYNAMODB_SECONDS, POLL_SECONDS = 0.08, 0.005, 0.02
+"""Latency of Connect and of DynamoDB, and the pause between two batches of a function."""
 CROWDS = {"everyone once": 10**9, "1,000 customers, ten texts each": 1000, "20 who never stop": 20}
-"""Among how many customers each text of a flood draws its own."""
+"""Number of customers by name of the run; each text has a random one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flood:
-    """`times` the quota for so many `seconds`, from so many customers at once; one more begins amid it."""
+    """`times` the quota for so many `seconds`, from so many `customers`; meanwhile one more conversation begins.
+
+    Of that conversation: `begins`, seconds after the start; `texts`, their number; `every`, seconds between them.
+    """
 
     seed: int
     times: float = 20.0
     seconds: float = 30.0
     customers: int = 10**9
     workers: int = 4
-    quota: float = QUOTA
-    burst: float = BURST
     begins: float = 15.0
     texts: int = 5
     every: float = 30.0
-    """The ordinary conversation: when it begins, its texts, and the seconds between them."""
+
+    @property
+    def size(self) -> int:
+        return round(self.times * QUOTA * self.seconds)
 
 
 @dataclass(slots=True, kw_only=True)
 class Drained:
-    """`share` of the quota that was used while texts were waiting; `refused` is the number of 429s.
+    """`share` of the quota that was used while texts were waiting; `refused`: number of 429s.
 
-    `waits` of the ordinary conversation's texts, each beside the wait that its place in the line makes: seconds.
+    `waits`: for each text of the ordinary conversation, seconds until it was shown, and seconds that the texts ahead of
+    it take at the full quota.
     """
 
     texts: int
@@ -76,33 +80,93 @@ class Drained:
     share: float
     refused: int
     failed: int
-    given_back: int
     waits: list[tuple[float, float]]
-    most_receives: int
     shown: list[float] = field(repr=False)
     rates: list[tuple[float, list[float]]] = field(repr=False)
 
 
-class _Connect:
-    """A token bucket for the whole account; a call that it refuses takes nothing from it."""
+class VirtualTime:
+    """Runs threads one at a time. `time`, in seconds, advances only when all of them sleep."""
 
-    def __init__(self, world: World, *, quota: float, burst: float, rng: random.Random) -> None:
-        self._world, self._quota, self._burst, self._rng = world, quota, burst, rng
-        self._tokens, self._filled = burst, world.time
+    def __init__(self, time: float = 0.0) -> None:
+        self.time = time
+        self._due: list[tuple[float, int, threading.Semaphore]] = []
+        self._numbers = itertools.count()
+        self._yielded = threading.Semaphore(0)
+        self._errors: list[BaseException] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        semaphore = threading.Semaphore(0)
+        self._wake(semaphore, self.time + max(0.0, seconds))
+        self._yielded.release()
+        semaphore.acquire()
+
+    def spawn(self, work: Callable[[], object]) -> None:
+        start = threading.Semaphore(0)
+
+        def live() -> None:
+            start.acquire()
+            try:
+                work()
+            except BaseException as exc:
+                self._errors.append(exc)
+            finally:
+                self._yielded.release()
+
+        threading.Thread(target=live, daemon=True).start()
+        self._wake(start, self.time)
+
+    def all_of(self, works: Sequence[Callable[[], T]]) -> list[T]:
+        """Run functions concurrently. Returns their results when the last one is done."""
+        results: dict[int, T] = {}
+        done = threading.Semaphore(0)
+
+        def one(number: int, work: Callable[[], T]) -> None:
+            results[number] = work()
+            if len(results) == len(works):
+                self._wake(done, self.time)
+
+        for number, work in enumerate(works):
+            self.spawn(partial(one, number, work))
+        self._yielded.release()
+        done.acquire()
+        return [results[number] for number in range(len(works))]
+
+    def run(self, *, until: Callable[[], bool]) -> None:
+        """Raises what a thread raised. Threads that still sleep at the end never wake."""
+        while not until():
+            self.time, _, semaphore = heapq.heappop(self._due)
+            semaphore.release()
+            self._yielded.acquire()
+            if self._errors:
+                raise self._errors[0]
+
+    def _wake(self, semaphore: threading.Semaphore, at: float) -> None:
+        heapq.heappush(self._due, (at, next(self._numbers), semaphore))
+
+
+class _Connect:
+    """Connect with one token bucket for the account; a refused call takes no token."""
+
+    def __init__(self, time: VirtualTime, rng: random.Random) -> None:
+        self._time, self._rng = time, rng
+        self._tokens, self._filled = BURST, time.time
         self.refused = 0
         self.shown: dict[str, float] = {}
 
     def send(self, request: PartRequest) -> Accepted:
-        part = request.part
-        self._world.sleep(ANSWER / 2)
-        now = self._world.time
-        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._quota)
+        self._time.sleep(CONNECT_SECONDS / 2)
+        now = self._time.time
+        self._tokens = min(BURST, self._tokens + (now - self._filled) * QUOTA)
         self._filled = now
         accepted = self._tokens >= 1
         if accepted:
             self._tokens -= 1
-            self.shown[part.content.rpartition("\n")[2]] = now  # a late one has a line above it
-        self._world.sleep(ANSWER / 2 * (0.8 + 0.4 * self._rng.random()))
+            self.shown[request.part.content.rpartition("\n")[2]] = now  # a late text begins with a line about it
+        self._time.sleep(CONNECT_SECONDS / 2 * (0.8 + 0.4 * self._rng.random()))
         if not accepted:
             self.refused += 1
             raise ThrottledError("Connect answered TooManyRequests (429)")
@@ -110,156 +174,134 @@ class _Connect:
 
 
 class _Transport:
-    """One function's way to Connect, with a rate limiter of its own."""
+    """One function's transport, with its own rate limiter."""
 
     def __init__(self, connect: _Connect, rate_limiter: RateLimiter) -> None:
         self.send, self.rate_limiter = connect.send, rate_limiter
 
 
 class _Ledger(TableLedger):
-    """As slow as DynamoDB where a text needs it."""
+    """The ledger with DynamoDB's latency."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, time: VirtualTime) -> None:
         super().__init__(clock=FakeClock())
-        self._world = world
+        self._time = time
 
     def _fail(self, method: str) -> None:
-        self._world.sleep(STORE)
+        self._time.sleep(DYNAMODB_SECONDS)
         super()._fail(method)
 
 
-def settings(**changes: Any) -> Config:
-    """What the product has by default."""
+def settings() -> Config:
+    """The default configuration."""
     toml = Path(__file__).resolve().parent.parent / "docs/bridge.toml"
-    config = Config.from_json(configuration.load(toml).runtime_json())
-    return replace(config, limits=replace(config.limits, **changes))
+    return Config.from_json(configuration.load(toml).runtime_json())
 
 
-def play(
-    flood: Flood, config: Config | None = None, *, rate_limiter: Callable[..., RateLimiter] = RateLimiter
-) -> Drained:
-    config = config or settings()
-    route = next(iter(config.routes))
-    rng = random.Random(flood.seed)
-    world = World(NOON.timestamp())
-    began = world.time
-    clock = Clock(now=world.now, monotonic=world.now, sleep=world.sleep)
-    queue = Fifo(now=world.now, visibility=180)
-    connect = _Connect(world, quota=flood.quota, burst=flood.burst, rng=rng)
-    dead = FakeDeadLetters()
-    ahead: dict[str, int] = {}
-    sent: dict[str, float] = {}
-    receives: list[int] = []
-    given_back = 0
-    rates: list[tuple[float, list[float]]] = []
+def play(flood: Flood) -> Drained:
+    """Run a flood until all its texts are shown or failed."""
+    return _Run(flood).play()
 
-    def text(body: str, customer: str) -> None:
-        sent[body] = world.time
-        message = payload(body, originationNumber=customer, destinationNumber=route)
-        record = sqs_record(message, sent_at=_iso(world.time))
-        queue.send(record["body"], group=customer, deduplication_id=body)
 
-    def crowd() -> None:
-        for number in range(round(flood.times * flood.quota * flood.seconds)):
-            text(f"flood {number}", f"customer {rng.randrange(flood.customers)}")
-            world.sleep(began + (number + 1) / (flood.times * flood.quota) - world.time)
+class _Run:
+    def __init__(self, flood: Flood) -> None:
+        self._flood, self._config = flood, settings()
+        self._rng = random.Random(flood.seed)
+        self._time = time = VirtualTime(NOON.timestamp())
+        self._began = time.time
+        self._clock = Clock(now=time.now, monotonic=time.now, sleep=time.sleep)
+        self._queue, self._dead_letters = Fifo(now=time.now, visibility=180), FakeDeadLetters()
+        self._connect, self._ledger = _Connect(time, self._rng), _Ledger(time)
+        limits = self._config.limits
+        self._limiters = [
+            RateLimiter(rate=limits.connect_rate, environments=limits.max_concurrency, clock=self._clock)
+            for _ in range(flood.workers)
+        ]
+        self._ahead: dict[str, int] = {}
+        self._sent: dict[str, float] = {}
+        self._rates: list[tuple[float, list[float]]] = []
 
-    def ordinary() -> None:
-        world.sleep(flood.begins)
-        for number in range(flood.texts):
+    def play(self) -> Drained:
+        workers: list[Callable[[], None]] = [partial(self._worker, number) for number in range(self._flood.workers)]
+        for work in (self._crowd, self._ordinary, self._watch, *workers):
+            self._time.spawn(work)
+        total, connect, dead = self._flood.size + self._flood.texts, self._connect, self._dead_letters.messages
+        self._time.run(until=lambda: len(connect.shown) + len(dead) == total and len(self._queue) == 0)
+        shown = sorted(at - self._began for at in connect.shown.values())
+        return Drained(
+            texts=total,
+            seconds=shown[-1],
+            share=(len(shown) - BURST) / shown[-1] / QUOTA,
+            refused=connect.refused,
+            failed=len(dead),
+            waits=[(connect.shown[body] - self._sent[body], ahead / QUOTA) for body, ahead in self._ahead.items()],
+            shown=shown,
+            rates=self._rates,
+        )
+
+    def _crowd(self) -> None:
+        for number in range(self._flood.size):
+            self._text(f"flood {number}", f"customer {self._rng.randrange(self._flood.customers)}")
+            self._time.sleep(self._began + (number + 1) / (self._flood.times * QUOTA) - self._time.time)
+
+    def _ordinary(self) -> None:
+        self._time.sleep(self._flood.begins)
+        for number in range(self._flood.texts):
             body = f"ordinary {number}"
-            ahead[body] = len(queue)
-            text(body, "ordinary")
-            world.sleep(flood.every)
+            self._ahead[body] = len(self._queue)
+            self._text(body, "ordinary")
+            self._time.sleep(self._flood.every)
 
-    limiters = [
-        rate_limiter(rate=config.limits.connect_rate, environments=config.limits.max_concurrency, clock=clock)
-        for _ in range(flood.workers)
-    ]
-    ledger = _Ledger(world)
+    def _text(self, body: str, customer: str) -> None:
+        now = self._sent[body] = self._time.time
+        business_number = next(iter(self._config.routes))
+        message = payload(body, originationNumber=customer, destinationNumber=business_number)
+        record = sqs_record(message, sent_at=datetime.fromtimestamp(now, UTC).isoformat())
+        self._queue.send(record["body"], group=customer, deduplication_id=body)
 
-    def worker(number: int) -> None:
-        nonlocal given_back
-        transport = _Transport(connect, limiters[number])
+    def _watch(self) -> None:
+        while True:
+            self._rates.append((self._time.time - self._began, [limiter.rate for limiter in self._limiters]))
+            self._time.sleep(1)
+
+    def _worker(self, number: int) -> None:
+        transport = _Transport(self._connect, self._limiters[number])
         processor = FifoBatchProcessor(
             handler=TextDelivery(
-                config=config, ledger=ledger, transports={"integration-event": transport}, clock=clock
+                config=self._config,
+                ledger=self._ledger,
+                transports={"integration-event": transport},
+                clock=self._clock,
             ),
             parse=sms_event.parse,
-            limits=config.limits,
+            limits=self._config.limits,
             queue=FakeQueue(),
-            dead_letters=dead,
-            ledger=ledger,
+            dead_letters=self._dead_letters,
+            ledger=self._ledger,
             reporter=logging.Reporter(TEXT),
-            clock=clock,
-            jitter=lambda: rng.uniform(-1, 1),
+            clock=self._clock,
+            jitter=lambda: self._rng.uniform(-1, 1),
         )
-        world.sleep(BETWEEN * number / flood.workers)
+        self._time.sleep(POLL_SECONDS * number / self._flood.workers)
         while True:
-            batch = queue.receive(10)
+            batch = self._queue.receive(10)
             if batch:
-                given_back += _handle(batch, processor, world, queue, config)
-                receives.extend(message.receives for message in batch)
-            world.sleep(BETWEEN if batch else 0.1)
+                self._handle(batch, processor)
+            self._time.sleep(POLL_SECONDS if batch else 0.1)
 
-    def watch() -> None:
-        while True:
-            rates.append((world.time - began, [one.rate for one in limiters]))
-            world.sleep(1)
+    def _handle(self, batch: list[Message], processor: FifoBatchProcessor[InboundSms]) -> None:
+        """What forward does with a batch, and SQS with its response."""
+        receipts = {message.message_id: message.receipt or "" for message in batch}
+        groups, _ = message_groups({"Records": [lambda_record(message) for message in batch]}, sms_event.parse)
+        deadline = self._time.time + self._config.limits.batch_deadline
 
-    for work in (crowd, ordinary, watch):
-        world.spawn(work)
-    for number in range(flood.workers):
-        world.spawn(partial(worker, number))
-    total = round(flood.times * flood.quota * flood.seconds) + flood.texts
-    world.run(until=lambda: len(connect.shown) + len(dead.messages) == total and len(queue) == 0)
-    shown = sorted(at - began for at in connect.shown.values())
-    return Drained(
-        texts=total,
-        seconds=shown[-1],
-        share=(len(shown) - flood.burst) / shown[-1] / flood.quota,
-        refused=connect.refused,
-        failed=len(dead.messages),
-        given_back=given_back,
-        waits=[(connect.shown[body] - sent[body], places / flood.quota) for body, places in ahead.items()],
-        most_receives=max(receives),
-        shown=shown,
-        rates=rates,
-    )
+        def process(messages: list[QueueMessage[InboundSms]]) -> list[Result]:
+            return processor.process_group(messages, deadline=deadline)
 
-
-def _handle(
-    batch: list[Message], processor: FifoBatchProcessor[InboundSms], world: World, queue: Fifo, config: Config
-) -> int:
-    """What forward does with a batch, and SQS with its answer."""
-    receipts = {message.message_id: message.receipt or "" for message in batch}
-    groups, _ = message_groups({"Records": [lambda_record(message) for message in batch]}, sms_event.parse)
-    deadline = world.time + config.limits.batch_deadline
-
-    def process(messages: list[QueueMessage[InboundSms]]) -> list[Result]:
-        return processor.process_group(messages, deadline=deadline)
-
-    given_back = 0
-    for reports in world.all_of([partial(process, messages) for messages in groups]):
-        for result in reports:
-            receipt = receipts[result.message.message_id]
-            if isinstance(result, Retry):
-                given_back += 1
-                queue.change_visibility(receipt, result.delay)
-            else:
-                queue.delete(receipt)
-    return given_back
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def described(drained: Drained) -> str:
-    waits = ", ".join(f"{waited:.0f} of {place:.0f} s" for waited, place in drained.waits)
-    return (
-        f"{drained.texts} texts in {drained.seconds:.0f} s: {drained.share:.1%} of the quota, "
-        f"{drained.refused} refused ({drained.refused / drained.texts:.1%}), {drained.failed} failed, "
-        f"{drained.given_back} given back, received {drained.most_receives} times at most; waits {waits}; "
-        f"rate {median(sum(rates) for _, rates in drained.rates):.1f}"
-    )
+        for results in self._time.all_of([partial(process, messages) for messages in groups]):
+            for result in results:
+                receipt = receipts[result.message.message_id]
+                if isinstance(result, Retry):
+                    self._queue.change_visibility(receipt, result.delay)
+                else:
+                    self._queue.delete(receipt)

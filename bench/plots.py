@@ -1,4 +1,4 @@
-"""The report's pictures: `python -m bench.plots RESULTS FOLDER`, by a Python that has matplotlib."""
+"""Pictures of the report: `python -m bench.plots RESULTS FOLDER`, run by a Python with matplotlib."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import matplotlib as mpl  # type: ignore[import-not-found]
 mpl.use("svg")
 import matplotlib.pyplot as plt  # type: ignore[import-not-found]
 
-OURS, THEIRS, FLOOR = "#1f6f8b", "#b5651d", "#888888"
+BRIDGE, NAIVE, FLOOR = "#1f6f8b", "#b5651d", "#888888"
 _VARIANTS = (
-    ("forward", "forward", OURS),
-    ("intake", "intake", OURS),
-    ("boto3", "naive (i)\nboto3", THEIRS),
-    ("powertools", "naive (ii)\nPowertools", THEIRS),
-    ("powertools, byte-code", "naive (ii)\nbyte-code", THEIRS),
+    ("forward", "forward", BRIDGE),
+    ("intake", "intake", BRIDGE),
+    ("boto3", "naive (i)\nboto3", NAIVE),
+    ("powertools", "naive (ii)\nPowertools", NAIVE),
+    ("powertools, byte-code", "naive (ii)\nbyte-code", NAIVE),
     ("floor", "floor", FLOOR),
 )
 
@@ -62,7 +62,7 @@ def cold(results: dict[str, Any]) -> Any:
 def latency(results: dict[str, Any]) -> Any:
     figure, axis = plt.subplots(figsize=(9, 2.6))
     seconds = sorted(1000 * one for one in results["latency"]["seconds"])
-    axis.plot(seconds, [(number + 1) / len(seconds) for number in range(len(seconds))], color=OURS)
+    axis.plot(seconds, [(number + 1) / len(seconds) for number in range(len(seconds))], color=BRIDGE)
     axis.set_xlabel("ms from publishing to the journal")
     axis.set_ylabel("share of texts")
     axis.set_xlim(left=0)
@@ -87,13 +87,13 @@ def flood(results: dict[str, Any]) -> Any:
     figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
     run, quota = next(iter(results["flood"]["runs"].values())), results["flood"]["quota"]
     shown = run["shown"]
-    axes[0].plot(shown, range(1, len(shown) + 1), color=OURS, label="shown")
+    axes[0].plot(shown, range(1, len(shown) + 1), color=BRIDGE, label="shown")
     axes[0].plot([0, shown[-1]], [0, quota * shown[-1]], color=FLOOR, linestyle=":", label=f"{quota:g} a second")
     axes[0].set_ylabel("texts")
     times = [at for at, _ in run["rates"]]
     for worker in range(len(run["rates"][0][1])):
         axes[1].plot(times, [rates[worker] for _, rates in run["rates"]], linewidth=0.6)
-    axes[1].set_ylabel("each worker's pace, calls/s")
+    axes[1].set_ylabel("each worker's rate, calls/s")
     axes[0].legend(frameon=False)
     for axis in axes:
         axis.set_xlabel("s")

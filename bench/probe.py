@@ -1,7 +1,7 @@
-"""One cold start in a process of its own, then texts: what it took of processor and memory.
+"""Measures one cold start, then texts: processor time and memory.
 
-Run as a script by the Python of the functions, with a function's folder as its whole path: nothing but the standard
-library may be imported here. The one argument is a job as JSON, see Job in bench/variants.py.
+Run as a script in a process of its own, with a function's folder as its only path: only the standard library may be
+imported here. The argument is a job in JSON, see run in bench/variants.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Whatever else this module needs is imported where the function's own start has been measured.
+# Imports of this module would hide the cost of the function's own imports.
 
 
 def main() -> None:
@@ -35,14 +35,14 @@ def main() -> None:
             spent, took = time.process_time() - processor, time.perf_counter() - began
             if answer and answer.get("batchItemFailures"):
                 raise SystemExit(f"{len(answer['batchItemFailures'])} texts were given back")
-            # Written at once: what is kept here would count as the function's.
+            # Written at once: memory used here would count as the function's.
             result.write(f"\n[{len(numbers)}, {spent}, {took}, {_memory()}]")
 
 
 def _memory() -> int:
-    """The most that this process has held so far, in bytes.
+    """Peak memory of this process in bytes.
 
-    Linux's getrusage counts what the process that started this one held as well.
+    On Linux, getrusage includes the peak of the parent process.
     """
     try:
         with open("/proc/self/status") as status:  # noqa: PTH123

@@ -1,14 +1,15 @@
-"""The report, from what was measured: tables for docs/benchmarks.md, a summary, and whether two runs agree."""
+"""The report: tables for docs/benchmarks.md, a summary, and a comparison with the run before."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
-from bench import cost, growth
-from bench.spread import Spread, ratio, spread
+from bench import cost
+from bench.measurements import growth_of
 
 Results = Mapping[str, Any]
 
@@ -39,11 +40,40 @@ WHY = {
     "DynamoDB GetItem": "forward's look at what was done already, for it may have come before",
     "Connect chat-integration-event": "the text itself",
 }
-"""Each call that a text makes, and what it is for."""
+"""Calls for a text, with their reasons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A median between its quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+    def times(self, factor: float) -> Spread:
+        return Spread(self.median * factor, self.low * factor, self.high * factor)
+
+    def meets(self, other: Spread) -> bool:
+        """Whether the two spreads overlap, rounded to two digits as they are shown."""
+        return round(self.low, 2) <= round(other.high, 2) and round(other.low, 2) <= round(self.high, 2)
+
+
+def spread(samples: Sequence[float]) -> Spread:
+    low, _, high = quantiles(samples, n=4, method="inclusive") if len(samples) > 1 else [samples[0]] * 3
+    return Spread(median(samples), low, high)
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+    """Ratio of pairs. Each pair was measured together, so that load on the machine affects both."""
+    return spread([our / their for our, their in zip(ours, theirs, strict=True)])
 
 
 def ratios(results: Results) -> dict[str, Spread]:
-    """What is promised of: processor time, memory and more beside the naive bridges', by name."""
+    """Ratios to the naive bridges by name: processor time, memory, and more."""
     of = results["cold"]["variants"]
 
     def beside(ours: str, theirs: str, what: str) -> Spread:
@@ -80,7 +110,7 @@ AIMS = {
     "peak memory: forward to naive (ii)": 0.60,
     "ten conversations at once: Connect's answers waited for": 2.0,
 }
-"""At most."""
+"""Upper limits."""
 
 
 def summary(results: Results) -> str:
@@ -97,7 +127,7 @@ def summary(results: Results) -> str:
 
 
 def agreement(results: Results, before: Results) -> str:
-    """Whether each ratio lies within the spread of both runs."""
+    """Whether the spreads of both runs overlap, for each ratio."""
     now, then = ratios(results), ratios(before)
     lines = ["beside the run before:"]
     for name in now:
@@ -107,7 +137,7 @@ def agreement(results: Results, before: Results) -> str:
 
 
 def written(results: Results, before: Results) -> str:
-    """`before` is the run before, empty where there was none."""
+    """Text of docs/benchmarks.md. `before`: results of the run before, or empty."""
     about = results["about"]
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return (
@@ -170,7 +200,7 @@ def _cold_table(results: Results) -> str:
 
 
 def _ran(cold: Mapping[str, Any]) -> str:
-    """Which archive was measured, on which Python."""
+    """Sentence about the measured archive and its Python."""
     python, ran, shipped = cold["python"], cold["ran"], cold["shipped"]
     if ran == shipped:
         return (
@@ -231,7 +261,7 @@ def _growth_table(results: Results) -> str:
                 f"{windows[-1]['texts']:,.0f}",
                 f"{1000 * median(w['per_text'] for w in windows[: max(1, len(windows) // 10)]):.2f}",
                 f"{1000 * median(w['per_text'] for w in windows[-max(1, len(windows) // 10) :]):.2f}",
-                f"{growth.change(windows, 'per_text'):+.1%}",
+                f"{growth_of(windows, 'per_text'):+.1%}",
                 f"{windows[0]['memory'] / 1e6:.1f}",
                 f"{windows[-1]['memory'] / 1e6:.1f}",
                 f"{windows[-1]['memory'] / windows[0]['memory'] - 1:+.1%}",
@@ -243,7 +273,7 @@ def _growth_table(results: Results) -> str:
 
 def _growth(results: Results) -> str:
     return ", ".join(
-        f"{name} {growth.change(windows, 'per_text'):+.1%} and {windows[-1]['memory'] / windows[0]['memory'] - 1:+.1%}"
+        f"{name} {growth_of(windows, 'per_text'):+.1%} and {windows[-1]['memory'] / windows[0]['memory'] - 1:+.1%}"
         for name, windows in results["growth"].items()
     )
 

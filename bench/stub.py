@@ -1,7 +1,6 @@
-"""Connect, DynamoDB and SQS as a quick and obliging server: everything is accepted, after the time that was asked for.
+"""A stub of Connect, DynamoDB and SQS that accepts every call, with a configurable latency.
 
-A process of its own, so that its work is not counted: `python -m bench.stub CERTIFICATE KEY`. It prints the ports of
-its HTTP and its HTTPS side.
+Runs in its own process: `python -m bench.stub CERTIFICATE KEY`. Prints its ports for HTTP and HTTPS.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ import uuid
 from collections import Counter
 from typing import Any
 
-from tests.faults.http import Answer, Request, Server
+from testing.http_server import Answer, Request, Server
 
 _JSON = {"Content-Type": "application/x-amz-json-1.0"}
 CONTROL = "/_stub"
 
 
 class Stub:
-    """What was asked since the last reset, by operation, and when Connect's calls began and ended."""
+    """Counts calls by operation since the last reset; records when calls to Connect began and ended."""
 
     def __init__(self) -> None:
         self._latency: dict[str, float] = {}

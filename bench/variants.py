@@ -1,4 +1,4 @@
-"""What is measured: the bridge's functions as packaged, and the naive bridges as their users package them."""
+"""The measured functions: the bridge's as packaged, and the naive bridges as their users package them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from infra import packaging
 ROOT = Path(__file__).resolve().parent.parent
 BENCH, BUILD = ROOT / "bench", ROOT / "build/bench"
 TOOLS = ROOT / ".venv-bench/bin/python"
-"""A Python with what only benchmarks need: matplotlib, trustme."""
+"""The Python of the benchmarks' own environment, with matplotlib and trustme."""
 SHIPPED = ROOT / "docs/bridge.toml"
-"""All settings as the product has them by default; the user's own bridge.toml is not looked at."""
+"""The default configuration, not the user's bridge.toml."""
 UNPACED = BENCH / "unpaced.toml"
-"""The same, and as many calls to Connect as its servers take."""
+"""The same without a limit of calls to Connect."""
 
 Event = Literal["sns", "sqs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """A function: `folder` as it is deployed, the module with its handler, and the kind of event that it takes."""
+    """A function: `folder` as deployed, the module of its handler, and its type of event."""
 
     name: str
     folder: Path
@@ -47,7 +47,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
-    """One event. Times in seconds, `memory` the most so far in bytes."""
+    """One handled event. Times in seconds; `memory`: peak so far in bytes."""
 
     texts: int
     processor: float
@@ -71,7 +71,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """The Python that runs the functions: `path`, `runtime` ("python3.13"), `version` ("3.13.0") and OpenSSL's."""
+    """The Python that runs the functions: `path`, `runtime` ("python3.13"), `version` ("3.13.0"), OpenSSL's version."""
 
     path: str
     runtime: str
@@ -81,7 +81,7 @@ class Interpreter:
 
 @cache
 def interpreter() -> Interpreter:
-    """Of the shipped configuration's runtime where one is on the PATH, else the one that runs this."""
+    """That of the default configuration's runtime if it is on the PATH, else this one."""
     shipped = configuration.load(SHIPPED).runtime
     ours, other = _asked(sys.executable), shutil.which(shipped)
     assert ours
@@ -91,7 +91,7 @@ def interpreter() -> Interpreter:
 
 
 def _asked(path: str) -> Interpreter | None:
-    """What an interpreter says of itself: the one on the PATH may only start another, or say that there is none."""
+    """Ask an interpreter for its version. The one on the PATH may be a shim. None if it cannot run."""
     script = (
         "import json, platform, ssl, sys; version = platform.python_version();"
         "runtime = 'python%d.%d' % sys.version_info[:2];"
@@ -102,7 +102,7 @@ def _asked(path: str) -> Interpreter | None:
 
 
 def archive(config: Path = SHIPPED, *, runtime: str | None = None) -> Path:
-    """The bridge's, as packaging makes it for a runtime; without one, for the interpreter.
+    """The bridge's archive, packaged for a runtime; default: that of the interpreter.
 
     Raises SystemExit where it has no byte-code.
     """
@@ -114,7 +114,7 @@ def archive(config: Path = SHIPPED, *, runtime: str | None = None) -> Path:
 
 
 def shipped_archive() -> Path:
-    """That of the shipped configuration. Raises SystemExit where the measured one has other files.
+    """The archive of the default configuration. Raises SystemExit if the measured one has other files.
 
     Byte-code apart: where no interpreter of the shipped runtime is here, the measured archive has another's.
     """
@@ -125,7 +125,7 @@ def shipped_archive() -> Path:
 
 
 def _content(folder: Path) -> dict[str, bytes]:
-    """Files by name; of byte-code only that it is there."""
+    """Contents by name; empty for byte-code."""
     return {
         re.sub(r"cpython-\d+", "cpython", path.relative_to(folder).as_posix()): (
             b"" if path.suffix == ".pyc" else path.read_bytes()
@@ -136,7 +136,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 
 def bridge(config: Path = UNPACED) -> dict[str, Variant]:
-    """The four functions; forward in both deliveries."""
+    """The bridge's functions; forward with both deliveries."""
     folder = archive(config)
     queue = "https://sqs.us-east-1.amazonaws.com/111122223333"
     variables = {
@@ -160,7 +160,7 @@ def bridge(config: Path = UNPACED) -> dict[str, Variant]:
 
 
 def without_byte_code(variant: Variant) -> Variant:
-    """The same function as if packaging had had no compiler."""
+    """The same function, packaged without byte-code."""
     folder = BUILD / "no-byte-code"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(variant.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -169,7 +169,7 @@ def without_byte_code(variant: Variant) -> Variant:
 
 
 def naive() -> dict[str, Variant]:
-    """The same text through one function behind the topic, with packages for the interpreter."""
+    """The naive bridges: one function behind the topic, with packages for the interpreter."""
     boto3 = _with_handler("naive", BENCH / "naive")
     powertools = _with_handler("naive-powertools", BENCH / "powertools")
     variables = {"IDEMPOTENCY_TABLE": "Idempotency", "POWERTOOLS_SERVICE_NAME": "naive"}
@@ -193,7 +193,7 @@ def _naive(name: str, folder: Path, variables: Mapping[str, str] | None = None) 
 
 
 def _with_handler(name: str, source: Path) -> Path:
-    """A folder with the packages of requirements/NAME.txt, installed once for each Python, and the handler."""
+    """A folder with the handler and the packages of requirements/NAME.txt, installed once for each Python."""
     requirements = ROOT / f"requirements/{name}.txt"
     python = interpreter()
     wanted = f"{python.version} {hashlib.sha256(requirements.read_bytes()).hexdigest()}"
@@ -210,14 +210,14 @@ def _with_handler(name: str, source: Path) -> Path:
 
 
 class Servers:
-    """AWS as far as a function needs it to be ready for texts, on this machine: see bench/stub.py."""
+    """Client of the stub (bench/stub.py) that plays AWS."""
 
     def __init__(self, *, plain: int, secure: int, authorities: Path) -> None:
         self.plain, self.secure, self.authorities = plain, secure, authorities
         self._control = httpx.Client(base_url=f"http://127.0.0.1:{plain}", trust_env=False)
 
     def begin(self, **latency: float) -> None:
-        """Forget what was asked. `latency` in seconds by service: Connect, DynamoDB, AmazonSQS."""
+        """Reset the counts. `latency` in seconds by service: Connect, DynamoDB, AmazonSQS."""
         self._control.post(CONTROL, json=latency).raise_for_status()
 
     def asked(self) -> dict[str, Any]:
@@ -232,7 +232,7 @@ class Servers:
 
 @contextmanager
 def servers() -> Iterator[Servers]:
-    """With the authorities that botocore trusts and one more, that of this server: as long a list as in AWS."""
+    """Start the stub. Functions trust botocore's certificate authorities and its own: as long a list as in AWS."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         subprocess.run([TOOLS, "-m", "trustme", "-q", "-d", folder, "-i", "localhost"], check=True)
@@ -251,7 +251,7 @@ def servers() -> Iterator[Servers]:
 
 
 def run(variant: Variant, variables: Mapping[str, str], *, texts: int = 0, batch: int = 1) -> Ran:
-    """A new process: its start, then so many texts in batches. Raises CalledProcessError with what it wrote."""
+    """Start a variant in a new process, then send texts in batches. Raises CalledProcessError with its output."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         result, log = Path(folder) / "result.json", Path(folder) / "log"
         job = {
@@ -287,7 +287,7 @@ def run(variant: Variant, variables: Mapping[str, str], *, texts: int = 0, batch
 
 
 def _environment(variant: Variant, home: Path) -> dict[str, str]:
-    """As "Defined runtime environment variables" has them in the AWS Lambda developer guide."""
+    """See "Defined runtime environment variables" in the AWS Lambda developer guide."""
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "en_US.UTF-8",

@@ -1,1 +1,1 @@
-"""What tests, fault runs and benchmarks share: builders, fakes, models of SQS FIFO and DynamoDB, harnesses."""
+"""Shared by tests, fault runs and benchmarks: builders, fakes, models of SQS FIFO and DynamoDB, harnesses."""

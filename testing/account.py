@@ -2,7 +2,7 @@
 
 Every request of every client of botocore is checked against the API's model (members, types, lengths, ranges, enums and
 patterns) and then answered: SQS and DynamoDB by the tests' models of them, the other services by short canned answers.
-Nothing here knows the modules of the bridge, apart from those of its handlers and of its command.
+Of the bridge's modules, this one knows the handlers, the command and the clock.
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ParamValidationError
 from botocore.model import ListShape, MapShape, Shape, StructureShape
+from botocore.session import Session
 from botocore.validate import ParamValidator
 
+from bridge.processing.clock import Clock
 from testing.builders import ARN, OURS
+from testing.clock import FakeClock
 from testing.models.fifo import Fifo
 from testing.models.sqs import SqsClient
 from testing.models.table import Table
@@ -265,10 +268,25 @@ class Account:
         return getattr(table, xform_name(name))(**parameters) or {}
 
 
+_create_client = Session.create_client
+_clients: dict[str, Any] = {}
+
+
+def _client(session: Session, service_name: str, **options: Any) -> Any:
+    """In the place of botocore's Session.create_client, which is slow: the same options give the same client."""
+    config = options.get("config")
+    stated = options | {"config": config and vars(config)["_user_provided_options"]}
+    key = repr((service_name, session.get_config_variable("region"), sorted(stated.items())))
+    if key not in _clients:
+        _clients[key] = _create_client(session, service_name, **options)
+    return _clients[key]
+
+
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """An account with all resources of the stack, all of them empty."""
-    here = Account()
+    """An account in which everything is in its place and empty. Waiting for a retry takes no time."""
+    here, clock = Account(), FakeClock()
+    monkeypatch.setattr(Clock.__init__, "__defaults__", (time.time, clock.now, clock.sleep))
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     for name, value in (("AWS_DEFAULT_REGION", REGION), ("AWS_ACCESS_KEY_ID", NUMBER), ("AWS_SECRET_ACCESS_KEY", "x")):
@@ -278,6 +296,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         return here.answer(client, operation, parameters)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    monkeypatch.setattr(Session, "create_client", _client)
     read_text = Path.read_text
 
     def reading(path: Path, *arguments: Any, **options: Any) -> str:

@@ -1,4 +1,4 @@
-"""Inputs of the functions: settings, SMS payloads, SNS records, queue messages."""
+"""Builders of the functions' inputs: configuration, SMS payloads, SNS records, queue messages."""
 
 from __future__ import annotations
 
@@ -51,8 +51,13 @@ CONFIG = Config(
 _ids = itertools.count(1)
 
 
+def customer_number(number: int) -> str:
+    """One of the phone numbers reserved for fiction: 100 in each area code."""
+    return f"+1{201 + number // 100}55501{number % 100:02}"
+
+
 def payload(body: object = "Hello", **changes: object) -> dict[str, Any]:
-    """What EUM publishes; a change to None is a null, to ... takes the field out."""
+    """Payload as EUM publishes it. A field changed to None is null; a field changed to ... is left out."""
     fields = {
         "originationNumber": CUSTOMER,
         "destinationNumber": OURS,
@@ -65,7 +70,7 @@ def payload(body: object = "Hello", **changes: object) -> dict[str, Any]:
 
 
 def record(message: object = None, *, sent_at: datetime | str = NOON, **sns: object) -> dict[str, Any]:
-    """A record as Lambda gets it from SNS. `message` is a payload, or text that is published as it stands."""
+    """An SNS record of a Lambda event. `message`: a payload, or a string that is published unchanged."""
     message = payload() if message is None else message
     return {
         "EventSource": "aws:sns",
@@ -93,7 +98,7 @@ def sqs_record(
     receive_count: int = 1,
     body: str | None = None,
 ) -> dict[str, Any]:
-    """A message of the conversations queue as the event source mapping delivers it."""
+    """An SQS record of a Lambda event, from the conversations queue."""
     number = next(_ids)
     return {
         "messageId": f"entry-{number}",
@@ -112,7 +117,7 @@ def sqs_record(
 
 
 def text_message(message: object = None, **arguments: Any) -> QueueMessage[InboundSms]:
-    """A text on the conversations queue, as forward parses it."""
+    """A text of the conversations queue as forward parses it."""
     return QueueMessage.from_record(sqs_record(message, **arguments), sms_event.parse)
 
 
@@ -122,7 +127,7 @@ START_CHAT_ROUTE = StartChatRoute(
 
 
 def starting_chats(config: Config = CONFIG, **changes: Any) -> Config:
-    """The same settings, with start-chat delivery for every number."""
+    """The configuration with start-chat delivery for all numbers."""
     route = replace(START_CHAT_ROUTE, **changes)
     return replace(config, routes={number: replace(of, start_chat=route) for number, of in config.routes.items()})
 

@@ -1,4 +1,4 @@
-"""Builders of what Connect streams of a chat, as SNS delivers it."""
+"""Builders of the chat events that Connect streams, as SNS delivers them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ids = itertools.count(1)
 
 
 def item(content: object = "Hello, how can I help?", **changes: object) -> dict[str, Any]:
-    """A message of the agent's; a change to ... takes the field out."""
+    """A message of an agent. A field changed to ... is left out."""
     fields = {
         "AbsoluteTime": "2026-11-22T12:00:00.000Z",
         "Content": content,

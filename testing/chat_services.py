@@ -1,4 +1,4 @@
-"""The public chat APIs as start-chat delivery meets them: client tokens, chats that end, and errors on request."""
+"""A fake of the public chat APIs for start-chat delivery: client tokens, chats that end, errors on request."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def refusal(code: str, status: int) -> ClientError:
 
 
 ENDED = refusal("AccessDeniedException", 403)
-"""What the participant service says of a chat that is over; StartChatContact says it where it may not be called."""
+"""Of the participant service: the chat has ended. Of StartChatContact: access denied."""
 REFUSED = refusal("NewException", 403)
 _SDK: dict[type[BridgeError], ClientError] = {
     RejectedError: refusal("ValidationException", 400),
@@ -46,10 +46,10 @@ _SDK: dict[type[BridgeError], ClientError] = {
 
 
 class ChatServices(Scripted):
-    """Both services' clients in one. `calls` and `requests` are all that were made.
+    """The clients of both services in one. `calls` and `requests`: all that were made.
 
-    What is scripted meets SendMessage and DisconnectParticipant, what would block every text the start of a chat where
-    one is to be started. `errors` are for calls by name, and before those; `lost` does a call and loses its answer.
+    Scripted answers are used by SendMessage and DisconnectParticipant; a BlockedError also by StartChatContact.
+    `errors`: by name of a call, errors raised before that. `lost`: names of calls whose response is lost.
     """
 
     def __init__(self, clock: FakeClock, *, seconds: float = 0) -> None:
@@ -135,7 +135,7 @@ class ChatServices(Scripted):
         return answer
 
     def _client_token(self, request: dict[str, Any]) -> str:
-        """The SDK makes one up for each call that has none."""
+        """The SDK generates one for a call without."""
         return request.get("ClientToken") or f"made up {next(self._made_up)}"
 
     def _of_connection(self, request: dict[str, Any]) -> str:
@@ -145,7 +145,7 @@ class ChatServices(Scripted):
         return contact
 
     def _meet(self, part: ChatPart, *, denied: ClientError = REFUSED) -> None:
-        """What is scripted, as the SDK would say it."""
+        """The scripted answer; a BridgeError is raised as the SDK's error."""
         try:
             self.next(part)
         except AccessRefusedError as exc:

@@ -1,4 +1,4 @@
-"""Time that passes only when somebody sleeps."""
+"""A clock that advances only by sleeping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fakes of what a message handler calls. Each records what it was called with."""
+"""Fakes of the services that a message handler calls. Each records its calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answer = Accepted | NoOpenChat | Exception | Callable[[ChatPart], "Accepted | Ex
 
 
 def outcome(result: Result) -> str:
-    """One word for a result, for assertions on several at once."""
+    """A result as one word, for assertions on several results."""
     match result:
         case Delivered():
             return "forwarded"
@@ -46,20 +46,20 @@ def retry(result: Result) -> Retry:
 
 
 class Scripted:
-    """Accepts every part, except for `answers`, which are used up first; or `always` raises the same error."""
+    """Accepts every part after `answers` are used up. `always`: an error that every call raises."""
 
     def __init__(self, answers: Iterable[Answer] = (), *, clock: FakeClock | None = None, seconds: float = 0) -> None:
         self.answers = list(answers)
         self.always: Exception | None = None
         self.tried: list[str] = []
-        """What it was asked to show, in order; "DISCONNECT" for the end of a chat."""
+        """Contents of all calls, in order; "DISCONNECT" for the end of a chat."""
         self.sessions: list[tuple[str, Mapping[str, str]]] = []
         """Display name and attributes for new chats."""
         self._clock, self._seconds = clock or FakeClock(), seconds
 
     @property
     def contents(self) -> list[str]:
-        """What it showed."""
+        """Contents that were shown."""
         raise NotImplementedError
 
     @property
@@ -67,7 +67,7 @@ class Scripted:
         return self.always or (self.answers[0] if self.answers else None)
 
     def next(self, part: ChatPart) -> Accepted | NoOpenChat | None:
-        """None where nothing is scripted. Every call takes `seconds`."""
+        """The next scripted answer, or None. Every call takes `seconds`."""
         self._clock.time += self._seconds
         answer = self.coming
         if self.answers and not self.always:
@@ -80,7 +80,7 @@ class Scripted:
 
 
 class FakeTransport(Scripted):
-    """A transport with one chat per customer. `calls`: what it was sent; `shown`: customer and content."""
+    """A transport with one chat per customer. `calls`: its requests. `shown`: customer and content."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class FakeTransport(Scripted):
         self.sessions.append((session.display_name, session.attributes))
         try:
             answer = self.next(part) or self._accepted(customer, ends_chat=part.type == "DISCONNECT")
-        except (RejectedError, NotFoundError):  # as a transport reads them
+        except (RejectedError, NotFoundError):  # as in a real transport
             if part.type == "DISCONNECT":
                 return NoOpenChat()
             raise
@@ -126,7 +126,7 @@ class FakeTransport(Scripted):
 
 
 class FakeQueue:
-    """A FIFO queue that keeps what was sent, and the delays that were set. `broken`: so many calls fail."""
+    """A FIFO queue that records messages and delays. `broken`: number of next calls that fail."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, str]] = []
@@ -161,7 +161,7 @@ class DeadLetter:
 
 
 class FakeDeadLetters:
-    """`broken`: so many calls fail."""
+    """A dead-letter queue. `broken`: number of next calls that fail."""
 
     def __init__(self) -> None:
         self.messages: list[DeadLetter] = []
@@ -212,7 +212,7 @@ class FakePhones:
 
 
 class FakeChatSessions:
-    """The chats that the bridge started, by InitialContactId. `broken`: so many calls fail."""
+    """Chats that the bridge started, by InitialContactId. `broken`: number of next calls that fail."""
 
     def __init__(self, participants: Mapping[str, Participants]) -> None:
         self.participants_of = dict(participants)
@@ -245,7 +245,7 @@ class FakeChatSessions:
 
 
 class FakeAgentLine:
-    """The way to the agent. `told`: contact and line; `answers`: errors that the next calls raise."""
+    """Messages to agents. `told`: contact and line. `answers`: errors that the next calls raise."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""The functions among fakes: the real processor, handler and ledger, with a clock that tests advance."""
+"""Harnesses of the functions: real processor, handler and ledger, with fakes and a clock that tests advance."""
 
 from __future__ import annotations
 
@@ -46,10 +46,9 @@ OURS_TOO, ARN_TOO = "+12125550102", ARN[:-1] + "0"
 
 
 class ForwardHarness:
-    """The forward function.
+    """The forward function. `connect`: fake behind the transport of the delivery; `other`: that of the other delivery.
 
-    `connect` is what texts are to reach; `other` is the transport that they are not to take. Of start-chat, the
-    transport is the real one, over `chats` in a table.
+    The start-chat transport is the real one, with its chats in `table`.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class ForwardHarness:
         self.connect, self.other = (events, chat_services) if by_events else (chat_services, events)
         self.connect.answers = list(answers)
         self.rate_limiter = limiters[delivery]
-        """Of the calls that show a part."""
+        """Limits the calls that show a part."""
         self.transports: dict[Delivery, ChatTransport] = {
             "integration-event": events,
             "start-chat": start_chat(chat_services, self.chats, self.clock, message_limiter=limiters["start-chat"]),

@@ -1,4 +1,4 @@
-"""The real ledger over the model of its table, with failures on request."""
+"""The real ledger over the model of its table, with errors on request."""
 
 from __future__ import annotations
 
@@ -44,10 +44,6 @@ class LedgerRecord:
         return self.attributes.get("error")
 
     @property
-    def failed_message_id(self) -> str | None:
-        return self.attributes.get("failed_entry")
-
-    @property
     def received_at(self) -> float | None:
         return self._seconds("received_at")
 
@@ -74,9 +70,9 @@ class LedgerRecord:
 
 
 class TableLedger(Ledger):
-    """`broken`: how often the method of that name raises LedgerError. Writes of operators are the real ones, too.
+    """`broken`: by method, number of next calls that raise LedgerError. `operators`: the commands' real writes.
 
-    With `table`, several ledgers share one, as the functions do.
+    Several ledgers can share a `table`, as the functions do.
     """
 
     def __init__(self, *, clock: FakeClock | None = None, stage: str = "forward", table: Table | None = None) -> None:
@@ -92,7 +88,7 @@ class TableLedger(Ledger):
         return list(self.table.items)
 
     def record(self, key: str) -> LedgerRecord:
-        """Raises KeyError where the ledger has no such item."""
+        """Raises KeyError for an unknown key."""
         state = super().read(key)
         if state is None:
             raise KeyError(key)

@@ -1,12 +1,18 @@
-"""What the functions have counted and measured since their metrics were last written or cleared."""
+"""Metrics that the functions have recorded since they were last written or cleared, and fields of their log lines."""
 
 from __future__ import annotations
 
 from bridge import logging
 
+OF_A_TEXT = {"correlation_id", "error", "reason", "attempts", "waited_seconds", "again_in_seconds"} | {
+    *("parts", "contact", "new_chat", "milliseconds", "where")
+}
+"""Fields of a log line beside metrics."""
+OF_POWERTOOLS = {"level", "location", "message", "timestamp", "service", "xray_trace_id"}
+
 
 def counted() -> dict[str, float]:
-    """The counts by name, each in all."""
+    """Totals of counts by name."""
     metrics = logging.metrics.metric_set.items()
     return {name: sum(metric["Value"]) for name, metric in metrics if metric["Unit"] == "Count"}
 

@@ -1,4 +1,4 @@
-"""One direction from topic to service on the model of SQS FIFO: intake, queue, worker, dead-letter queue, redrive."""
+"""Harness of a pipeline, from topic to service, on the model of SQS FIFO: intake, queue, worker, redrive."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VISIBILITY = 180
 
 
 class _Pipeline:
-    """`queue` and `failed` are models of SQS FIFO; every writer of the one ledger has its own stage."""
+    """`queue` and `failed` are models of SQS FIFO. Intake and worker write to the same table."""
 
     def __init__(self, queue_name: str, *, intake_stage: str, stage: str) -> None:
         self.clock = FakeClock()
@@ -36,7 +36,7 @@ class _Pipeline:
             Fifo(now=self.clock.now, visibility=VISIBILITY, name=name) for name in (queue_name, "failed")
         )
         self.other_queue = Fifo(now=self.clock.now, visibility=VISIBILITY, name="other")
-        """The other direction's queue."""
+        """Queue of the other direction."""
         other_name = "conversations" if queue_name == "replies" else "replies"
         self.sqs = cast(Any, SqsClient({queue_name: self.queue, "failed": self.failed, other_name: self.other_queue}))
         self.table = Table(by="text_key")
@@ -62,11 +62,11 @@ class _Pipeline:
         ).handle({"Records": list(records)})
 
     def process(self) -> None:
-        """One batch, as Lambda's event source mapping does it."""
+        """Deliver one batch."""
         deliver_batch(self.queue, self._processor.handle)
 
     def redrive(self) -> int:
-        """`bridge failed redrive` of everything. Returns how many messages it put back."""
+        """`bridge failed redrive` of all messages. Returns their number."""
         outputs = {f"{name.title()}QueueUrl": name for name in ("failed", "replies", "conversations")}
         clock, ledger = self.clock.as_clock(), self.ledger.operators
         run = Redrive(sqs=self.sqs, outputs=outputs, ledger=ledger, selection=Selection(), clock=clock).run()
@@ -103,7 +103,7 @@ class ReplyPipeline(_Pipeline):
         self.phones, self.chats, self._processor = harness.phones, harness.chats, harness.processor
 
     def stream(self, *items: dict[str, Any]) -> None:
-        """SNS invokes reply-intake with what Connect streams of these messages."""
+        """SNS invokes reply-intake with chat events of these messages."""
         self.publish(*map(streamed, items))
 
     def publish(self, *records: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ class ReplyPipeline(_Pipeline):
 
 
 def deliver_batch(queue: Fifo, function: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """One batch of a queue to a function, as Lambda's event source mapping does it."""
+    """Deliver one batch to a function and delete what it handled, as Lambda's event source mapping does."""
     received = queue.receive()
     response = function({"Records": [lambda_record(message) for message in received]})
     kept = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what can stand in a notification, whoever published it."""
+"""Hypothesis strategies for contents of notifications, valid or not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ json_values = st.recursive(
     max_leaves=8,
 )
 ITEM_FIELDS = ("Type", "ParticipantRole", "MessageVisibility", "InitialContactId", "Id", "Content", "ContentType")
-"""Those of a chat event that decide what it is."""
+"""Fields that decide the type of a chat event."""
 item_words = st.sampled_from(
     ["MESSAGE", "EVENT", "ATTACHMENT", "AGENT", "CUSTOMER", "ALL", CHAT, "\ud800", "text/plain"]
 )

@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Applies to all tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# A test says what must hold, not how fast: the machines that run it are shared.
+# No deadline: the machines that run tests are shared.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
@@ -19,7 +19,7 @@ _USERS_FILE = Path(__file__).resolve().parents[1] / "bridge.toml"
 
 
 def _refuse_the_users_file(event: str, arguments: tuple[Any, ...]) -> None:
-    """A test that reads bridge.toml fails: its user may have written anything there, and not to the end."""
+    """A test that reads bridge.toml fails: users edit that file."""
     if event == "open" and str(arguments[0]).endswith("bridge.toml") and Path(arguments[0]).resolve() == _USERS_FILE:
         raise AssertionError("tests have configurations of their own; bridge.toml, as shipped, is docs/bridge.toml")
 

@@ -1,7 +1,7 @@
-"""What the version before deployed: the resources that hold texts, or that something else points at.
+"""Resources of the previous version that hold texts or that something outside of the stack points at.
 
-tests/deployed_before.json has their logical ids and types as that commit synthesised them, for one number of either
-delivery and for both. It is not to be changed with the code: these resources are in people's accounts.
+tests/deployed_before.json has their logical ids and types as that commit synthesised them, for each delivery and for
+both. Do not change it with the code: these resources are in users' accounts.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ COMMIT: str = _FILE["commit"]
 BY_CONFIGURATION: Mapping[str, Mapping[str, str]] = {name: of for name, of in _FILE.items() if name != "commit"}
 """Type by logical id; the configurations are default, start-chat and mixed."""
 ROLE = "TwoWayChannelRole"
-"""The role that End User Messaging publishes in: numbers point at it. Other roles belong to the functions alone."""
+"""Numbers point at this role: End User Messaging publishes with it. Other roles belong to the functions."""
 KINDS = {kind for resources in BY_CONFIGURATION.values() for kind in resources.values()} - {"AWS::IAM::Role"}
-"""CloudFormation makes anew what changes its logical id. Of a queue, topic, table or key the old one stays with what it
-holds; a function loses what Lambda holds for it; of a subscription both are one, so that the old one's deletion ends
-the new one; a second event source mapping or event invoke configuration is refused."""
+"""CloudFormation replaces a resource whose logical id changes. A queue, topic, table or key is retained with its
+contents. A function loses the events that Lambda holds for it. Deleting the old subscription ends the new one, which is
+the same. A second event source mapping or event invoke configuration is rejected."""
 
 
 def held(resources: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

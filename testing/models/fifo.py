@@ -1,8 +1,8 @@
-"""A model of an SQS FIFO queue in high-throughput mode: small, exact, and turned by a clock of the caller's.
+"""A model of an SQS FIFO queue in high-throughput mode, with a clock that the caller passes.
 
 Sources: the SQS developer guide on FIFO delivery logic, exactly-once processing and dead-letter queues; the SQS API
 reference; re:Post's "Why doesn't my SQS FIFO queue return all messages" and "ReceiptHandleIsInvalid". Left out, since
-nothing here needs it: retention, delays, and the 20,000 messages that a FIFO queue looks through. Safe among threads.
+nothing here needs it: retention, delays, and the limit of 20,000 messages that SQS searches. Thread-safe.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ DEDUPLICATION_SECONDS = 300.0
 
 
 class ReceiptError(Exception):
-    """The receipt handle is unknown, of an earlier receive, or its visibility time-out is over.
+    """The receipt handle is unknown, of an earlier receive, or expired.
 
-    The last is true of FIFO queues only: there a receipt handle expires with the visibility time-out.
+    On FIFO queues it expires with the visibility timeout.
     """
 
 
 @dataclass(slots=True, kw_only=True)
 class Message:
-    """One message as it was when the queue handed it out. Times in seconds of the queue's clock.
+    """One message as it was when it was received. Times in seconds of the queue's clock.
 
-    `receives` counts across queues: a dead letter keeps what it had (ApproximateReceiveCount in the API reference).
-    `receipt` is that of the receive which handed this out.
+    `receives` counts across queues: a dead letter keeps its count (ApproximateReceiveCount in the API reference).
+    `receipt`: of the receive that returned this object.
     """
 
     message_id: str
@@ -41,24 +41,21 @@ class Message:
     visible_at: float = 0.0
     receives: int = 0
     receipt: str | None = None
-    first_received_at: float | None = None
     moved_from: str | None = None
-    """The name of the queue whose dead letter it is."""
+    """Source queue of a dead letter."""
     trace: str | None = None
-    """AWSTraceHeader, as the sender gave it."""
+    """AWSTraceHeader of the sender."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Fifo:
-    """`visibility` in seconds.
-
-    What was received `max_receives` times goes to `dead_letters` instead of being received again.
-    """
+    """`visibility`: visibility timeout in seconds. After `max_receives` receives a message moves to `dead_letters`."""
 
     now: Callable[[], float]
     visibility: float
     name: str = "queue"
     max_receives: int | None = None
+    deduplication_seconds: float = DEDUPLICATION_SECONDS
     dead_letters: Fifo | None = None
     _messages: dict[str, list[Message]] = field(default_factory=dict)
     _accepted: dict[tuple[str, str], tuple[float, Message]] = field(default_factory=dict)
@@ -79,9 +76,9 @@ class Fifo:
         attributes: Mapping[str, Any] | None = None,
         trace: str | None = None,
     ) -> Message:
-        """An id that its group saw within five minutes: the message is taken and dropped, the first one returned.
+        """A duplicate within the deduplication interval is dropped, and the first message returned.
 
-        The five minutes begin with the first one, and deleting it does not end them.
+        The interval starts with the first message. Deleting that message does not end it.
         """
         with self._lock:
             number = next(self._numbers)
@@ -99,9 +96,9 @@ class Fifo:
             )
 
     def receive(self, most: int = 10, *, visibility: float | None = None) -> list[Message]:
-        """Of the group with the oldest message as many as possible, in order, then of the next group.
+        """Up to `most` messages: all it can of the group with the oldest one, in order, then of the next group.
 
-        Of a group that has a hidden message, what is before the first such one, and nothing behind it.
+        Of each group, only messages before the first one in flight.
         """
         with self._lock:
             now = self.now()
@@ -122,8 +119,6 @@ class Fifo:
                     message.receives += 1
                     message.receipt = f"{self.name}/{message.message_id}/{message.receives}"
                     message.visible_at = hidden_until
-                    if message.first_received_at is None:
-                        message.first_received_at = now
                     self._by_receipt[message.receipt] = message
                     batch.append(replace(message))
             return batch
@@ -139,7 +134,7 @@ class Fifo:
             self._held(receipt).visible_at = self.now() + seconds
 
     def messages(self) -> Sequence[Message]:
-        """All of them, hidden ones too, by sequence."""
+        """All messages by sequence number, those in flight too."""
         with self._lock:
             everything = (replace(message) for group in self._messages.values() for message in group)
             return sorted(everything, key=lambda message: message.sequence)
@@ -150,7 +145,7 @@ class Fifo:
 
     def _put(self, message: Message) -> Message:
         accepted = self._accepted.get((message.group, message.deduplication_id))
-        if accepted and message.sent_at - accepted[0] < DEDUPLICATION_SECONDS:
+        if accepted and message.sent_at - accepted[0] < self.deduplication_seconds:
             return replace(accepted[1])
         self._accepted[message.group, message.deduplication_id] = message.sent_at, message
         self._messages.setdefault(message.group, []).append(message)
@@ -171,7 +166,7 @@ class Fifo:
             self._by_receipt.pop(message.receipt, None)
 
     def _bury(self, message: Message) -> None:
-        """What SQS itself moves carries no reason; it keeps its message id, which is its new deduplication id too."""
+        """A message that SQS moves has no reason. It keeps its id, which becomes its deduplication id."""
         self._remove(message)
         if self.dead_letters is not None:
             self.dead_letters._take_over(message, self.name)

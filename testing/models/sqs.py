@@ -1,6 +1,6 @@
-"""SQS's client, as far as the bridge and its operator use it, over the model of its FIFO queues.
+"""A fake of boto3's SQS client over the model of FIFO queues.
 
-It refuses what SQS refuses, by the same table as the sandbox.
+It rejects what SQS rejects, with the rules of sandbox/aws_limits.py.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from testing.models.fifo import Fifo, Message, ReceiptError
 
 
 class SqsClient:
-    """`queues` by URL. `fail_next` lets calls fail, each kind either before or after SQS did what was asked.
+    """`queues` by URL. `fail_next` makes calls fail, before or after they take effect.
 
-    Of a batch, what belongs to a group in `refusing` is not sent, what is in `undeletable` (by body) not deleted, and
-    what is in `unhideable` (by message id) not hidden anew, while the rest is. `calls` are the operations asked for, in
-    order.
+    Entries of a batch that fail: sends to a group in `refusing`; deletes of a body in `undeletable`; visibility changes
+    of a message id in `unhideable`. `calls`: names of all operations, in order.
     """
 
     def __init__(self, queues: Mapping[str, Fifo]) -> None:
@@ -33,7 +32,7 @@ class SqsClient:
         self.calls: list[str] = []
 
     def fail_next(self, operation: str, url: str, *, times: int, done: bool = False) -> None:
-        """`done`: SQS does it, and only its answer is lost."""
+        """`done`: the calls take effect, and only the response is lost."""
         self._failing[operation, url] = [done] * times
 
     def heal(self) -> None:
@@ -209,7 +208,7 @@ class SqsClient:
             raise _error("TooManyEntriesInBatchRequest", operation)
 
     def _failure(self, operation: str, url: str) -> bool | None:
-        """None: all is well; else whether SQS does what was asked."""
+        """None: no failure; else whether the call takes effect."""
         self.calls.append(operation)
         failing = self._failing.get((operation, url))
         return failing.pop() if failing else None
@@ -223,7 +222,7 @@ def _check(operation: str, request: Mapping[str, Any]) -> None:
 
 
 def received(message: Message) -> dict[str, Any]:
-    """A message in the shape of ReceiveMessage's answer."""
+    """A message in the format of ReceiveMessage's response."""
     return {
         "MessageId": message.message_id,
         "ReceiptHandle": message.receipt,
@@ -234,7 +233,7 @@ def received(message: Message) -> dict[str, Any]:
 
 
 def lambda_record(message: Message) -> dict[str, Any]:
-    """A message in the shape in which the event source mapping hands it to a function."""
+    """A message as an SQS record of a Lambda event."""
     return {
         "messageId": message.message_id,
         "receiptHandle": message.receipt,
@@ -263,7 +262,7 @@ def _attributes(message: Message) -> dict[str, str]:
 
 
 def _trace_header(attributes: Mapping[str, Any]) -> str | None:
-    """SQS takes no other system attribute, and refuses a message whose header it cannot read."""
+    """SQS rejects other system attributes and malformed headers."""
     if not attributes:
         return None
     try:

@@ -1,6 +1,6 @@
-"""DynamoDB's client over a table, as far as the bridge uses it: its expressions, and no others.
+"""A fake of boto3's DynamoDB client with one table. It knows the expressions that the bridge uses, and no others.
 
-A read that is not consistent sees what was there before the last write.
+A read that is not consistent misses the last write.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _CLAUSES = re.compile(r"(?:^| )(SET|ADD|REMOVE) ")
 
 
 class Table:
-    """Items by their key, an attribute called `by`; each as the API spells it."""
+    """Items in the API's format by their key, the attribute `by`."""
 
     def __init__(self, *, by: str) -> None:
         self.items: dict[str, Item] = {}
@@ -34,7 +34,7 @@ class Table:
         return {} if item is None else {"Item": item}
 
     def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
-        """Of a hundred keys at most."""
+        """At most a hundred keys."""
         ((table, request),) = RequestItems.items()
         keys = [self._key(key) for key in request["Keys"]]
         assert request["ConsistentRead"] and 1 <= len(keys) == len({*keys}) <= 100
@@ -45,7 +45,7 @@ class Table:
         return self
 
     def paginate(self, *, KeyConditionExpression: str, **request: Any) -> list[dict[str, Any]]:  # noqa: N803
-        """Of an index by the attributes of the condition: items that lack one are not in it. A page has two items."""
+        """Query an index on the attributes of the condition; it has no items that lack one. A page has two items."""
         terms, values = KeyConditionExpression.split(" AND "), request["ExpressionAttributeValues"]
         found = [item for item in self.items.values() if all(_holds(term, item, values) for term in terms)]
         number = {"ByConversation": "first_seen_at", "Failed": "failed_at"}.get(request["IndexName"])
@@ -65,7 +65,7 @@ class Table:
         return {"Attributes": item}
 
     def values(self, key: str) -> dict[str, Any]:
-        """An item's attributes without their types."""
+        """Attributes of an item without their types."""
         return {name: next(iter(value.values())) for name, value in self.items[key].items()}
 
     def _key(self, of: Item) -> str:
@@ -86,7 +86,7 @@ class Table:
 
 
 def _holds(term: str, item: Item, values: Mapping[str, Any]) -> bool:
-    """What is not there equals nothing, is less than nothing, and is in no list."""
+    """A missing attribute equals nothing, is not less than anything, and is in no list."""
     if match := re.fullmatch(r"attribute_(not_)?exists\(#?(\w+)\)", term):
         return (match[2] in item) is not bool(match[1])
     if match := re.fullmatch(r"(NOT )?(\w+) = (:\w+)", term):

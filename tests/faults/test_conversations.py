@@ -1,4 +1,4 @@
-"""Start-chat delivery by several workers at once: one chat per conversation, both directions in order and once."""
+"""Start-chat delivery by several workers: one chat per conversation, both directions in order and once."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import report
-from tests.faults.bridge import bridge
-from tests.faults.plan import Plan
-from tests.faults.run import Result
-from tests.faults.texts import Text, pairs, rounds
+from testing.faults import report
+from testing.faults.bridges import bridge
+from testing.faults.load import Text, pairs, rounds
+from testing.faults.plan import Plan
+from testing.faults.run import Result
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the runtime interface client, which runs the functions, is for Linux"
@@ -23,10 +23,8 @@ CONVERSATIONS = 200
 WORKERS = 4
 
 
-def play(
-    folder: Path, texts: Sequence[Text], *, rate: float, repliers: int = 1, **trouble: float
-) -> tuple[Result, str]:
-    """The result of a run, and what is to be said of it when it is not as it should be."""
+def play(folder: Path, texts: Sequence[Text], *, rate: float, repliers: int = 1, **shares: float) -> tuple[Result, str]:
+    """Result of a run, and a report for assertion messages."""
     said: list[str] = []
     plan = Plan(
         seed=1,
@@ -39,16 +37,16 @@ def play(
         repliers=repliers,
         rate=rate,
         faults=False,
-        window=8,
+        deduplication_window=8,
         drain=300,
-        **trouble,  # type: ignore[arg-type]
+        **shares,  # type: ignore[arg-type]
     )
     result = asyncio.run(bridge(plan, folder, said.append, texts=texts))
     return result, "\n".join([*said, report.table(plan, [result])])
 
 
 def at_once(result: Result) -> int:
-    """How many workers had a batch at the same time, at most."""
+    """Largest number of workers that had a batch at the same time."""
     calls = [batch.invocation for batch in result.record.batches if batch.invocation]
     calls = [call for call in calls if call.function == "forward"]
     return max(sum(call.began_at <= one.began_at < call.ended_at for call in calls) for one in calls)
@@ -60,17 +58,17 @@ def test_two_first_texts_in_the_same_instant_start_exactly_one_chat(tmp_path: Pa
     assert result.chats and report.broken(result) == "", said
     assert at_once(result) == WORKERS
     assert (result.verdict.shown, result.chats.started) == (2 * CONVERSATIONS, CONVERSATIONS), said
-    assert not result.verdict.twice, said
+    assert not result.verdict.shown_twice, said
 
 
-def test_without_the_group_lock_two_first_texts_start_more_chats_than_there_are_conversations(tmp_path: Path) -> None:
+def test_without_the_group_lock_two_first_texts_start_two_chats(tmp_path: Path) -> None:
     result, said = play(tmp_path, pairs(seed=1, conversations=CONVERSATIONS), rate=1e6, group_lock=False)
     assert result.chats and result.chats.started > CONVERSATIONS and result.chats.second, said
 
 
-def test_both_directions_through_throttling_and_server_errors_are_complete_in_order_and_once(tmp_path: Path) -> None:
+def test_both_directions_survive_throttling_and_server_errors(tmp_path: Path) -> None:
     texts = rounds(seed=1, conversations=CONVERSATIONS, texts=5, replies=3)
-    result, said = play(tmp_path, texts, rate=80, repliers=4, throttled=0.3, failing=0.1)
+    result, said = play(tmp_path, texts, rate=80, repliers=4, throttled_share=0.3, failing_share=0.1)
     assert result.replies and result.chats and report.broken(result) == "", said
     replies, _ = result.replies
     assert at_once(result) == WORKERS
@@ -78,5 +76,5 @@ def test_both_directions_through_throttling_and_server_errors_are_complete_in_or
     assert refused["ThrottlingException"] > 0.3 * calls and refused["InternalServerException"] > 0.1 * calls
     assert refused["TooManyRequestsException"] > 0.3 * CONVERSATIONS, "of StartChatContact"
     assert (result.verdict.shown, replies.shown) == (5 * CONVERSATIONS, 3 * CONVERSATIONS), said
-    assert not result.verdict.twice and not replies.twice, said
+    assert not result.verdict.shown_twice and not replies.shown_twice, said
     assert result.chats.started == CONVERSATIONS, said

@@ -1,4 +1,4 @@
-"""The short form of `make faults`: real processes, all kinds of trouble, every text accounted for."""
+"""A short fault run: real processes, all kinds of faults, an account of every text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import get_args
 
 import pytest
 
-from tests.faults import report
-from tests.faults.bridge import bridge
-from tests.faults.plan import Delivery, Plan
+from testing.faults import report
+from testing.faults.bridges import bridge
+from testing.faults.plan import Delivery, Plan
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the runtime interface client, which runs the functions, is for Linux"
@@ -31,17 +31,15 @@ SHORT = Plan(
     queue_outage=1,
     kill_every=1,
     lost=0.03,
-    window=8,
-    shorter=30,
+    deduplication_window=8,
+    retry_speedup=30,
     visibility=8,
     drain=300,
 )
 
 
 @pytest.mark.parametrize("delivery", get_args(Delivery))
-def test_concurrent_processes_that_are_killed_and_refused_at_random_keep_every_promise(
-    tmp_path: Path, delivery: Delivery
-) -> None:
+def test_processes_that_are_killed_at_random_keep_every_promise(tmp_path: Path, delivery: Delivery) -> None:
     said: list[str] = []
     plan = replace(SHORT, delivery=delivery)
     result = asyncio.run(bridge(plan, tmp_path, said.append))
@@ -50,7 +48,7 @@ def test_concurrent_processes_that_are_killed_and_refused_at_random_keep_every_p
     assert verdict.shown + verdict.failed + len(verdict.undelivered) == SHORT.texts
     assert verdict.failed > 0, "no text was meant to fail"
     # What did not happen has proved nothing.
-    assert len(result.record.kills) > 3
+    assert result.record.kills > 3
     assert {"AccessDeniedException", "reset-before"} <= result.refused.keys()
     assert result.refused.keys() & {"InternalServiceException", "InternalServerException"}
     assert {"SQS error", "DynamoDB error", "DynamoDB reset before"} <= result.record.faults.keys()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.processing.retry import JITTER
 from infra.monitoring.alarms import max_wait, silence, two_attempts
-from tests import commands
+from testing import commands
 from tests.infra.conftest import ROOT, Synthesised, refers_to, text
 from tests.infra.metrics import written
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from typing import Any
 
 from bridge.metrics import METRICS_BY_FUNCTION
-from tests.fields import OF_A_TEXT, OF_POWERTOOLS
+from testing.metrics import OF_A_TEXT, OF_POWERTOOLS
 from tests.infra.conftest import Synthesised, refers_to, text
 from tests.infra.metrics import written
 

@@ -1,1 +1,1 @@
-"""Each mechanism taken out, one at a time, on a copy: the test of its promise must turn red. `make mutation`."""
+"""Mutation tests: `make mutation`. Each mutation is made in a copy of the tree, where its test must fail."""

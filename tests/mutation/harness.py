@@ -1,29 +1,28 @@
-"""Copies of the tree in which something is taken out, and what the tests there say.
+"""Runs mutation tests in copies of the tree.
 
-A mechanism counts as held when its test, and not its set-up, fails in the copy; when it fails for what it asserts, not
-over a name that the patch got wrong; and when a control test still passes, so that not everything is broken.
+A mutation is "red" if its test fails, not the test's set-up; if it fails on an assertion, not on a name that the patch
+got wrong; and if a control test still passes, which shows that not everything is broken.
 """
 
 from __future__ import annotations
 
 import ast
 import itertools
+import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Literal
+from typing import Literal, TypeVar
 from xml.etree import ElementTree
 
 from tests.mutation.places import PLACES
@@ -31,22 +30,23 @@ from tests.mutation.places import PLACES
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("bridge", "infra", "ops", "sandbox", "testing", "tests")
 AT_ONCE = 2
+T = TypeVar("T")
+R = TypeVar("R")
 _LONGEST = 180.0
-"""Seconds for the tests of one mechanism: what hangs is not red."""
+"""Seconds for the tests of one mutation. After that it is not red."""
 _SLIPS = ("NameError", "ImportError", "ModuleNotFoundError", "SyntaxError", "AttributeError", "TypeError")
-"""With these a test fails because the patch is wrong, whatever it was meant to take out."""
+"""A test that fails with one of these shows that the patch is wrong."""
 
 
 class MutationError(Exception):
-    """The mutations cannot be run; the message says what to mend."""
+    """The mutations cannot be run. The message says what to correct."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Text that occurs exactly once in a function, a class or a whole file becomes another.
+    """Replaces a text that occurs exactly once in a function, a class or a file.
 
-    `where` is a key of places.PLACES, or the path of a file for what is in no definition. Code that moves to another
-    file changes one line there.
+    `where`: a key of places.PLACES, or the path of a file for code outside of definitions.
     """
 
     where: str
@@ -55,11 +55,11 @@ class Edit:
 
     @property
     def file(self) -> str:
-        """Its path from the root of the tree. Raises MutationError where no place is called so."""
+        """Path from the root of the tree. Raises MutationError for an unknown place."""
         return self._place[0]
 
     def apply(self, root: Path) -> None:
-        """Raises MutationError, which names place and text."""
+        """Raises MutationError, with place and text, unless the text occurs exactly once."""
         file, definition = self._place
         path = root / file
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -81,13 +81,13 @@ class Edit:
 
 
 def span(source: str, definition: str) -> tuple[int, int]:
-    """Where a function, class or constant begins, its decorators included, and ends; (0, 0) where there is none.
+    """Start and end of a function (with decorators), class or constant; (0, 0) if there is none.
 
     `definition` is its qualified name: Class.method, function, or CONSTANT.
     """
     try:
         node: ast.AST | None = ast.parse(source)
-    except SyntaxError:  # an edit before this one; what it left is judged when all are made
+    except SyntaxError:  # of an earlier edit; the result is checked after all edits
         return 0, len(source)
     for name in definition.split("."):
         node = next((one for one in getattr(node, "body", ()) if _defines(one, name)), None)
@@ -106,10 +106,10 @@ def _defines(statement: ast.stmt, name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mechanism:
-    """`name` is mechanism/how it is taken out. Of a test without its parameters, every case must turn red.
+class Mutation:
+    """`name`: what is mutated/how. `tests`: all must fail; of a test named without parameters, every case.
 
-    `says`: what the failures must speak of. `control`: what must stay green, in every case.
+    `says`: a pattern that all failures must match. `control`: a test that must pass, in every case.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Mechanism:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What became of one test, and what it said."""
+    """Result of one test, and its message."""
 
     result: Literal["passed", "failed", "error", "skipped"]
     said: str = ""
@@ -129,7 +129,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`cases` by pytest's node id; `code` is pytest's exit code, None where it had to be ended."""
+    """`cases` by pytest's node id; `code`: pytest's exit code, None after the timeout."""
 
     code: int | None
     cases: Mapping[str, Case]
@@ -141,9 +141,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`result` is "red", "STILL GREEN", or what else went wrong; `detail` explains the latter."""
+    """`result`: "red", "STILL GREEN" or another problem, which `detail` explains."""
 
-    mechanism: Mechanism
+    mutation: Mutation
     result: str
     seconds: float
     detail: str = ""
@@ -155,70 +155,98 @@ class Verdict:
 
 @dataclass(slots=True)
 class Copy:
-    """A tree of its own, whose packages are imported instead of the originals."""
+    """A copy of the tree. What runs in it imports its packages instead of the originals."""
 
     root: Path
-    _running: set[int] = field(default_factory=set)
+    _forkserver: subprocess.Popen[str] | None = None
 
-    def python(self, *arguments: str, seconds: float = _LONGEST) -> tuple[int | None, str]:
-        """Exit code (None: ended for taking too long) and output."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
-        environment |= {
-            "PYTHONPATH": f"{self.root / 'lambda'}{os.pathsep}{self.root}",
-            "PYTHONDONTWRITEBYTECODE": "1",  # it would be known by the second and outlive a quick patch
-        }
-        process = subprocess.Popen(
+    @classmethod
+    def create(cls, root: Path) -> Copy:
+        """Copy the tree to `root`. Raises MutationError."""
+        copy = cls(root.resolve())
+        copy_tree(copy.root)
+        copy._check_imports()
+        copy._compile()
+        return copy
+
+    def python(self, *arguments: str) -> tuple[int, str]:
+        """Exit code and output."""
+        done = subprocess.run(
             [sys.executable, *arguments],
             cwd=self.root,
-            env=environment,
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
+            check=False,
         )
-        self._running.add(process.pid)
-        try:
-            output, _ = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            _end(process.pid)
-            return None, process.communicate()[0]
-        finally:
-            self._running.discard(process.pid)
-        return process.returncode, output
+        return done.returncode, done.stdout
+
+    def pytest(self, *arguments: str, seconds: float = _LONGEST) -> tuple[int | None, str]:
+        """Exit code (None after the timeout) and output. Raises MutationError if `end` was called meanwhile."""
+        if self._forkserver is None:
+            self._forkserver = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("forkserver.py"))],
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        assert self._forkserver.stdin and self._forkserver.stdout
+        with tempfile.NamedTemporaryFile() as output:
+            options = ["-pno:anyio", "-Wignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+            job = {"root": str(self.root), "arguments": [*options, *arguments], "seconds": seconds}
+            try:
+                self._forkserver.stdin.write(f"{json.dumps(job | {'output': output.name})}\n")
+                self._forkserver.stdin.flush()
+            except BrokenPipeError:
+                pass  # there is no answer either
+            if not (answer := self._forkserver.stdout.readline()):
+                raise MutationError("the tests were interrupted")
+            return json.loads(answer), Path(output.name).read_text(encoding="utf-8", errors="replace")
 
     def end(self) -> None:
         """End what runs in it."""
-        for group in tuple(self._running):
-            _end(group)
+        if self._forkserver:
+            with self._forkserver as process:
+                process.terminate()
 
-    def check_imports(self) -> None:
-        """Raises MutationError where a package would be imported from elsewhere."""
+    @property
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+        return kept | {
+            "PYTHONPATH": f"{self.root / 'lambda'}{os.pathsep}{self.root}",
+            "PYTHONDONTWRITEBYTECODE": "1",  # byte-code is checked by the second, and would outlive a quick patch
+        }
+
+    def _check_imports(self) -> None:
+        """Raises MutationError if a package is imported from elsewhere."""
         imports = f"import {', '.join(PACKAGES)}\nfor p in ({', '.join(PACKAGES)}): print(p.__file__)"
         code, output = self.python("-c", imports)
         if code or not all(Path(line).is_relative_to(self.root) for line in output.split("\n") if line):
             raise MutationError(f"the copy in {self.root} does not import its own packages:\n{output}")
 
-    def compile(self) -> None:
-        """Byte-code that is looked up by the source's hash: a patch makes it void, at once."""
+    def _compile(self) -> None:
+        """Make byte-code that is checked by the hash of its source: a patch invalidates it at once."""
         self.python("-m", "compileall", "-q", "--invalidation-mode=checked-hash", "lambda", *PACKAGES[1:])
 
     def test(self, tests: Sequence[str]) -> Run:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.xml"
-            options = ["-q", "-o", "junit_family=xunit1", f"--junitxml={report}"]
-            options += [f"-pno:{plugin}" for plugin in ("cacheprovider", "syrupy", "anyio")]  # what costs time
-            code, output = self.python("-m", "pytest", *options, *tests)
+            options = ["-q", "-pno:cacheprovider", "-pno:syrupy", "-o", "junit_family=xunit1", f"--junitxml={report}"]
+            code, output = self.pytest(*options, *tests)
             cases = dict(_cases(report)) if report.is_file() and code is not None else {}
         return Run(code, cases, output)
 
     @contextmanager
-    def without(self, mechanism: Mechanism) -> Iterator[None]:
-        """Raises MutationError where the patch does not apply, or leaves a name undefined."""
-        files = {edit.file for edit in mechanism.edits}
+    def mutated(self, mutation: Mutation) -> Iterator[None]:
+        """Raises MutationError if the patch does not apply or leaves a name undefined."""
+        files = {edit.file for edit in mutation.edits}
         before = {file: (self.root / file).read_bytes() for file in files if (self.root / file).is_file()}
         try:
-            for edit in mechanism.edits:
+            for edit in mutation.edits:
                 edit.apply(self.root)
             code, output = self.python(
                 "-m", "ruff", "check", "--quiet", "--isolated", "--select=E9,F821", *sorted(files)
@@ -232,84 +260,84 @@ class Copy:
 
 
 class Harness:
-    """So many copies, each for one mechanism at a time."""
+    """Runs mutation tests in copies of the tree, one in each copy at a time."""
 
     def __init__(self, copies: Sequence[Copy]) -> None:
         self.copies = copies
-        self._idle: SimpleQueue[Copy] = SimpleQueue()
-        for copy in copies:
-            self._idle.put(copy)
 
     @classmethod
     @contextmanager
-    def open(cls, mechanisms: Sequence[Mechanism], *, at_once: int = AT_ONCE) -> Iterator[Harness]:
-        """Checks first that all their tests are green while nothing is taken out; raises MutationError."""
+    def open(cls, mutations: Sequence[Mutation], *, at_once: int = AT_ONCE) -> Iterator[Harness]:
+        """Raises MutationError if one of their tests fails without a mutation."""
         with tempfile.TemporaryDirectory(prefix="mutation-", ignore_cleanup_errors=True) as folder:
-            first = Copy(Path(folder).resolve() / "0")
-            copy_tree(first.root)
-            first.check_imports()
-            first.compile()
-            named = {test for mechanism in mechanisms for test in mechanism.tests}
-            controls = {mechanism.control for mechanism in mechanisms if mechanism.control}
-            run = first.test(sorted(named | controls))
-            if run.code != 0 or not all(run.of(test) for test in named | controls):
-                raise MutationError(f"not green before anything is taken out:\n{run.output}")
+            first = Copy.create(Path(folder) / "0")
             copies = [first]
-            for number in range(1, min(at_once, len(mechanisms))):
-                other = Path(folder).resolve() / str(number)
-                shutil.copytree(
-                    first.root, other, symlinks=True
-                )  # with the functions' archive, which the tests have packed
-                copies.append(Copy(other))
             try:
+                named = {test for mutation in mutations for test in mutation.tests}
+                controls = {mutation.control for mutation in mutations if mutation.control}
+                run = first.test(sorted(named | controls))
+                if run.code != 0 or not all(run.of(test) for test in named | controls):
+                    raise MutationError(f"tests fail without a mutation:\n{run.output}")
+                for number in range(1, min(at_once, len(mutations))):
+                    copies.append(Copy(first.root.with_name(str(number))))
+                    # with the functions' archive, which the tests have packaged
+                    shutil.copytree(first.root, copies[-1].root, symlinks=True)
                 yield cls(copies)
             finally:
                 for copy in copies:
                     copy.end()
 
-    def take_out(self, mechanism: Mechanism) -> Verdict:
-        copy = self._idle.get()
-        started = time.monotonic()
-        try:
-            with copy.without(mechanism):
-                run = copy.test([*mechanism.tests, *([mechanism.control] if mechanism.control else [])])
-            result, detail = judged(mechanism, run)
-        except MutationError as exc:
-            result, detail = "NO PATCH", str(exc)
-        finally:
-            self._idle.put(copy)
-        return Verdict(mechanism, result, time.monotonic() - started, detail)
-
-    def take_out_all(
-        self, mechanisms: Sequence[Mechanism], *, on_verdict: Callable[[Verdict], None] = lambda _: None
+    def run(
+        self, mutations: Sequence[Mutation], *, on_verdict: Callable[[Verdict], None] = lambda _: None
     ) -> list[Verdict]:
-        """Verdicts in the order of `mechanisms`."""
-        stopped = threading.Event()
-
-        def one(mechanism: Mechanism) -> Verdict | None:
-            return None if stopped.is_set() else self.take_out(mechanism)
-
-        with ThreadPoolExecutor(len(self.copies)) as pool:
-            order = {pool.submit(one, mechanism): number for number, mechanism in enumerate(mechanisms)}
-            verdicts: dict[int, Verdict] = {}
-            try:
-                for future in as_completed(order):
-                    if verdict := future.result():
-                        verdicts[order[future]] = verdict
-                        on_verdict(verdict)
-            except BaseException:
-                stopped.set()
-                for copy in self.copies:
-                    copy.end()
-                raise
-        return [verdicts[number] for number in sorted(verdicts)]
+        """Verdicts in the order of `mutations`."""
+        return in_copies(self.copies, mutations, _verdict, on_result=on_verdict)
 
 
-def judged(mechanism: Mechanism, run: Run) -> tuple[str, str]:
-    """What a run with the mechanism taken out shows, and why where it is not red."""
+def in_copies(
+    copies: Sequence[Copy], items: Sequence[T], work: Callable[[T, Copy], R], *, on_result: Callable[[R], None]
+) -> list[R]:
+    """Results of `work` for each item, in their order; each copy works at one item at a time."""
+    idle: SimpleQueue[Copy] = SimpleQueue()
+    for copy in copies:
+        idle.put(copy)
+
+    def one(item: T) -> R:
+        copy = idle.get()
+        try:
+            return work(item, copy)
+        finally:
+            idle.put(copy)
+
+    with ThreadPoolExecutor(len(copies)) as pool:
+        futures = [pool.submit(one, item) for item in items]
+        try:
+            for future in as_completed(futures):
+                on_result(future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for copy in copies:
+                copy.end()
+            raise
+    return [future.result() for future in futures]
+
+
+def _verdict(mutation: Mutation, copy: Copy) -> Verdict:
+    started = time.monotonic()
+    try:
+        with copy.mutated(mutation):
+            run = copy.test([*mutation.tests, *([mutation.control] if mutation.control else [])])
+        result, detail = judged(mutation, run)
+    except MutationError as exc:
+        result, detail = "NO PATCH", str(exc)
+    return Verdict(mutation, result, time.monotonic() - started, detail)
+
+
+def judged(mutation: Mutation, run: Run) -> tuple[str, str]:
+    """Result of a run with the mutation, and the detail unless it is "red"."""
     if run.code is None:
         return "HANGS", run.output
-    of_tests = {test: run.of(test) for test in mechanism.tests}
+    of_tests = {test: run.of(test) for test in mutation.tests}
     if run.code not in (0, 1) or not all(of_tests.values()):
         return "NOT RUN", run.output
     cases = [case for found in of_tests.values() for case in found]
@@ -319,15 +347,15 @@ def judged(mechanism: Mechanism, run: Run) -> tuple[str, str]:
         return "STILL GREEN", run.output
     if any(re.match(rf"({'|'.join(_SLIPS)})\b", case.said) for case in cases):
         return "PATCH IS WRONG", run.output
-    if not all(re.search(mechanism.says, case.said) for case in cases):
-        return "OTHER REASON", f"nothing was said of {mechanism.says!r}:\n{run.output}"
-    if mechanism.control and {case.result for case in run.of(mechanism.control)} != {"passed"}:
+    if not all(re.search(mutation.says, case.said) for case in cases):
+        return "OTHER REASON", f"nothing was said of {mutation.says!r}:\n{run.output}"
+    if mutation.control and {case.result for case in run.of(mutation.control)} != {"passed"}:
         return "ALL BROKEN", run.output
     return "red", ""
 
 
 def _cases(report: Path) -> Iterator[tuple[str, Case]]:
-    for case in ElementTree.parse(report).getroot().iter("testcase"):  # pytest's own, not a stranger's
+    for case in ElementTree.parse(report).getroot().iter("testcase"):  # written by pytest, so trusted
         node = f"{case.get('file')}::{case.get('name')}"
         for kind, result in (("error", "error"), ("failure", "failed"), ("skipped", "skipped")):
             if (found := case.find(kind)) is not None:
@@ -338,7 +366,7 @@ def _cases(report: Path) -> Iterator[tuple[str, Case]]:
 
 
 def copy_tree(target: Path) -> None:
-    """What git knows or would add, as it stands now, but bridge.toml as it is shipped; and node_modules."""
+    """Copy all files that git tracks or would add, with bridge.toml as it is shipped; link node_modules."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -353,8 +381,3 @@ def copy_tree(target: Path) -> None:
             shutil.copy2(source, target / name)
     if (ROOT / "node_modules").is_dir():
         (target / "node_modules").symlink_to(ROOT / "node_modules", target_is_directory=True)
-
-
-def _end(group: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)

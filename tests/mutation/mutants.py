@@ -1,7 +1,6 @@
-"""Small changes of the source that nobody chose: one operator, constant, argument or statement at a time.
+"""Mutants: changes of one operator, constant, argument or statement.
 
-A mutant is one change of one expression or statement. They are made from the syntax tree and written into the text, so
-that everything else stays as it is.
+They are found in the syntax tree and made in the text, so that everything else stays as it is.
 """
 
 from __future__ import annotations
@@ -37,14 +36,14 @@ _ARITHMETIC: Mapping[type[ast.operator], tuple[str, str]] = {
     ast.Mod: ("%", "*"),
 }
 _NO_BEHAVIOUR = {"slots", "frozen", "kw_only", "repr", "description", "help", "metavar", "show_default"}
-"""Keyword arguments whose absence nobody's work depends on: how objects are made and printed, and help texts."""
+"""Keyword arguments without behaviour: how objects are made and printed, and help texts."""
 _A_NAME = re.compile(r"[A-Za-z][\w:.*/-]{2,}")
-"""Strings that other programs read, and no prose."""
+"""Strings that programs read, not prose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """In `file`, the text from `start` to `end` becomes another. `definition` is the function or class around it."""
+    """In `file`, `replacement` for the text from `start` to `end`. `definition`: the function or class around it."""
 
     file: str
     definition: str
@@ -57,7 +56,7 @@ class Mutant:
         return source[: self.start] + self.replacement + source[self.end :]
 
     def change(self, source: str) -> tuple[str, str]:
-        """The lines that differ, before and after, each as one line."""
+        """Changed lines before and after, each joined to one line."""
         first = source.rfind("\n", 0, self.start) + 1
         last = source.find("\n", self.end)
         last = len(source) if last < 0 else last
@@ -67,7 +66,7 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class Equivalent:
-    """A mutant that changes nothing anybody could notice, and why."""
+    """A mutant that does not change behaviour, with the reason."""
 
     place: str
     before: str
@@ -76,14 +75,14 @@ class Equivalent:
 
 
 def chosen(root: Path, *, count: int, seed: int) -> list[Mutant]:
-    """So many of all mutants, always the same ones for the same tree and seed. What is no longer Python is left out."""
+    """Sample of all mutants that compile; the same for the same tree and seed."""
     everything = list(mutants(root))
     random.Random(seed).shuffle(everything)
     return list(itertools.islice((one for one in everything if _is_python(one, root)), count))
 
 
 def mutants(root: Path) -> Iterator[Mutant]:
-    """All that there are, by file."""
+    """All mutants, by file."""
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*.py")):
             yield from of_source(path.read_text(encoding="utf-8"), file=path.relative_to(root).as_posix())
@@ -209,7 +208,7 @@ class _Reader:
             yield self._mutant(node, repr(f"{value}X"))
 
     def _between(self, left: ast.AST, right: ast.AST, operator: str, other: str) -> Iterator[Mutant]:
-        """The operator that stands between two operands, and nothing else of that name."""
+        """Replace the operator between two operands."""
         start, end = self._span(left)[1], self._span(right)[0]
         found = re.search(rf"(?<![\w=!<>*/]){re.escape(operator)}(?![\w=>*/])", self._source[start:end])
         if found:

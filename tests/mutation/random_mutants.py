@@ -1,4 +1,4 @@
-"""`python -m tests.mutation --random N [--seed S]`: mutants that nobody chose, and which of them no test notices."""
+"""Random mutants (`python -m tests.mutation --random N --seed S`), each run against the tests that reach it."""
 
 from __future__ import annotations
 
@@ -6,35 +6,34 @@ import hashlib
 import json
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Literal
 
-from tests.mutation.harness import ROOT, Copy, MutationError, copy_tree
+from tests.mutation.harness import AT_ONCE, ROOT, Copy, MutationError, in_copies
 from tests.mutation.mutants import FOLDERS, Mutant, chosen, equivalents, is_written_down
 
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 _UNIT = ("tests/unit",)
 _INFRA = "tests/infra"
 _OTHER = ("test_archive.py", "test_packaging.py", "test_synth.py")
-"""Of the functions' archive, slow, and of the CDK's command line tool, which no copy has."""
+"""Tests of packaging, which are slow, and of the CDK command line, which copies do not have."""
+_FIRST = 12
+"""Number of tests that run before the others are collected. They kill most mutants."""
 _LONGEST = 600.0
-"""Seconds for the tests of one mutant: what hangs is noticed."""
+"""Seconds for the tests of one mutant. A mutant that takes longer is killed."""
 _MAPPING = 3600.0
 _KEPT = ROOT / "build" / "reach"
-"""Which test runs what is kept for as long as source and tests stay as they are."""
+"""Which test reaches what is kept here until sources or tests change."""
 
 Result = Literal["noticed", "SURVIVES", "equivalent", "not run"]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What became of one mutant. "not run": no test without a sandbox gets to that function."""
+    """Result of one mutant. "not run": only tests of the sandbox reach that function."""
 
     mutant: Mutant
     result: Result
@@ -45,21 +44,21 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """By unit test, which functions it runs and how long it takes; and the files with tests of the template."""
+    """Functions and duration of each unit test; `infra`: files with tests of the template."""
 
     tests: Mapping[str, Mapping[str, Any]]
     infra: Sequence[str] = ()
 
     @classmethod
     def of(cls, copy: Copy) -> Reach:
-        """Of the unit tests. Raises MutationError where one is red before anything is changed."""
+        """Record the unit tests. Raises MutationError if one fails."""
         kept = _KEPT / f"{_fingerprint(copy.root)}.json"
         if not kept.exists():
             file = copy.root / "reach.json"
             options = ["-q", "-p", "tests.mutation.reach", "--reach", str(file), "-pno:cacheprovider", "-x"]
-            code, output = copy.python("-m", "pytest", *options, *_UNIT, seconds=_MAPPING)
+            code, output = copy.pytest(*options, *_UNIT, seconds=_MAPPING)
             if code != 0:
-                raise MutationError(f"not green before anything is changed:\n{output[-4000:]}")
+                raise MutationError(f"tests fail without a mutation:\n{output[-4000:]}")
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, kept)
         infra = sorted((copy.root / _INFRA).glob("test_*.py"))
@@ -69,7 +68,7 @@ class Reach:
         )
 
     def for_mutant(self, mutant: Mutant) -> list[str]:
-        """Tests that get to it, the quickest first; of what is in no function, those that get to its file."""
+        """Tests that reach the mutant, the quickest first. For code outside of functions: tests that reach its file."""
         place = f"{mutant.file}::{mutant.definition}"
         whole = not mutant.definition or not any(place in one["functions"] for one in self.tests.values())
         found = {
@@ -84,53 +83,29 @@ class Reach:
 
 def _fingerprint(root: Path) -> str:
     digest = hashlib.sha256()
-    for folder in (*FOLDERS, "tests", "sandbox"):
+    for folder in (*FOLDERS, "testing", "tests", "sandbox"):
         for path in sorted((root / folder).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def run(
-    *, count: int, seed: int, at_once: int = 2, on_found: Callable[[Found, int], None] = lambda *_: None
+    *, count: int, seed: int, at_once: int = AT_ONCE, on_found: Callable[[Found], None] = lambda _: None
 ) -> list[Found]:
     """In the order of the sample. Raises MutationError."""
     known = equivalents(EQUIVALENT)
-    sample = chosen(ROOT, count=count, seed=seed)
     with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
-        copies = [Copy(Path(folder).resolve() / str(number)) for number in range(at_once)]
-        for copy in copies:
-            copy_tree(copy.root)
-            copy.check_imports()
-            copy.compile()
-        reach = Reach.of(copies[0])
-        idle: SimpleQueue[Copy] = SimpleQueue()
-        for copy in copies:
-            idle.put(copy)
-        stopped = threading.Event()
+        copies = [Copy.create(Path(folder) / str(number)) for number in range(at_once)]
+        try:
+            reach = Reach.of(copies[0])
 
-        def one(mutant: Mutant) -> Found | None:
-            if stopped.is_set():
-                return None
-            copy = idle.get()
-            try:
+            def one(mutant: Mutant, copy: Copy) -> Found:
                 return _try(mutant, copy, reach.for_mutant(mutant), known)
-            finally:
-                idle.put(copy)
 
-        found: dict[int, Found] = {}
-        with ThreadPoolExecutor(at_once) as pool:
-            order = {pool.submit(one, mutant): number for number, mutant in enumerate(sample)}
-            try:
-                for future in as_completed(order):
-                    if result := future.result():
-                        found[order[future]] = result
-                        on_found(result, len(found))
-            except BaseException:
-                stopped.set()
-                for copy in copies:
-                    copy.end()
-                raise
-    return [found[number] for number in sorted(found)]
+            return in_copies(copies, chosen(ROOT, count=count, seed=seed), one, on_result=on_found)
+        finally:
+            for copy in copies:
+                copy.end()
 
 
 def _try(mutant: Mutant, copy: Copy, tests: Sequence[str], known: Sequence[Any]) -> Found:
@@ -144,9 +119,10 @@ def _try(mutant: Mutant, copy: Copy, tests: Sequence[str], known: Sequence[Any])
     began = time.monotonic()
     try:
         path.write_text(mutant.applied(source), encoding="utf-8")
-        options = ["-q", "-x", "-pno:cacheprovider", "-pno:anyio", "--hypothesis-seed=0"]
-        code, _ = copy.python("-m", "pytest", *options, *tests, seconds=_LONGEST)
+        options = ["-q", "-x", "-pno:cacheprovider", "--hypothesis-seed=0"]
+        parts = [part for part in (tests[:_FIRST], tests[_FIRST:]) if part]
+        survives = all(copy.pytest(*options, *part, seconds=_LONGEST)[0] == 0 for part in parts)
     finally:
         path.write_text(source, encoding="utf-8")
-    result: Result = "SURVIVES" if code == 0 else "noticed"
+    result: Result = "SURVIVES" if survives else "noticed"
     return Found(mutant, result, before, after, time.monotonic() - began)

@@ -1,7 +1,7 @@
-"""A plugin of pytest: which functions of the source each test runs, and how long it takes.
+"""A pytest plugin that records which functions each test calls, and how long it takes.
 
 `pytest -p tests.mutation.reach --reach FILE` writes it as JSON: by test, `seconds` and `functions` (file::definition).
-What a fixture of a whole session runs is counted for every test of the file that first asked for it.
+Calls of a session fixture count for the test that used it first.
 """
 
 from __future__ import annotations
@@ -62,6 +62,6 @@ class _Reach:
 
 
 def _named(code: CodeType) -> str:
-    """As a mutant names its place: functions in functions belong to the outer one."""
+    """Place as in Mutant; a nested function belongs to the outer one."""
     file = Path(code.co_filename).relative_to(ROOT).as_posix()
     return f"{file}::{code.co_qualname.partition('.<locals>')[0]}"

@@ -1,4 +1,4 @@
-"""That random mutants are what they say: small, repeatable, and judged by the tests that get to them."""
+"""Random mutants: small, reproducible, and run against the tests that reach them."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def test_what_is_equivalent_is_known_by_its_place_and_its_lines(tmp_path: Path) 
     assert equivalents(tmp_path / "e.toml") == [known]
 
 
-def test_every_equivalent_that_is_written_down_is_a_mutant_of_this_tree_with_a_reason() -> None:
-    """One whose code has changed or gone is to be taken out of the list."""
+def test_every_equivalent_mutant_exists_and_has_a_reason() -> None:
+    """Remove one from the list when its code changes."""
     for one in equivalents(EQUIVALENT):
         file, _, definition = one.place.partition("::")
         source = (ROOT / file).read_text(encoding="utf-8")
@@ -114,8 +114,6 @@ TESTS = {
         ("infra/b.py", "g", ["quick", "tests/infra/test_stack.py"]),
     ],
 )
-def test_a_mutant_is_for_the_tests_that_get_to_it_the_quickest_first(
-    file: str, definition: str, tests: list[str]
-) -> None:
+def test_a_mutant_runs_against_tests_that_reach_it_quickest_first(file: str, definition: str, tests: list[str]) -> None:
     found = Reach(TESTS, ["tests/infra/test_stack.py"]).for_mutant(Mutant(file, definition, 1, 0, 0, ""))
     assert [test.removeprefix("tests/unit/a.py::") for test in found] == tests

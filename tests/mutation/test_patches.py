@@ -1,4 +1,4 @@
-"""The harness works: patches apply, a mechanism that its test holds shows red, and one that no test holds does not."""
+"""The mutation list and its harness: patches apply; a mutation that its test detects is red, another is not."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import pytest
 from rich.console import Console
 
 from tests.mutation.__main__ import main, table
-from tests.mutation.harness import ROOT, Case, Edit, Harness, Mechanism, MutationError, Run, Verdict, judged, span
-from tests.mutation.patches import MECHANISMS, QUICK
+from tests.mutation.harness import ROOT, Case, Edit, Harness, Mutation, MutationError, Run, Verdict, judged, span
+from tests.mutation.patches import MUTATIONS, QUICK
 from tests.mutation.places import PLACES
 
 PAGE = ROOT / "docs" / "promises.md"
-CHOSEN = [mechanism for mechanism in MECHANISMS if mechanism.name in QUICK]
+CHOSEN = [mutation for mutation in MUTATIONS if mutation.name in QUICK]
 SPLIT = "tests/unit/bridge/processing/test_splitting.py::test_a_text_that_fits_is_one_part"
 OTHER = "tests/unit/bridge/processing/test_splitting.py::test_the_cut_is_after_the_last_white_space_that_fits"
 
 
-def example(name: str, line: str, *, says: str = "") -> Mechanism:
-    """Puts `line` in the place of the line that lets a text that fits be one part."""
+def example(name: str, line: str, *, says: str = "") -> Mutation:
+    """Replaces the line that returns a text that fits as one part."""
     edit = Edit("lambda/bridge/processing/splitting.py", "        return (text,)\n", f"        {line}\n")
-    return Mechanism(name=f"example/{name}", edits=(edit,), tests=(SPLIT,), control=OTHER, says=says)
+    return Mutation(name=f"example/{name}", edits=(edit,), tests=(SPLIT,), control=OTHER, says=says)
 
 
 EXAMPLES = {
     example("no-harm", "return tuple([text])"): "STILL GREEN",
     example("a-slip", "return (text, limit.nonsense)"): "PATCH IS WRONG",
     example("an-unknown-name", "return (nobody,)"): "NO PATCH",
-    Mechanism(
+    Mutation(
         name="example/no-module",
         edits=(Edit("lambda/bridge/processing/splitting.py", "_NO_BREAK = ", '_NO_BREAK = int("x") or '),),
         tests=(SPLIT,),
@@ -41,7 +41,7 @@ EXAMPLES = {
 
 
 def test_every_patch_still_applies_and_leaves_python(tmp_path: Path) -> None:
-    for one in MECHANISMS:
+    for one in MUTATIONS:
         for file in {edit.file for edit in one.edits}:
             (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, tmp_path / file)
@@ -50,20 +50,20 @@ def test_every_patch_still_applies_and_leaves_python(tmp_path: Path) -> None:
             compile((tmp_path / edit.file).read_text(encoding="utf-8"), one.name, "exec")
 
 
-def test_names_are_told_apart_and_the_quick_ones_are_of_the_list() -> None:
-    names = [one.name for one in MECHANISMS]
+def test_names_are_unique_and_the_quick_ones_are_in_the_list() -> None:
+    names = [one.name for one in MUTATIONS]
     assert len(set(names)) == len(names)
     assert sorted(one.name for one in CHOSEN) == sorted(QUICK)
 
 
-def test_without_its_mechanism_a_promise_s_test_turns_red_and_what_is_not_held_does_not() -> None:
+def test_a_mutation_is_red_only_if_its_test_detects_it() -> None:
     expected = dict.fromkeys(QUICK, "red") | {one.name: result for one, result in EXAMPLES.items()}
     with Harness.open([*CHOSEN, *EXAMPLES]) as harness:
-        verdicts = harness.take_out_all([*CHOSEN, *EXAMPLES])
+        verdicts = harness.run([*CHOSEN, *EXAMPLES])
         for copy in harness.copies:
             for file in {edit.file for one in (*CHOSEN, *EXAMPLES) for edit in one.edits}:
-                assert (copy.root / file).read_bytes() == (ROOT / file).read_bytes(), "what was taken out is not back"
-    assert {verdict.mechanism.name: verdict.result for verdict in verdicts} == expected
+                assert (copy.root / file).read_bytes() == (ROOT / file).read_bytes(), "a mutation was not undone"
+    assert {verdict.mutation.name: verdict.result for verdict in verdicts} == expected
     assert all(verdict.held == (verdict.result == "red") for verdict in verdicts)
 
 
@@ -89,7 +89,7 @@ FAILED, PASSED = Case("failed", "AssertionError: assert 1 == 2"), Case("passed")
         (None, {}, "HANGS"),
     ],
 )
-def test_only_the_right_test_failing_for_the_right_reason_is_red(
+def test_a_mutation_is_red_only_if_its_test_fails_for_its_reason(
     code: int | None, cases: dict[str, Case], result: str
 ) -> None:
     assert judged(example("any", "", says="1 == 2"), Run(code, cases, ""))[0] == result
@@ -135,10 +135,10 @@ def test_a_patch_of_a_place_changes_that_one_only(tmp_path: Path, monkeypatch: p
     assert span(source, "Two.two") == (0, 0)
 
 
-def test_places_are_those_that_the_list_uses_and_each_is_there() -> None:
+def test_every_place_exists_and_is_used_by_the_list() -> None:
     used = {
         edit.where
-        for one in MECHANISMS
+        for one in MUTATIONS
         for edit in one.edits
         if "/" not in edit.where and not edit.where.endswith(".py")
     }
@@ -149,13 +149,13 @@ def test_places_are_those_that_the_list_uses_and_each_is_there() -> None:
         assert span(source, definition) != (0, 0), place
 
 
-def test_the_tests_must_be_green_while_nothing_is_taken_out() -> None:
+def test_the_tests_must_pass_without_a_mutation() -> None:
     missing = replace(CHOSEN[0], tests=("tests/unit/test_split.py::test_that_nobody_wrote",))
-    with pytest.raises(MutationError, match="not green before anything is taken out"), Harness.open([missing]):
+    with pytest.raises(MutationError, match="tests fail without a mutation"), Harness.open([missing]):
         pass
 
 
-def test_a_name_that_nothing_has_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nonsense"]) == 2
     assert "group-lock" in capsys.readouterr().out
 
@@ -163,7 +163,7 @@ def test_a_name_that_nothing_has_is_an_error(capsys: pytest.CaptureFixture[str])
 def test_the_table_fits_80_columns() -> None:
     console = Console(width=80, record=True, file=None, quiet=False)
     with console.capture() as shown:
-        console.print(table([Verdict(one, "STILL GREEN", 123.4) for one in MECHANISMS]))
+        console.print(table([Verdict(one, "STILL GREEN", 123.4) for one in MUTATIONS]))
     lines = shown.get().splitlines()
     assert max(map(len, lines)) <= 80
     words = " ".join(" ".join(lines).split())
@@ -188,11 +188,9 @@ def test_every_test_that_the_page_names_exists() -> None:
     assert named - written - modules == set()
 
 
-def test_the_page_says_of_every_mechanism_which_test_held_it() -> None:
+def test_the_page_names_the_tests_of_every_mutation() -> None:
     rows = set(re.findall(r"^\| `([\w/-]+)` \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
-    assert rows == {
-        (one.name, ", ".join(dict.fromkeys(f"`{_name(test)}`" for test in one.tests))) for one in MECHANISMS
-    }
+    assert rows == {(one.name, ", ".join(dict.fromkeys(f"`{_name(test)}`" for test in one.tests))) for one in MUTATIONS}
 
 
 def _name(test: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.commands import known
+from testing.commands import known
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 EVERY = "each of these"

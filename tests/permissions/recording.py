@@ -12,7 +12,7 @@ import pytest
 
 from ops import cli
 from ops.target import Target
-from tests.commands import known
+from testing.commands import known
 
 
 class Made(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.metrics import METRICS_BY_FUNCTION
-from tests.fields import OF_A_TEXT, OF_POWERTOOLS
+from testing.metrics import OF_A_TEXT, OF_POWERTOOLS
 from tests.sandbox.logs import Line, lines
 from tests.sandbox.texts import SAID, START_CHAT, Phones, Text, customer, forwarded, until
 

@@ -1,4 +1,4 @@
-"""Unit tests open no sockets: what would reach for the network fails here and not on somebody's train."""
+"""Unit tests open no sockets."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What is taken out, and which test must notice. docs/promises.md names each."""
+"""The mutations, each with the test that must fail. docs/promises.md names them."""
 
 from __future__ import annotations
 
-from tests.mutation.harness import Mechanism
+from tests.mutation.harness import Mutation
 from tests.mutation.patches import (
     archive,
     content,
@@ -20,21 +20,21 @@ from tests.mutation.patches import (
     start_chat,
 )
 
-MECHANISMS: tuple[Mechanism, ...] = (
-    *order_and_once.MECHANISMS,
-    *errors_and_rates.MECHANISMS,
-    *content.MECHANISMS,
-    *stack.MECHANISMS,
-    *monitoring.MECHANISMS,
-    *archive.MECHANISMS,
-    *start_chat.MECHANISMS,
-    *replies.MECHANISMS,
-    *replies_stack.MECHANISMS,
-    *operating.MECHANISMS,
-    *leaving.MECHANISMS,
-    *limits.MECHANISMS,
-    *permissions.MECHANISMS,
-    *edges.MECHANISMS,
+MUTATIONS: tuple[Mutation, ...] = (
+    *order_and_once.MUTATIONS,
+    *errors_and_rates.MUTATIONS,
+    *content.MUTATIONS,
+    *stack.MUTATIONS,
+    *monitoring.MUTATIONS,
+    *archive.MUTATIONS,
+    *start_chat.MUTATIONS,
+    *replies.MUTATIONS,
+    *replies_stack.MUTATIONS,
+    *operating.MUTATIONS,
+    *leaving.MUTATIONS,
+    *limits.MUTATIONS,
+    *permissions.MUTATIONS,
+    *edges.MUTATIONS,
 )
 
 QUICK = (
@@ -44,4 +44,4 @@ QUICK = (
     "deduplication/redrive",
     "blocked/as-permanent",
 )
-"""Those that `make test` takes out too."""
+"""Mutations that `make test` runs as well."""

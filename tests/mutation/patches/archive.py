@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import archive
 
 _ARCHIVE = (
@@ -38,4 +38,4 @@ _ARCHIVE = (
     ),
 )
 
-MECHANISMS: tuple[Mechanism, ...] = (*_ARCHIVE,)
+MUTATIONS: tuple[Mutation, ...] = (*_ARCHIVE,)

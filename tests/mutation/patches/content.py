@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import unit
 
 _QUEUES = "lambda/bridge/aws/queues.py"
@@ -158,7 +158,7 @@ _EXPLAINED = (
     ),
 )
 
-MECHANISMS: tuple[Mechanism, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     *_SHOWN,
     *_PRIVATE,
     *_EXPLAINED,

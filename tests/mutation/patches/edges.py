@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import unit
 
 _REQUESTS = "bridge/test_requests.py::test_no_request_breaks_the_model_of_its_api"
 _PLACES = "tests/infra/test_settings.py::"
 
 
-def _in_template(name: str, test: str, edit: Edit) -> Mechanism:
+def _in_template(name: str, test: str, edit: Edit) -> Mutation:
     """The control is a test of another setting."""
-    return Mechanism(
+    return Mutation(
         name=name,
         edits=(edit,),
         tests=(f"{_PLACES}{test}",),
@@ -19,7 +19,7 @@ def _in_template(name: str, test: str, edit: Edit) -> Mechanism:
     )
 
 
-def _setting(setting: str, edit: Edit) -> Mechanism:
+def _setting(setting: str, edit: Edit) -> Mutation:
     return _in_template(
         f"settings/{setting.partition('.')[2]}",
         f"test_a_setting_reaches_its_place_in_the_template[{setting}]",
@@ -27,7 +27,7 @@ def _setting(setting: str, edit: Edit) -> Mechanism:
     )
 
 
-MECHANISMS: tuple[Mechanism, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     unit(
         "requests/initial-message-without-its-type",
         f"{_REQUESTS}[start-chat: initial message]",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import unit
 
 _ERRORS = (
@@ -178,7 +178,7 @@ _POLITE = (
     ),
 )
 
-MECHANISMS: tuple[Mechanism, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     *_ERRORS,
     *_POLITE,
 )

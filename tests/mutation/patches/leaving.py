@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import STACK_STANDS, unit
 
 _MISTAKE = "infra/test_mistakes.py::test_each_mistake_has_its_line_place_and_remedy"
 _SAMPLE = "tests/unit/infra/test_config.py::test_the_sample_is_valid"
 
 
-def _leaving(name: str, edit: Edit, test: str) -> Mechanism:
-    return Mechanism(
+def _leaving(name: str, edit: Edit, test: str) -> Mutation:
+    return Mutation(
         name=f"leaving/{name}", edits=(edit,), tests=(f"tests/infra/test_leaving.py::{test}",), control=STACK_STANDS
     )
 
 
-MECHANISMS: tuple[Mechanism, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     _leaving(
         "path-dropped-on-the-switch",
         Edit("infra/stack.py", "if config.instances():", "if config.contact_flows():"),
@@ -64,7 +64,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
         Edit("infra/config/values.py", "    if partition not in PARTITIONS:\n", "    return arn\n    if partition:\n"),
         control=_SAMPLE,
     ),
-    Mechanism(
+    Mutation(
         name="place/any-profile",
         edits=(Edit("app.py", ", env=cdk.Environment(account=account, region=region)", ", env=cdk.Environment()"),),
         tests=("tests/infra/test_location.py::test_the_stack_is_for_the_account_and_region_of_the_numbers",),

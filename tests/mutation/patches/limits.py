@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import stack, unit
 
 _LIMITS = "sandbox/aws_limits.py"
@@ -10,7 +10,7 @@ _BETWEEN = "test_no_text_gets_between_the_parts_of_a_text_queued_behind_it"
 _TAKEN = "tests/unit/sandbox/test_aws_limits.py::test_sqs_takes_a_message_at_every_limit"
 """Passes whatever limit is raised."""
 
-MECHANISMS: tuple[Mechanism, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     unit(
         "order/first-of-the-queue-first",
         f"bridge/test_promises.py::{_BETWEEN}",
@@ -79,7 +79,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
         Edit(_LIMITS, " + _size_of_attributes(message)\n\n\ndef _size", "\n\n\ndef _size"),
         control=_TAKEN,
     ),
-    Mechanism(
+    Mutation(
         name="fifo-model/a-group-waits-as-a-whole",
         edits=(
             Edit(
@@ -88,8 +88,10 @@ MECHANISMS: tuple[Mechanism, ...] = (
                 "                for message in [] if any(m.visible_at > now for m in waiting) else list(waiting):\n",
             ),
         ),
-        tests=("tests/unit/test_fifo_model.py::test_what_is_before_a_hidden_message_of_its_group_is_handed_out",),
-        control="tests/unit/test_fifo_model.py::test_what_is_behind_a_hidden_message_of_its_group_waits",
+        tests=(
+            "tests/unit/testing/test_fifo_model.py::test_what_is_before_a_hidden_message_of_its_group_is_handed_out",
+        ),
+        control="tests/unit/testing/test_fifo_model.py::test_what_is_behind_a_hidden_message_of_its_group_waits",
     ),
     unit(
         "first-deploy/evidence-unseen",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import alarm, page, unit
 
 _TOLD = (
@@ -95,4 +95,4 @@ _TOLD = (
     ),
 )
 
-MECHANISMS: tuple[Mechanism, ...] = (*_TOLD,)
+MUTATIONS: tuple[Mutation, ...] = (*_TOLD,)

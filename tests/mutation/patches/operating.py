@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import IN_ORDER, unit
 
-MECHANISMS: tuple[Mechanism, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     unit(
         "configuration/demo-of-the-users",
         "ops/test_demo.py::test_the_demo_deploys_its_own_configuration_not_the_users",
@@ -13,7 +13,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     unit(
         "configuration/flood-of-the-users",
-        "test_flood.py::test_a_flood_is_played_with_the_defaults",
+        "bench/test_flood.py::test_a_flood_is_played_with_the_defaults",
         Edit("bench/flood.py", '/ "docs/bridge.toml"', '/ "bridge.toml"'),
     ),
     unit(
@@ -21,7 +21,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
         "ops/test_sandbox.py::test_the_samples_are_replayed_to_a_number_that_is_there[not-there]",
         Edit("ops/sandbox.py", 'return "" if SAMPLES_TEXT in numbers else', 'return "" if numbers else'),
     ),
-    Mechanism(
+    Mutation(
         name="configuration/tests-read-the-users",
         edits=(Edit("tests/conftest.py", "sys.addaudithook(_refuse_the_users_file)\n", ""),),
         tests=("tests/mutation/test_users_configuration.py::test_a_test_that_reads_bridge_toml_fails",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import BY_EVENTS, unit
 
 _QUEUES = "lambda/bridge/aws/queues.py"
@@ -180,7 +180,7 @@ _LEDGER_AND_ONCE = (
     ),
 )
 
-MECHANISMS: tuple[Mechanism, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     *_GROUPS,
     *_LEDGER_AND_ONCE,
 )

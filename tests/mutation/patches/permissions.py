@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import IN_ORDER
 
 _PIPELINE, _STACK, _KEY, _START_CHAT = (
@@ -18,11 +18,11 @@ _REFUSING = f"{_POLICIES}::test_every_condition_refuses_something"
 _WITH_REPLIES = ("start-chat", "both")
 
 
-def _permission(name: str, says: str, edit: Edit, *tests: str) -> Mechanism:
-    return Mechanism(name=f"permissions/{name}", edits=(edit,), tests=tests, control=IN_ORDER, says=says)
+def _permission(name: str, says: str, edit: Edit, *tests: str) -> Mutation:
+    return Mutation(name=f"permissions/{name}", edits=(edit,), tests=tests, control=IN_ORDER, says=says)
 
 
-MECHANISMS: tuple[Mechanism, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     _permission(
         "one-missing",
         "forward: dynamodb:GetItem on .*: not allowed",

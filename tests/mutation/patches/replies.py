@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import refused_with_replies, unit, with_replies
 
 _STREAMED = "lambda/bridge/replies/chat_events.py"
@@ -17,7 +17,7 @@ _SEEN_BY = '            "MessageVisibility": [*_FOR_THE_PHONE, {"exists": False}
 _BY_OTHERS = '            "ParticipantRole": [{"anything-but": [_CUSTOMER_ROLE]}],\n'
 
 
-def _reply(name: str, test: str | tuple[str, ...], *edits: Edit) -> Mechanism:
+def _reply(name: str, test: str | tuple[str, ...], *edits: Edit) -> Mutation:
     return unit(name, test, *edits, control=_SENT)
 
 
@@ -374,7 +374,7 @@ _PRIVATE = (
     ),
 )
 
-MECHANISMS: tuple[Mechanism, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     *_FOR_THE_PHONE,
     *_GROUPS,
     *_ONCE,

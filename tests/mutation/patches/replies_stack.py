@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import with_replies
 
 _STACK = "infra/stack.py"
@@ -98,4 +98,4 @@ _IN_THE_STACK = (
     ),
 )
 
-MECHANISMS: tuple[Mechanism, ...] = _IN_THE_STACK
+MUTATIONS: tuple[Mutation, ...] = _IN_THE_STACK

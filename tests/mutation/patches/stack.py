@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import STACK_STANDS, checked, key, refused, stack
 
 _STACK = (
-    Mechanism(
+    Mutation(
         name="kept/undelivered-by-another-id",
         edits=(Edit("infra/storage.py", 'f"{construct_id}Queue"', 'f"{construct_id}Queue" if fifo else construct_id'),),
         tests=("tests/infra/test_deployed_before.py::test_what_holds_texts_or_is_pointed_at_is_updated_not_made_anew",),
@@ -195,4 +195,4 @@ _STACK = (
     ),
 )
 
-MECHANISMS: tuple[Mechanism, ...] = (*_STACK,)
+MUTATIONS: tuple[Mutation, ...] = (*_STACK,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.harness import Edit, Mechanism
+from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import BY_EVENTS, unit
 
 _TESTS = "bridge/aws/test_start_chat.py::"
@@ -320,4 +320,4 @@ _OPEN_CHATS = (
     ),
 )
 
-MECHANISMS: tuple[Mechanism, ...] = (*_CLIENT_TOKENS, *_ENDED, *_CHAT, *_PACES, *_OPEN_CHATS)
+MUTATIONS: tuple[Mutation, ...] = (*_CLIENT_TOKENS, *_ENDED, *_CHAT, *_PACES, *_OPEN_CHATS)

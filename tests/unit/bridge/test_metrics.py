@@ -28,8 +28,7 @@ from testing.builders import payload, record, sqs_record, with_chat, with_limits
 from testing.chat_events import CHAT, ended, event, item, queued, streamed
 from testing.clock import NOON
 from testing.harness import ForwardHarness, IntakeHarness, ReplyHarness
-from testing.metrics import counted, measured
-from tests.fields import OF_A_TEXT, OF_POWERTOOLS
+from testing.metrics import OF_A_TEXT, OF_POWERTOOLS, counted, measured
 
 OLD = NOON - timedelta(hours=6)
 SECRET = "secret words"

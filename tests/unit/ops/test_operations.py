@@ -8,7 +8,7 @@ from pathlib import Path
 from bridge import errors
 from bridge.metrics import METRICS_BY_FUNCTION
 from infra.config import BridgeConfig, Limits, Operation
-from tests import commands
+from testing import commands
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""The commands that there are."""
+"""The names of the `bridge` commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flood, played on a clock of its own: the real delivery and pace of four workers, on the model of the queue."""
+"""A flood in virtual time: real delivery and rate limiters of four workers, on the model of the queue."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def test_a_flood_is_played_with_the_defaults() -> None:
     assert (limits.connect_rate, limits.batch_deadline) == (defaults.connect_rate, defaults.batch_deadline)
 
 
-def test_a_flood_uses_connects_quota_fails_nothing_and_leaves_others_their_share() -> None:
-    """Twenty times the quota for ten seconds; one conversation begins amid it."""
+def test_a_flood_uses_the_quota_and_leaves_others_their_share() -> None:
+    """Twenty times the quota for ten seconds; meanwhile one more conversation begins."""
     drained = play(Flood(seed=1, seconds=10, begins=5, texts=3, every=20))
     assert drained.share >= 0.95 and drained.failed == 0
     assert all(waited <= share * 1.05 for waited, share in drained.waits), drained.waits

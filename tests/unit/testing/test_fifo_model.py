@@ -1,4 +1,4 @@
-"""The rules of an SQS FIFO queue that the bridge stands on, one by one, as the model plays them."""
+"""The model of SQS FIFO: one test for each rule that the bridge relies on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from testing.models.fifo import Fifo, Message, ReceiptError
 
 
 class Clock:
-    """Starts at zero, so that a time of zero is a time like any other."""
+    """Starts at zero, to test that zero is a valid time."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -34,12 +34,12 @@ def failed(clock: Clock) -> Fifo:
 
 @pytest.fixture
 def redriving(clock: Clock, failed: Fifo) -> Fifo:
-    """A queue that gives up a message after two receives."""
+    """A queue with max_receives of two."""
     return Fifo(now=clock.now, visibility=30, max_receives=2, dead_letters=failed)
 
 
 def send(queue: Fifo, *bodies: str) -> list[Message]:
-    """The first letter of a body is its group, the whole of it its deduplication id."""
+    """Send a message. Group: the first letter of its body. Deduplication id: the body."""
     return [queue.send(body, group=body[0], deduplication_id=body) for body in bodies]
 
 
@@ -69,7 +69,7 @@ def test_sequence_numbers_rise(queue: Fifo) -> None:
     assert numbers == sorted(set(numbers))
 
 
-def test_a_batch_holds_as_many_of_one_group_as_possible_before_it_takes_from_another(queue: Fifo) -> None:
+def test_a_batch_takes_all_it_can_of_one_group_before_the_next(queue: Fifo) -> None:
     send(queue, "a1", "b1", "a2", "b2")
     assert receive(queue, 3) == ["a1", "a2", "b1"]
 
@@ -167,9 +167,7 @@ def test_a_message_is_handed_out_as_often_as_allowed_and_then_moved(redriving: F
     assert [message.body for message in failed.messages()] == ["a1"]
 
 
-def test_followers_of_a_failing_head_are_moved_with_it_although_nobody_tried_them(
-    redriving: Fifo, failed: Fifo
-) -> None:
+def test_followers_of_a_failing_head_are_moved_though_nobody_tried_them(redriving: Fifo, failed: Fifo) -> None:
     send(redriving, "a1", "a2", "b1")
     for _ in range(2):
         give_back(redriving, [message for message in redriving.receive() if message.group == "a"])
@@ -195,7 +193,7 @@ def test_what_is_before_a_hidden_message_of_its_group_is_moved(redriving: Fifo, 
     assert [message.body for message in failed.messages()] == ["a1"]
 
 
-def test_what_is_moved_has_its_message_id_as_deduplication_id_and_nothing_that_says_why(
+def test_a_moved_message_has_its_id_as_deduplication_id_and_no_reason(
     redriving: Fifo, failed: Fifo, clock: Clock
 ) -> None:
     (sent,) = send(redriving, "a1")
@@ -220,7 +218,7 @@ def test_two_messages_with_one_deduplication_id_can_both_be_moved(redriving: Fif
     assert [message.body for message in failed.messages()] == ["a1", "a1"]
 
 
-def test_a_deduplication_id_is_remembered_for_five_minutes_from_the_first_message(queue: Fifo, clock: Clock) -> None:
+def test_a_deduplication_id_is_remembered_for_five_minutes_from_the_first(queue: Fifo, clock: Clock) -> None:
     (first,) = send(queue, "a1")
     clock.time += 299
     (again,) = send(queue, "a1")

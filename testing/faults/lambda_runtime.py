@@ -1,8 +1,8 @@
-"""Functions as Lambda runs them: processes of the runtime interface client, each at a Runtime API of its own.
+"""Lambda functions as processes of the runtime interface client, each with its own Runtime API.
 
 Source: "Using the Lambda runtime API for custom runtimes" and "Understanding the Lambda execution environment
-lifecycle" in the AWS Lambda developer guide. An environment takes one invocation at a time and is kept warm; one that
-dies, or takes longer than the function's time-out, fails the invocation that it was at, and another takes its place.
+lifecycle" in the AWS Lambda developer guide. An environment takes one invocation at a time and stays warm. If it dies
+or exceeds the function's timeout, its invocation fails and a new environment replaces it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from tests.faults.http import Answer, Request, Server
+from testing.http_server import Answer, Request, Server
 
 _API = "/2018-06-01/runtime"
 _ARN = "arn:aws:lambda:us-east-1:111122223333:function"
 _ACCEPTED = Answer(202, b'{"status":"OK"}', {"Content-Type": "application/json"})
 
-Fate = Literal["answered", "error", "killed", "timed out", "init error"]
+Outcome = Literal["answered", "error", "killed", "timed out", "init error"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,13 +36,13 @@ class Invocation:
     environment: str = ""
     began_at: float = 0.0
     ended_at: float = 0.0
-    fate: Fate | None = None
+    outcome: Outcome | None = None
     error: str = ""
     result: Any = None
 
 
 class Environment:
-    """One execution environment: a process, and the Runtime API that it asks for work."""
+    """One execution environment: a process and its Runtime API."""
 
     def __init__(self, function: Function, name: str) -> None:
         self.name = name
@@ -55,19 +55,18 @@ class Environment:
         self._done: asyncio.Event = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._init_failed: str | None = None
-        self._life: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._closing = False
-        self.starts = 0
 
     async def open(self) -> None:
         await self._server.start()
-        self._life = asyncio.create_task(self._live(), name=self.name)
+        self._task = asyncio.create_task(self._run(), name=self.name)
 
     async def close(self) -> None:
         self._closing = True
-        if self._life:
-            self._life.cancel()
-            await asyncio.gather(self._life, return_exceptions=True)
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         await self._server.close()
 
     @property
@@ -78,18 +77,17 @@ class Environment:
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
-    def kill(self, why: Fate = "killed") -> Invocation | None:
-        """SIGKILL, now. The invocation that it was at, if any."""
+    def kill(self, why: Outcome = "killed") -> None:
+        """SIGKILL the process."""
         current = self._current
-        if current and current.fate is None:
-            current.fate = why
+        if current and current.outcome is None:
+            current.outcome = why
         if self.running and self._process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        return current
 
-    def retire(self) -> None:
-        """After a deploy: what it is at is finished, then another process takes its place."""
+    def restart(self) -> None:
+        """After a deploy: finish the current invocation, then start a new process."""
         if self._init_failed is not None:
             self._init_failed = None
             self._done.set()
@@ -97,12 +95,12 @@ class Environment:
             self.kill()
 
     def begin(self, invocation: Invocation) -> None:
-        """Called when it is idle, or when its last start failed: then the invocation fails with that error."""
+        """Start an invocation; requires `is_ready`. If the last init failed, the invocation fails with that error."""
         invocation.environment = self.name
         invocation.began_at = time.time()
         self._current = invocation
         if self._init_failed is not None:
-            invocation.fate, invocation.error = "init error", self._init_failed
+            invocation.outcome, invocation.error = "init error", self._init_failed
             self._init_failed = None
             self._finish()
             self._done.set()
@@ -112,15 +110,14 @@ class Environment:
         self._work.set_result(invocation)
 
     @property
-    def can_begin(self) -> bool:
+    def is_ready(self) -> bool:
         return self._current is None and (
             self._init_failed is not None or (self.running and self._work is not None and not self._work.done())
         )
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         while not self._closing:
             self._folder = self._function.folder
-            self.starts += 1
             self._work = None
             with (self._function.logs / f"{self.name}.log").open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
@@ -141,11 +138,11 @@ class Environment:
                         self._process.kill()
                     await self._process.wait()
             if self._current:
-                self._current.fate = self._current.fate or "error"
+                self._current.outcome = self._current.outcome or "error"
                 self._current.error = self._current.error or "Runtime.ExitError"
                 self._finish()
             if self._init_failed is not None and not self._closing:
-                # Lambda starts an environment for an invocation: without one there is no next try.
+                # Lambda starts an environment for an invocation: without an invocation it does not try again.
                 self._done.clear()
                 self._function.idle(self)
                 await self._done.wait()
@@ -167,13 +164,13 @@ class Environment:
             return _ACCEPTED
         request_id, _, what = request.path.removeprefix(f"{_API}/invocation/").partition("/")
         current = self._current
-        if current is None or current.request_id != request_id or current.fate is not None:
+        if current is None or current.request_id != request_id or current.outcome is not None:
             return Answer(400, b"{}")
         if what == "response":
-            current.fate, current.result = "answered", json.loads(request.body)
+            current.outcome, current.result = "answered", json.loads(request.body)
         else:
             said = json.loads(request.body)
-            current.fate = "error"
+            current.outcome = "error"
             current.error = f"{said.get('errorType')}: {said.get('errorMessage')}"
         self._finish()
         return _ACCEPTED
@@ -200,7 +197,7 @@ class Environment:
 
 
 class Function:
-    """A function with so many environments. `timeout` in seconds; `record` is told of every invocation that ended."""
+    """A function with a fixed number of environments. `timeout` in seconds. `record`: called after every invocation."""
 
     def __init__(
         self,
@@ -231,8 +228,8 @@ class Function:
         await asyncio.gather(*(environment.close() for environment in self.environments))
 
     async def warm(self) -> None:
-        """Returns once every environment has asked for work."""
-        while not all(environment.can_begin for environment in self.environments):
+        """Wait until every environment is ready."""
+        while not all(environment.is_ready for environment in self.environments):
             await asyncio.sleep(0.05)
 
     @property
@@ -240,22 +237,22 @@ class Function:
         return any(environment.busy for environment in self.environments)
 
     def deploy(self, folder: Path) -> None:
-        """From now on environments run what is in this folder; what is under way is finished."""
+        """Run the code of `folder` from now on; current invocations are finished first."""
         self.folder = folder
         for environment in self.environments:
-            environment.retire()
+            environment.restart()
 
     async def free(self) -> Environment:
-        """An environment that can take an invocation; whoever gets it has it alone, and must invoke."""
+        """Wait for an environment that is ready. The caller owns it and must invoke."""
         while True:
             environment = await self._idle.get()
-            if environment.can_begin:
+            if environment.is_ready:
                 return environment
 
     async def invoke(self, event: Any, on: Environment | None = None) -> Invocation:
-        """Waits for a free environment, and for the end of the invocation, however it ends."""
+        """Wait for a free environment and for the end of the invocation, whatever its outcome."""
         environment = on
-        while environment is None or not environment.can_begin:  # it may have been killed since
+        while environment is None or not environment.is_ready:  # it may have been killed since
             environment = await self.free()
         invocation = Invocation(function=self.name, event=event)
         ended: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
@@ -271,7 +268,7 @@ class Function:
         self._waiting.pop(invocation.request_id).set_result(invocation)
 
     def environment(self, folder: Path, port: int) -> Mapping[str, str]:
-        """As "Defined runtime environment variables" has them; of this machine only what a process needs to start."""
+        """See "Defined runtime environment variables" in the AWS Lambda developer guide."""
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "en_US.UTF-8",

@@ -1,4 +1,4 @@
-"""The streaming topic keeps away what its policy keeps away, and hands over the rest as SNS does."""
+"""The SNS endpoint applies the filter policy and delivers the rest as SNS does."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import pytest
 from botocore.config import Config
 
 from bridge.replies.chat_events import CHAT_ENDED, FILTER_POLICY
-from tests.faults.record import Record
-from tests.faults.runtime import Invocation
-from tests.faults.sns import Topic, identity
-from tests.faults.streaming import TOPIC_ARN, Streaming, passes
+from testing.faults.lambda_runtime import Invocation
+from testing.faults.record import Record
+from testing.faults.sns import TOPIC_ARN, SnsEndpoint, Topic, identity, matches
 
 REPLY = {"Type": "MESSAGE", "MessageVisibility": "ALL", "ParticipantRole": "AGENT", "ContentType": "text/plain"}
 
@@ -37,23 +36,23 @@ REPLY = {"Type": "MESSAGE", "MessageVisibility": "ALL", "ParticipantRole": "AGEN
 )
 def test_what_is_for_the_phone_and_the_end_of_a_chat_pass(change: dict[str, str | None], through: bool) -> None:
     attributes = {name: value for name, value in {**REPLY, **change}.items() if value is not None}
-    assert passes(FILTER_POLICY, attributes) is through
+    assert matches(FILTER_POLICY, attributes) is through
 
 
 def test_an_operator_that_is_not_played_is_an_error() -> None:
     with pytest.raises(ValueError, match="no operator prefix"):
-        passes({"Type": [{"prefix": "M"}]}, REPLY)
+        matches({"Type": [{"prefix": "M"}]}, REPLY)
 
 
 class Called:
-    """A function that notes its events."""
+    """A function that records its events."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
 
     async def invoke(self, event: Any) -> Invocation:
         self.events.append(event)
-        return Invocation(function="reply_intake", event=event, fate="answered")
+        return Invocation(function="reply_intake", event=event, outcome="answered")
 
 
 def test_what_is_published_reaches_the_function_as_lambda_gets_it_from_sns() -> None:
@@ -64,9 +63,9 @@ def test_what_is_published_reaches_the_function_as_lambda_gets_it_from_sns() -> 
     ]
 
     async def play() -> None:
-        streaming = Streaming(record, policy=FILTER_POLICY, seed=1, window=0)
+        streaming = SnsEndpoint(record, policy=FILTER_POLICY, seed=1, window=0)
         a_function: Any = function
-        topic = Topic(a_function, record, shorter=1)
+        topic = Topic(a_function, record, retry_speedup=1)
         streaming.subscribe(topic)
         async with streaming.server:
             for message, attributes in published:

@@ -1,4 +1,4 @@
-"""What a run is made of."""
+"""Parameters of a fault run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Delivery = Literal["integration-event", "start-chat"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The same plan draws the same texts, faults and kills. Times in seconds; processes by their function."""
+    """The same plan gives the same texts, faults and kills. Times in seconds; numbers of processes by function."""
 
     seed: int
     texts: int
@@ -30,19 +30,19 @@ class Plan:
     queue_outage: float = 6.0
     kill_every: float = 3.5
     lost: float = 0.005
-    """Share of the calls that are taken and whose answer never comes."""
-    window: float = 60.0
-    """For how long the queue remembers deduplication ids: 300 s of AWS's."""
-    shorter: float = 6.0
-    """By how much Lambda's pauses between asynchronous tries are shortened, for both bridges alike."""
+    """Share of the calls that are accepted but whose response is lost."""
+    deduplication_window: float = 60.0
+    """Of the queues; 300 s in AWS."""
+    retry_speedup: float = 6.0
+    """Lambda's pauses between asynchronous attempts are divided by this, for both bridges."""
     visibility: float = 42.0
-    """Of the queues: six times function_timeout, as the stack has it; more than it at the least."""
+    """Visibility timeout of the queues: six times function_timeout, as in the stack."""
     drain: float = 900.0
-    throttled: float = 0.0
-    failing: float = 0.0
-    """Shares of the calls of every API of Connect's that are throttled and answered 5xx; besides `faults`."""
+    throttled_share: float = 0.0
+    failing_share: float = 0.0
+    """Shares of the calls to Connect's APIs that are throttled, or answered with 5xx, where `faults` is False."""
     group_lock: bool = True
-    """Whether texts of one conversation are one message group; else each is a group of its own."""
+    """Whether a conversation is one message group. If not, every text is its own group."""
 
     @property
     def starts_chats(self) -> bool:
@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def processes(self) -> dict[str, int]:
-        """How many of each of the bridge's functions."""
+        """Number of processes by function of the bridge."""
         functions = {"intake": self.intakes, "forward": self.forwards}
         if self.starts_chats:
             functions |= {"reply_intake": self.reply_intakes, "reply": self.repliers}

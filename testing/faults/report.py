@@ -1,4 +1,4 @@
-"""What a run says: its plan, one table of 80 columns, and the histories of the texts that show a broken promise."""
+"""Report of a run: its plan, a table of 80 columns, and histories of texts for which a promise was broken."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.accounting import CHAT_ENDED, KILLED, LOST_ANSWER, UNEXPLAINED, UNWRITTEN, Verdict
-from tests.faults.plan import Plan
-from tests.faults.run import Result
+from testing.faults.accounting import CHAT_ENDED, KILLED, LOST_ANSWER, UNEXPLAINED, UNWRITTEN, Verdict
+from testing.faults.plan import Plan
+from testing.faults.run import Result
 
 _HISTORIES = 3
 _Row = tuple[str, Sequence[object]]
@@ -20,8 +20,8 @@ def heading(plan: Plan) -> str:
     lines = [
         f"seed {plan.seed}: {plan.texts:,} texts in {plan.conversations:,} conversations, {plan.rate:g} a second;",
         f"delivery {plan.delivery}; processes: {processes};",
-        f"Lambda's pauses between asynchronous tries are {plan.shorter:g} times shorter than AWS's,",
-        f"the queues forget deduplication ids after {plan.window:g} s instead of 300 s",
+        f"Lambda's pauses between asynchronous tries are {plan.retry_speedup:g} times shorter than AWS's,",
+        f"the queues forget deduplication ids after {plan.deduplication_window:g} s instead of 300 s",
     ]
     if not plan.starts_chats:
         lines[-1] += f"; the naive bridge\nhas {plan.naives} processes: what finds none "
@@ -30,7 +30,7 @@ def heading(plan: Plan) -> str:
 
 
 def table(plan: Plan, results: Sequence[Result]) -> str:
-    """With integration-event delivery the bridge beside the naive one, with start-chat both directions."""
+    """Columns: with integration-event delivery the bridge and the naive bridge, with start-chat both directions."""
     bridge = results[0]
     if bridge.replies:
         columns, rows = ["texts", "replies"], [*_both_ways(bridge, bridge.replies[0]), *_of_the_run([bridge])]
@@ -50,16 +50,16 @@ def table(plan: Plan, results: Sequence[Result]) -> str:
 
 
 def broken(result: Result) -> str:
-    """Empty where every promise was kept; else what was not, with histories."""
+    """Broken promises with histories; empty if every promise was kept."""
     lines = [] if result.drained else ["NOT DRAINED: texts still wait"]
-    ways = [("text", result.verdict, result.accounts)]
+    ways = [("text", result.verdict, result.accounting)]
     if result.replies:
         ways.append(("reply", *result.replies))
-    for what, verdict, accounts in ways:
+    for what, verdict, accounting in ways:
         for promise, said in verdict.broken.items():
             lines.append(f"BROKEN: {promise}: {len(said)} ({what})")
             for one in said[:_HISTORIES]:
-                lines += [f"  {what} {one.number} ({one.key})", *(f"    {line}" for line in accounts.history(one))]
+                lines += [f"  {what} {one.number} ({one.key})", *(f"    {line}" for line in accounting.history(one))]
     for promise, contacts in (result.chats.broken if result.chats else {}).items():
         lines.append(f"BROKEN: {promise}: {len(contacts)} ({', '.join(contacts[:_HISTORIES])})")
     return "\n".join(lines)
@@ -75,9 +75,9 @@ def _beside(results: Sequence[Result]) -> Iterator[_Row]:
     yield "kept on undelivered", [len(bridge.verdict.undelivered), *only]
     yield "LOST", [_lost(result) for result in results]
     yield "out of the queue's order", [len(bridge.verdict.out_of_order), *only]
-    yield "pairs not in the order of sending", [v.disordered for v in verdicts]
-    yield "another text between its parts", [len(v.torn) for v in verdicts]
-    yield "texts shown twice", [len(v.twice) for v in verdicts]
+    yield "pairs not in the order of sending", [v.not_in_sent_order for v in verdicts]
+    yield "another text between its parts", [len(v.interleaved) for v in verdicts]
+    yield "texts shown twice", [len(v.shown_twice) for v in verdicts]
     for reason in (LOST_ANSWER, KILLED, UNWRITTEN, UNEXPLAINED):
         yield f"  {reason}", [bridge.verdict.duplicates[reason], *only]
     yield from _waits(verdicts)
@@ -92,9 +92,9 @@ def _both_ways(result: Result, replies: Verdict) -> Iterator[_Row]:
     yield "kept on undelivered", [len(v.undelivered) for v in both]
     yield "LOST", [len(v.lost) for v in both]
     yield "out of the queue's order", [len(v.out_of_order) for v in both]
-    yield "pairs not in the order of sending", [v.disordered for v in both]
-    yield "another one between its parts", [len(v.torn) for v in both]
-    yield "shown twice", [len(v.twice) for v in both]
+    yield "pairs not in the order of sending", [v.not_in_sent_order for v in both]
+    yield "another one between its parts", [len(v.interleaved) for v in both]
+    yield "shown twice", [len(v.shown_twice) for v in both]
     for reason in (CHAT_ENDED, LOST_ANSWER, KILLED, UNWRITTEN, UNEXPLAINED):
         yield f"  {reason}", [v.duplicates[reason] for v in both]
     yield from _waits(both)
@@ -117,14 +117,14 @@ def _of_the_run(results: Sequence[Result]) -> Iterator[_Row]:
     rest = only if bridge.replies else []
     for phase in bridge.drained_after:
         yield f"caught up after: {phase}", [*(_after(result, phase) for result in results), *rest]
-    yield "processes killed", [*(len(result.record.kills) for result in results), *rest]
+    yield "processes killed", [*(result.record.kills for result in results), *rest]
     yield "calls that Connect refused or broke", [*(sum(result.refused.values()) for result in results), *rest]
     yield "calls to SQS and DynamoDB that failed", [sum(bridge.record.faults.values()), *only]
     yield "the run took", [*(f"{result.seconds:.0f} s" for result in results), *rest]
 
 
 def _lost(result: Result) -> int:
-    """What the naive bridge was handed in vain and keeps nowhere is lost."""
+    """The naive bridge has no queue for undelivered texts: these are lost."""
     verdict = result.verdict
     gone = verdict.undelivered if result.name == "naive" else []
     return len(verdict.lost) + sum(not text.meant_to_fail for text in gone)

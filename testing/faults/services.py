@@ -1,25 +1,30 @@
-"""What a run stands on: the contact-centre double and DynamoDB as processes, and work in the background."""
+"""Services of a run: the contact-centre simulator and DynamoDB as processes, and a proxy that fails DynamoDB calls."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import boto3
 import httpx
 
 from sandbox.process_group import ProcessGroup
 from sandbox.simulator.client import Simulator
+from testing.faults.injection import FaultInjector
+from testing.faults.record import Record, Write
+from testing.http_server import Answer, Request, Server, Upstream
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-faults/bin/python"
-"""That of the functions, which has the runtime interface client."""
+"""Python with the runtime interface client."""
 MINISTACK = ROOT / ".venv-ministack/bin/python"
 LEDGER, CHATS = "Ledger", "Chats"
 _TABLES = {LEDGER: "text_key", CHATS: "chat_key"}
@@ -29,20 +34,20 @@ _TABLES = {LEDGER: "text_key", CHATS: "chat_key"}
 async def contact_centre(
     folder: Path, settings: Mapping[str, Any], *, sns: str | None = None
 ) -> AsyncIterator[tuple[Simulator, str]]:
-    """The double and its URL; `sns` is where it streams chats to."""
+    """Start the simulator. Yields its client and URL. `sns`: URL it streams chats to."""
     port = _free_port()
     command = [sys.executable, "-m", "sandbox.simulator", "--port", str(port), *(["--aws", sns] if sns else [])]
     url = f"http://127.0.0.1:{port}"
-    with _process(command, folder, "double"):
+    with _process(command, folder, "simulator"):
         await _healthy(f"{url}/_simulator/status")
-        with Simulator(url) as double:
-            double.settings(**settings)
-            yield double, url
+        with Simulator(url) as simulator:
+            simulator.settings(**settings)
+            yield simulator, url
 
 
 @contextlib.asynccontextmanager
 async def dynamodb(folder: Path) -> AsyncIterator[int]:
-    """The port of MiniStack, for its DynamoDB; with the bridge's tables."""
+    """Start MiniStack and create the bridge's tables. Yields its port."""
     port = _free_port()
     environment = {
         "GATEWAY_PORT": str(port),
@@ -70,7 +75,7 @@ async def dynamodb(folder: Path) -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def in_background(work: Any) -> AsyncIterator[asyncio.Task[None]]:
-    """A task that ends with the block; what it failed with is raised there."""
+    """Run a coroutine as a task until the block ends. Raises what the task raised."""
     task: asyncio.Task[None] = asyncio.create_task(work)
     try:
         yield task
@@ -83,7 +88,7 @@ async def in_background(work: Any) -> AsyncIterator[asyncio.Task[None]]:
 
 
 def generations(port: int) -> dict[str, int]:
-    """How many chats each conversation has had, by the contact of its latest one, as the bridge has it."""
+    """Generation of each conversation, by contact of its latest chat, as the bridge has recorded it."""
     with contextlib.closing(_tables(port)) as client:
         pages = client.get_paginator("scan").paginate(TableName=CHATS, ConsistentRead=True)
         items = [item for page in pages for item in page["Items"]]
@@ -127,3 +132,74 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+_JSON = {"Content-Type": "application/x-amz-json-1.0"}
+_THROTTLED = Answer(
+    400,
+    b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"fault"}',
+    _JSON,
+)
+_FAILED = Answer(500, b'{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"fault"}', _JSON)
+
+
+class DynamoDbProxy:
+    """Proxy in front of DynamoDB: fails calls, loses responses, and records writes of parts."""
+
+    def __init__(self, port: int, *, injector: FaultInjector, record: Record) -> None:
+        self._upstream = Upstream(port)
+        self._injector, self._record = injector, record
+        self._throttled = False
+        self._server = Server(self._answer)
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    async def __aenter__(self) -> Self:
+        await self._server.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._server.close()
+        await self._upstream.close()
+
+    async def _answer(self, request: Request) -> Answer | None:
+        fault = self._injector.draw()
+        part = _part(request)
+        if fault:
+            self._record.faults[f"DynamoDB {fault}"] += 1
+        if fault in ("error", "reset before"):
+            self._record_write(part, "refused", answered=False)
+            if fault == "reset before":
+                return None
+            self._throttled = not self._throttled
+            return _THROTTLED if self._throttled else _FAILED
+        try:
+            answer = await self._upstream.ask(request)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            self._record_write(part, "unknown", answered=False)
+            return None
+        self._record_write(part, _outcome(answer), answered=fault is None)
+        return None if fault else answer
+
+    def _record_write(self, part: tuple[str, int] | None, outcome: str, *, answered: bool) -> None:
+        if part:
+            text_key, parts_done = part
+            self._record.writes.append(
+                Write(at=time.time(), text_key=text_key, parts_done=parts_done, outcome=outcome, answered=answered)
+            )
+
+
+def _part(request: Request) -> tuple[str, int] | None:
+    if not request.headers.get("x-amz-target", "").endswith(".UpdateItem"):
+        return None
+    parameters: dict[str, Any] = json.loads(request.body)
+    done = parameters.get("ExpressionAttributeValues", {}).get(":parts_done")
+    return (parameters["Key"]["text_key"]["S"], int(done["N"])) if done else None
+
+
+def _outcome(answer: Answer) -> str:
+    if answer.status == 200:
+        return "applied"
+    return "condition failed" if b"ConditionalCheckFailed" in answer.body else "refused"

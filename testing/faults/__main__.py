@@ -1,24 +1,24 @@
-"""`python -m tests.faults`: the run, its progress, its table, and exit code 1 where a promise was not kept."""
+"""`python -m testing.faults`: play a fault run and print its table. Exit code 1 if a promise was broken."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
-from tests.faults import report
-from tests.faults.bridge import bridge
-from tests.faults.naive import naive
-from tests.faults.plan import Delivery, Plan
+from testing.faults import report
+from testing.faults.bridges import bridge, naive
+from testing.faults.plan import Delivery, Plan
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--seed", type=int, default=None, help="of all that is drawn by chance; default: another one")
+    parser = argparse.ArgumentParser(prog="python -m testing.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=None, help="of the random generators; default: a new one")
     parser.add_argument("--delivery", choices=get_args(Delivery), default="integration-event", help="of all numbers")
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--conversations", type=int, default=2_000)
@@ -64,5 +64,10 @@ def _print(what: str) -> None:
     sys.stdout.flush()
 
 
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)  # so that the run's processes are ended
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as far as SDKs and the runtime interface client speak it: small, quick, and able to break off on purpose."""
+"""A small HTTP/1.1 server and proxy for SDKs and the runtime interface client. It can reset connections on purpose."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NO_BODY = (204, 304)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`head` is the request line and the headers as they came; `headers` by name in lower case."""
+    """`head`: request line and headers as received. `headers`: by name in lower case."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class Answer:
 
 
 Handler = Callable[[Request], Awaitable[Answer | None]]
-"""None: the connection is reset, and nothing answered."""
+"""None resets the connection."""
 
 
 class Server:
@@ -89,21 +89,21 @@ class Server:
                 writer.write(answer.serialised())
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the caller has gone, killed perhaps
+            pass  # the caller is gone, perhaps killed
         finally:
             self._connections.discard(task)
             await _closed(writer)
 
 
 class Upstream:
-    """Passes requests on to a server, over connections that are kept."""
+    """Forwards requests to a server over persistent connections."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._idle: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
 
     async def ask(self, request: Request) -> Answer:
-        """Raises ConnectionError or IncompleteReadError where there is no whole answer."""
+        """Raises ConnectionError or IncompleteReadError without a complete response."""
         while self._idle:
             reader, writer = self._idle.pop()
             if not (reader.at_eof() or writer.is_closing()):

@@ -1,5 +1,4 @@
-"""The load: who texts what, how often SNS delivers it, which texts are meant to fail, and what agents do when they have
-read one. All by the seed."""
+"""The load, reproducible by its seed: texts, their deliveries by SNS, agents' actions."""
 
 from __future__ import annotations
 
@@ -10,18 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.faults.plan import Plan
+from testing.builders import customer_number, payload
+from testing.faults.plan import Plan
 
-OURS = ("+12125550101", "+12125550102")
-NOBODYS = "+12125550199"
+BUSINESS_NUMBERS = ("+12125550101", "+12125550102")
+UNKNOWN_NUMBER = "+12125550199"
 Kind = Literal["plain", "long", "unknown number", "malformed"]
-Act = Literal["reply", "long reply", "transfer", "end"]
+AgentAction = Literal["reply", "long reply", "transfer", "end"]
 _SHARES: dict[Kind, float] = {"long": 0.01, "unknown number": 0.004, "malformed": 0.004}
 _OPTED_OUT = 0.01
 _TWICE = 0.02
 _LATE = 0.005
 _SLOW = 0.03
-_THEN: dict[tuple[Act, ...], float] = {
+_ACTIONS: dict[tuple[AgentAction, ...], float] = {
     ("reply",): 0.4,
     ("reply", "reply"): 0.05,
     ("long reply",): 0.01,
@@ -29,24 +29,24 @@ _THEN: dict[tuple[Act, ...], float] = {
     ("end",): 0.025,
     ("reply", "end"): 0.015,
 }
-"""What an agent does once a text is read, and how often; else nothing."""
+"""Share of the texts after which an agent takes these actions; after the others, none."""
 _WORDS = ("hello", "is", "my order", "there", "yet", "👋", "¿cuándo?", "thanks", "ありがとう", "by Friday", "…", "🙏🏽")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """`deliveries`: seconds from publishing to each of SNS's hand-overs; `then`: what the agent does who reads it."""
+    """`deliveries`: seconds from publishing to each delivery by SNS. `then`: what the agent does after reading it."""
 
     number: int
     customer: str
-    ours: str
+    business_number: str
     kind: Kind
     body: str = field(repr=False)
     message: str = field(repr=False)
     key: str
     identity: str
     deliveries: tuple[float, ...]
-    then: tuple[Act, ...] = ()
+    then: tuple[AgentAction, ...] = ()
 
     @property
     def meant_to_fail(self) -> bool:
@@ -54,12 +54,12 @@ class Text:
 
     @property
     def conversation(self) -> tuple[str, str]:
-        return self.customer, self.ours
+        return self.customer, self.business_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What an agent said in a chat. `identity`: the Id that Connect gave it."""
+    """A message of an agent. `identity`: its Id in Connect."""
 
     number: int
     identity: str
@@ -69,7 +69,7 @@ class Reply:
 
     @property
     def key(self) -> str:
-        """What the ledger knows it by."""
+        """Key in the ledger."""
         return f"reply-{self.identity}"
 
     @property
@@ -82,35 +82,40 @@ class Reply:
 
 
 def load(plan: Plan) -> list[Text]:
-    """In the order of publishing."""
-    seed, texts, conversations, window = plan.seed, plan.texts, plan.conversations, plan.window
+    """Texts of a plan, in the order of publishing."""
+    seed, texts, conversations, window = (
+        plan.seed,
+        plan.texts,
+        plan.conversations,
+        plan.deduplication_window,
+    )
     rng = random.Random(f"{seed} texts")
     people = [_person(number) for number in range(conversations)]
-    # everybody texts at least once
+    # every customer texts at least once
     order = [*range(conversations), *(rng.randrange(conversations) for _ in range(texts - conversations))][:texts]
     rng.shuffle(order)
     agents = random.Random(f"{seed} agents")
     return [
-        _text(number, *people[who], kind=None, then=_then(agents), rng=rng, window=window)
+        _text(number, *people[who], kind=None, then=_actions(agents), rng=rng, window=window)
         for number, who in enumerate(order)
     ]
 
 
 def opted_out(texts: Sequence[Text], *, seed: int) -> set[str]:
-    """Customers whose phones take no replies."""
+    """Customers who have opted out of replies."""
     customers = sorted({text.customer for text in texts})
     return {who for who in customers if random.Random(f"{seed} {who}").random() < _OPTED_OUT}
 
 
 def pairs(*, seed: int, conversations: int) -> list[Text]:
-    """The first two texts of each conversation, one right after the other."""
+    """Two texts of each conversation, one right after the other."""
     rng = random.Random(f"{seed} pairs")
     people = [_person(number) for number in range(conversations) for _ in range(2)]
     return [_plain(number, *who, rng=rng, replied=False) for number, who in enumerate(people)]
 
 
 def rounds(*, seed: int, conversations: int, texts: int, replies: int) -> list[Text]:
-    """Everybody's first text, then everybody's second one, and so on; agents reply to the first ones."""
+    """First texts of all customers, then their second ones, and so on. Agents reply to the first `replies` of each."""
     rng = random.Random(f"{seed} rounds")
     load: list[Text] = []
     for turn in range(texts):
@@ -119,18 +124,18 @@ def rounds(*, seed: int, conversations: int, texts: int, replies: int) -> list[T
     return load
 
 
-def _plain(number: int, customer: str, ours: str, *, rng: random.Random, replied: bool) -> Text:
-    then: tuple[Act, ...] = ("reply",) if replied else ()
-    return _text(number, customer, ours, kind="plain", then=then, rng=rng, window=0)
+def _plain(number: int, customer: str, business_number: str, *, rng: random.Random, replied: bool) -> Text:
+    then: tuple[AgentAction, ...] = ("reply",) if replied else ()
+    return _text(number, customer, business_number, kind="plain", then=then, rng=rng, window=0)
 
 
 def reply_body(number: int, rng: random.Random, *, long: bool) -> str:
-    """What an agent says: `long` is more than one text message carries."""
+    """Body of a reply. `long`: more than one text message carries."""
     return _words(f"r{number}", rng, long=long)
 
 
-def hand_overs(rng: random.Random, *, window: float) -> tuple[float, ...]:
-    """When SNS hands a message over, in seconds from its publishing; some copies come after `window`."""
+def delivery_delays(rng: random.Random, *, window: float) -> tuple[float, ...]:
+    """Seconds from publishing to each delivery by SNS. Some duplicates come after the deduplication `window`."""
     deliveries = [_delay(rng)]
     if rng.random() < _TWICE:
         deliveries.append(deliveries[0] + _delay(rng) + rng.uniform(0, 3))
@@ -140,61 +145,54 @@ def hand_overs(rng: random.Random, *, window: float) -> tuple[float, ...]:
 
 
 def parts_shown(contents: Sequence[str]) -> str:
-    """What a chat shows of a text: each part once, in the order of its first showing."""
+    """Text as a chat shows it: each part once, in the order in which it was first shown."""
     return "".join(dict.fromkeys(contents))
 
 
 def _text(
     number: int,
     customer: str,
-    ours: str,
+    business_number: str,
     *,
     kind: Kind | None,
-    then: tuple[Act, ...],
+    then: tuple[AgentAction, ...],
     rng: random.Random,
     window: float,
 ) -> Text:
     kind = kind or _kind(rng)
     if kind == "unknown number":
-        ours = NOBODYS
+        business_number = UNKNOWN_NUMBER
     body = _words(f"t{number}", rng, long=kind == "long")
     key, message_id = _id(rng), _id(rng)
-    payload = {
-        "originationNumber": customer,
-        "destinationNumber": ours,
-        "messageKeyword": "KEYWORD_111122223333",
-        "messageBody": body,
-        "inboundMessageId": key,
-        "previousPublishedMessageId": None,
-    }
-    message = json.dumps(payload)
+    sms = payload(body, originationNumber=customer, destinationNumber=business_number, inboundMessageId=key)
+    message = json.dumps(sms)
     if kind == "malformed":
-        del payload["originationNumber"]
-        message = rng.choice([json.dumps(payload), message[: len(message) // 2], f'"t{number}"'])
+        del sms["originationNumber"]
+        message = rng.choice([json.dumps(sms), message[: len(message) // 2], f'"t{number}"'])
     return Text(
         number=number,
         customer=customer,
-        ours=ours,
+        business_number=business_number,
         kind=kind,
         body=body,
         message=message,
         key=key,
         identity=message_id,
-        deliveries=hand_overs(rng, window=window),
+        deliveries=delivery_delays(rng, window=window),
         then=then,
     )
 
 
-def _words(mark: str, rng: random.Random, *, long: bool) -> str:
-    """Words of which each part of the whole has one with the mark."""
+def _words(pattern: str, rng: random.Random, *, long: bool) -> str:
+    """Words with the mark; every part of a split text contains it."""
     if long:
-        return " ".join(f"{mark}w{n}" for n in range(rng.randrange(150, 400)))
-    return " ".join([mark, *rng.choices(_WORDS, k=rng.randrange(1, 12))])
+        return " ".join(f"{pattern}w{n}" for n in range(rng.randrange(150, 400)))
+    return " ".join([pattern, *rng.choices(_WORDS, k=rng.randrange(1, 12))])
 
 
-def _then(rng: random.Random) -> tuple[Act, ...]:
+def _actions(rng: random.Random) -> tuple[AgentAction, ...]:
     number = rng.random()
-    for then, share in _THEN.items():
+    for then, share in _ACTIONS.items():
         if number < share:
             return then
         number -= share
@@ -211,13 +209,13 @@ def _kind(rng: random.Random) -> Kind:
 
 
 def _delay(rng: random.Random) -> float:
-    """SNS is quick; now and then it is not, and later texts overtake."""
+    """Mostly short. Sometimes long enough for later texts to overtake."""
     return rng.uniform(0.2, 2) if rng.random() < _SLOW else rng.expovariate(1 / 0.03)
 
 
 def _person(number: int) -> tuple[str, str]:
-    """A customer and the number of ours that they text; of those reserved for fiction: 100 in each area code."""
-    return f"+1{201 + number // 100}55501{number % 100:02}", OURS[number % len(OURS)]
+    """A customer and the business number that they text."""
+    return customer_number(number), BUSINESS_NUMBERS[number % len(BUSINESS_NUMBERS)]
 
 
 def _id(rng: random.Random) -> str:

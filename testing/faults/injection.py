@@ -1,4 +1,4 @@
-"""What goes wrong when, all by the plan and its seed: background faults, outages, a bad deploy, kills."""
+"""Fault injection, reproducible by the seed of the plan: background faults, outages, a bad deploy, kills."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sandbox.simulator.client import Simulator
-from tests.faults.plan import Plan
-from tests.faults.record import Kill, Record
-from tests.faults.runtime import Function
-from tests.faults.trouble import Trouble
+from testing.faults.lambda_runtime import Function
+from testing.faults.plan import Plan
+from testing.faults.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +25,35 @@ class _Phase:
     off: Callable[[], Any]
 
 
-class Timeline:
-    """`good` and `broken` are the archives that are deployed in turn. `now` says what goes on."""
+class FaultSchedule:
+    """Injects the faults of a plan. `good` and `broken`: folders of archives. `now` names what is active."""
 
     def __init__(
         self,
         plan: Plan,
         *,
-        double: Simulator,
+        simulator: Simulator,
         functions: Sequence[Function],
-        stores: Mapping[str, Trouble],
+        stores: Mapping[str, FaultInjector],
         good: Path,
         broken: Path,
         record: Record,
     ) -> None:
-        self._plan, self._double, self._functions, self._stores = plan, double, functions, stores
+        self._plan, self._simulator, self._functions, self._stores = plan, simulator, functions, stores
         self._good, self._broken, self._record = good, broken, record
         self._seeds = random.Random(f"{plan.seed} connect")
         self.now = "background faults" if plan.faults else "no faults"
         self.ended: dict[str, float] = {}
-        """When each phase was over, by its name."""
+        """By name of a phase, when it ended."""
 
     async def begin(self) -> None:
-        """What stands from the first text on."""
+        """Inject what holds from the first text on."""
         if self._plan.faults:
             await self.background()
-        elif self._plan.throttled or self._plan.failing:
-            await self._connect(("throttle", {"share": self._plan.throttled}), ("error", {"share": self._plan.failing}))
+        elif self._plan.throttled_share or self._plan.failing_share:
+            await self._connect(
+                ("throttle", {"share": self._plan.throttled_share}), ("error", {"share": self._plan.failing_share})
+            )
 
     async def background(self) -> None:
         await self._connect(
@@ -88,7 +89,7 @@ class Timeline:
             self.now = ", ".join(standing) or "background faults"
 
     async def kills(self) -> None:
-        """At random instants, any one of the processes, whatever it is at."""
+        """Kill a random process at random times."""
         rng = random.Random(f"{self._plan.seed} kills")
         environments = [environment for function in self._functions for environment in function.environments]
         while True:
@@ -97,11 +98,8 @@ class Timeline:
             running = [environment for environment in environments if environment.running]
             if running:
                 victim = running[int(number * len(running))]
-                at = time.time()
-                invocation = victim.kill()
-                self._record.kills.append(
-                    Kill(at=at, environment=victim.name, began_at=invocation.began_at if invocation else None)
-                )
+                victim.kill()
+                self._record.kills += 1
 
     def _store_out(self, name: str, begins: float, lasts: float) -> _Phase:
         async def switch(out: bool) -> None:
@@ -113,16 +111,16 @@ class Timeline:
         await self._connect(("error", {"share": 0.5}), ("reset-before", {}))
 
     async def _connect_refuses(self) -> None:
-        """By IAM. A chat's own calls are authorised by its token: refused, they say that the chat is over."""
+        """Deny by IAM. Calls within a chat are authorised by its token, so these are not denied."""
         operations = ("StartChatContact", "SendTextMessage") if self._plan.starts_chats else (None,)
         await self._connect(*(("refuse", {"operation": operation}) for operation in operations))
 
     async def _connect(self, *faults: tuple[str, dict[str, Any]]) -> None:
         def switch() -> None:
-            self._double.clear_faults()
+            self._simulator.clear_faults()
             for kind, how in faults:
                 seed = {"seed": self._seeds.getrandbits(32)} if "share" in how else {}
-                self._double.fault(kind, **how | seed)
+                self._simulator.fault(kind, **how | seed)
 
         await asyncio.to_thread(switch)
 
@@ -136,9 +134,30 @@ class Timeline:
 
 
 def broken_archive(folder: Path, modules: Sequence[str]) -> Path:
-    """An archive of which something was left out."""
+    """Write an archive whose modules fail to import. Returns its folder."""
     for module in modules:
         path = folder / module
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("import a_module_that_was_not_packaged\n", encoding="utf-8")
     return folder
+
+
+Fault = Literal["error", "reset before", "reset after"]
+"""An error response; a reset without effect; a reset after the call took effect, so that its response is lost."""
+_KINDS: tuple[Fault, ...] = ("error", "reset before", "reset after")
+
+
+class FaultInjector:
+    """Decides which calls to a service fail. `share`: 0 to 1. During an `outage` all fail without effect."""
+
+    def __init__(self, seed: str, share: float) -> None:
+        self._random = random.Random(seed)
+        self._share = share
+        self.outage = False
+
+    def draw(self) -> Fault | None:
+        """Fault of the next call, if any."""
+        number, kind = self._random.random(), self._random.choice(_KINDS)
+        if self.outage:
+            return "error" if kind == "error" else "reset before"
+        return kind if number < self._share else None

@@ -1,4 +1,4 @@
-"""SQS over HTTP in front of the model queues, its event source mapping, and faults.
+"""SQS over HTTP in front of the model queues, with injected faults, and the event source mapping.
 
 Source: the Amazon SQS API reference (AWS JSON 1.0), and "Using Lambda with Amazon SQS" in the Lambda developer guide.
 """
@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from testing.faults.injection import FaultInjector
+from testing.faults.lambda_runtime import Function, Invocation
+from testing.faults.record import Batch, Record, Send
+from testing.faults.sns import identity
+from testing.http_server import Answer, Request, Server
 from testing.models.fifo import Fifo, Message, ReceiptError
-from tests.faults.http import Answer, Request, Server
-from tests.faults.record import Batch, Record, Send
-from tests.faults.runtime import Function, Invocation
-from tests.faults.sns import identity
-from tests.faults.trouble import Trouble
+from testing.models.sqs import lambda_record
 
 ACCOUNT = "111122223333"
 BATCH = 10
@@ -28,14 +29,14 @@ _UNAVAILABLE = Answer(
 )
 
 
-class Sqs:
-    """The endpoint: what the functions call of SQS, on the queues of the model."""
+class SqsEndpoint:
+    """The operations of SQS that the functions call."""
 
     def __init__(
-        self, queues: Mapping[str, Fifo], *, trouble: Trouble, record: Record, group_lock: bool = True
+        self, queues: Mapping[str, Fifo], *, injector: FaultInjector, record: Record, group_lock: bool = True
     ) -> None:
-        """Without `group_lock` each message is a group of its own, so that workers get those of one group at once."""
-        self._queues, self._trouble, self._record, self._group_lock = queues, trouble, record, group_lock
+        """Without `group_lock` every message is its own group: several workers get those of one conversation."""
+        self._queues, self._injector, self._record, self._group_lock = queues, injector, record, group_lock
         self.server = Server(self._answer)
         self.sent = asyncio.Event()
 
@@ -44,7 +45,7 @@ class Sqs:
 
     async def _answer(self, request: Request) -> Answer | None:
         operation = request.headers["x-amz-target"].partition(".")[2]
-        fault = self._trouble.draw()
+        fault = self._injector.draw()
         if fault:
             self._record.faults[f"SQS {fault}"] += 1
         if fault == "error":
@@ -53,14 +54,14 @@ class Sqs:
             return None
         parameters = json.loads(request.body)
         queue = self._queues[parameters["QueueUrl"].rpartition("/")[2]]
-        play: Callable[[Fifo, dict[str, Any]], dict[str, Any]] = {
+        handler: Callable[[Fifo, dict[str, Any]], dict[str, Any]] = {
             "SendMessage": self._send,
             "ChangeMessageVisibilityBatch": self._change_visibility,
         }[operation]
-        said = play(queue, parameters)
+        response = handler(queue, parameters)
         if fault == "reset after":
             return None
-        return Answer(200, json.dumps(said).encode(), {"Content-Type": "application/x-amz-json-1.0"})
+        return Answer(200, json.dumps(response).encode(), {"Content-Type": "application/x-amz-json-1.0"})
 
     def _send(self, queue: Fifo, parameters: dict[str, Any]) -> dict[str, Any]:
         body = parameters["MessageBody"]
@@ -77,18 +78,14 @@ class Sqs:
                 queue=queue.name,
                 entry=message.message_id,
                 sequence=message.sequence,
-                group=message.group,
                 identity=identity(json.loads(body)),
-                attributes={
-                    name: value["StringValue"] for name, value in parameters.get("MessageAttributes", {}).items()
-                },
             )
         )
         self.sent.set()
         return {
             "MessageId": message.message_id,
             "MD5OfMessageBody": _md5(body),
-            "SequenceNumber": _sequence(message),
+            "SequenceNumber": f"{message.sequence:020}",
         }
 
     def _change_visibility(self, queue: Fifo, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -104,9 +101,9 @@ class Sqs:
 
 
 class EventSourceMapping:
-    """The event source mapping: batches of a queue to a function, one for each environment that is free."""
+    """Delivers batches of a queue to a function, one to each free environment."""
 
-    def __init__(self, queue: Fifo, function: Function, *, sqs: Sqs, record: Record) -> None:
+    def __init__(self, queue: Fifo, function: Function, *, sqs: SqsEndpoint, record: Record) -> None:
         self._queue, self._function, self._sqs, self._record = queue, function, sqs, record
         self._running: set[asyncio.Task[None]] = set()
 
@@ -116,18 +113,18 @@ class EventSourceMapping:
             while not (batch := self._queue.receive(BATCH)):
                 self._sqs.sent.clear()
                 try:
-                    async with asyncio.timeout(0.1):  # what is hidden comes back without a word
+                    async with asyncio.timeout(0.1):  # a visibility timeout may end meanwhile
                         await self._sqs.sent.wait()
                 except TimeoutError:
                     pass
-            task = asyncio.create_task(self._hand_over(batch, environment))
+            task = asyncio.create_task(self._invoke(batch, environment))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
             await asyncio.sleep(0)
 
-    async def _hand_over(self, batch: list[Message], environment: Any) -> None:
+    async def _invoke(self, batch: list[Message], environment: Any) -> None:
         receipts = {message.message_id: message.receipt or "" for message in batch}
-        event = {"Records": [_record(message, self._queue.name) for message in batch]}
+        event = {"Records": [_lambda_record(message, self._queue.name) for message in batch]}
         noted = Batch(
             entries=tuple(receipts),
             texts=tuple(identity(json.loads(message.body)) for message in batch),
@@ -143,39 +140,20 @@ class EventSourceMapping:
 
 
 def _succeeded(invocation: Invocation, receipts: Mapping[str, str]) -> list[str]:
-    """Without an answer all of them stay, and are seen again after their visibility time-out."""
-    if invocation.fate != "answered":
+    """Ids to delete. Without a response none: all are received again after their visibility timeout."""
+    if invocation.outcome != "answered":
         return []
     failed = {failure["itemIdentifier"] for failure in invocation.result["batchItemFailures"]}
     assert failed <= receipts.keys()
     return [entry for entry in receipts if entry not in failed]
 
 
-def _record(message: Message, queue: str) -> dict[str, Any]:
-    return {
-        "messageId": message.message_id,
-        "receiptHandle": message.receipt,
-        "body": message.body,
-        "attributes": {
-            "ApproximateReceiveCount": str(message.receives),
-            "SentTimestamp": str(int(message.sent_at * 1000)),
-            "SequenceNumber": _sequence(message),
-            "MessageGroupId": message.group,
-            "SenderId": "AROAEXAMPLE:intake",
-            "MessageDeduplicationId": message.deduplication_id,
-            "ApproximateFirstReceiveTimestamp": str(int((message.first_received_at or 0) * 1000)),
-            **({"AWSTraceHeader": message.trace} if message.trace else {}),
-        },
-        "messageAttributes": {},
+def _lambda_record(message: Message, queue: str) -> dict[str, Any]:
+    return lambda_record(message) | {
         "md5OfBody": _md5(message.body),
-        "eventSource": "aws:sqs",
         "eventSourceARN": f"arn:aws:sqs:us-east-1:{ACCOUNT}:{queue}",
         "awsRegion": "us-east-1",
     }
-
-
-def _sequence(message: Message) -> str:
-    return f"{message.sequence:020}"
 
 
 def _md5(body: str) -> str:

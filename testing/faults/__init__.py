@@ -1,0 +1,1 @@
+"""Fault runs: the functions as real processes under load, with injected faults, and an account of every text."""

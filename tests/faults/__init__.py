@@ -1,1 +1,0 @@
-"""The promises under load: real processes, killed and refused at random, and every text accounted for."""
