@@ -108,18 +108,8 @@ async def _deployment(plan: Plan, folder: Path, say: Progress) -> AsyncIterator[
             f"AWS_ENDPOINT_URL_{name}": url for name, url in endpoints.items()
         }
         functions = [
-            Function(
-                name=name,
-                handler=f"bridge.{name}.handler",
-                folder=archive,
-                python=PYTHON,
-                variables=variables | {"POWERTOOLS_SERVICE_NAME": name},
-                timeout=settings.limits.function_timeout,
-                environments=environments,
-                logs=folder,
-                record=record.ended,
-            )
-            for name, environments in plan.processes.items()
+            _function(name, plan, settings, variables=variables, archive=archive, logs=folder, record=record)
+            for name in plan.processes
         ]
         say("starting the functions' processes")
         await asyncio.gather(*(stack.enter_async_context(function) for function in functions))
@@ -144,6 +134,29 @@ async def _deployment(plan: Plan, folder: Path, say: Progress) -> AsyncIterator[
             stores=stores,
             generations=lambda: generations(tables_port),
         )
+
+
+def _function(
+    name: str,
+    plan: Plan,
+    settings: BridgeConfig,
+    *,
+    variables: dict[str, str],
+    archive: Path,
+    logs: Path,
+    record: Record,
+) -> Function:
+    return Function(
+        name=name,
+        handler=f"bridge.{name}.handler",
+        folder=archive,
+        python=PYTHON,
+        variables=variables | {"POWERTOOLS_SERVICE_NAME": name},
+        timeout=settings.limits.function_timeout,
+        environments=plan.processes[name],
+        logs=logs,
+        record=record.ended,
+    )
 
 
 def _variables(plan: Plan, settings: BridgeConfig, sqs: SqsEndpoint) -> dict[str, str]:

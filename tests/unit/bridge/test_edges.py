@@ -179,7 +179,7 @@ def test_no_pause_is_begun_that_would_end_after_the_deadline() -> None:
 
 
 def test_each_phone_has_its_own_rate(account: Account) -> None:
-    """Two phones get their texts at once; two texts to one phone are a second apart (tests/unit/test_settings.py)."""
+    """Two phones get their texts at once; test_settings.py has two texts to one phone, a second apart."""
     open_chat(account)
     one = account.tables["Chats"].items[f"contact:{CHAT}"]
     account.tables["Chats"].items[f"contact:{OTHER_CHAT}"] = one | {"customer": {"S": "+14255550199"}}
