@@ -83,11 +83,11 @@ class Interpreter:
 def interpreter() -> Interpreter:
     """That of the default configuration's runtime if it is on the PATH, else this one."""
     shipped = configuration.load(SHIPPED).runtime
-    ours, other = _asked(sys.executable), shutil.which(shipped)
-    assert ours
-    if ours.runtime != shipped and other and (found := _asked(other)) and found.runtime == shipped:
+    own, other = _asked(sys.executable), shutil.which(shipped)
+    assert own
+    if own.runtime != shipped and other and (found := _asked(other)) and found.runtime == shipped:
         return found
-    return ours
+    return own
 
 
 def _asked(path: str) -> Interpreter | None:

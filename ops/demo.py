@@ -130,14 +130,14 @@ def command() -> None:
             results = replay(target, [_from_here(EVENTS)], timeout=TIMEOUT, on_progress=on_progress)
         console.print(outcomes_table(results))
         _heading(console, "the chats, as an agent reads them")
-        with contact_centre(target) as double:
-            chats = double.chats()
+        with contact_centre(target) as simulator:
+            chats = simulator.chats()
         for chat in chats:
             console.print(chat_panel(chat, number=numbers.get(chat["destination"], "?")))
         _heading(console, "both ways: what the agent answers, and where the phone gets it from")
-        with contact_centre(target) as double:
+        with contact_centre(target) as simulator:
             dialogues = [
-                play(target, double, delivery=delivery, number=number.number, customer=f"+142555501{last}")
+                play(target, simulator, delivery=delivery, number=number.number, customer=f"+142555501{last}")
                 for last, (delivery, number) in enumerate(sorted(numbers_by_delivery(config).items()), 70)
             ]
         for one in dialogues:
@@ -190,11 +190,11 @@ def numbers_by_delivery(config: BridgeConfig) -> dict[str, Number]:
     return first
 
 
-def play(target: Target, double: Simulator, *, delivery: str, number: str, customer: str) -> Dialogue:
+def play(target: Target, simulator: Simulator, *, delivery: str, number: str, customer: str) -> Dialogue:
     """The customer asks, an agent answers, the customer thanks; each waits for the one before. Raises TargetError."""
 
     def chat() -> dict[str, Any] | None:
-        return next((chat for chat in double.chats() if chat["source"] == customer), None)
+        return next((chat for chat in simulator.chats() if chat["source"] == customer), None)
 
     def has_messages(count: int) -> Callable[[], bool]:
         return lambda: len((chat() or {"messages": ()})["messages"]) >= count
@@ -202,11 +202,11 @@ def play(target: Target, double: Simulator, *, delivery: str, number: str, custo
     deadline = time.monotonic() + TIMEOUT
     publish_text(target, customer, number, QUESTION)
     if _wait(has_messages(1), deadline):
-        double.reply(customer, ANSWER)
-        if _wait(lambda: bool(double.phone(customer)), deadline):
+        simulator.reply(customer, ANSWER)
+        if _wait(lambda: bool(simulator.phone(customer)), deadline):
             publish_text(target, customer, number, THANKS)
             _wait(has_messages(3), deadline)
-    return Dialogue(delivery=delivery, number=number, customer=customer, chat=chat(), phone=double.phone(customer))
+    return Dialogue(delivery=delivery, number=number, customer=customer, chat=chat(), phone=simulator.phone(customer))
 
 
 def _wait(condition: Callable[[], bool], deadline: float) -> bool:

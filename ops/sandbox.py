@@ -25,7 +25,7 @@ from ops.replay.samples import SAMPLES_TEXT
 from ops.target import Target, TargetError, aws_errors
 from sandbox.lifecycle import PORT, SIMULATOR_PORT, Sandbox, take_down
 from sandbox.simulator.client import Simulator
-from sandbox.state import ROOT, names
+from sandbox.state import LOCAL_AWS, ROOT, SIMULATOR, names
 
 app = typer.Typer(no_args_is_help=True, help="The whole bridge on this machine: local AWS, contact centre, deploy.")
 
@@ -90,8 +90,8 @@ def _seconds(task: Task) -> str:
 def up(
     name: NameOption = "default",
     port: Annotated[int, typer.Option(help="Port of the local AWS; 0: any free one.", min=0, max=65535)] = PORT,
-    double_port: Annotated[
-        int, typer.Option(help="Port of the contact centre; 0: any free one.", min=0, max=65535)
+    simulator_port: Annotated[
+        int, typer.Option("--double-port", help="Port of the contact centre; 0: any free one.", min=0, max=65535)
     ] = SIMULATOR_PORT,
     config: Annotated[Path, typer.Option(help="Another bridge.toml.")] = ROOT / "bridge.toml",
 ) -> None:
@@ -99,7 +99,7 @@ def up(
     console = Console(highlight=False)
     began = time.monotonic()
     with Steps(console) as steps:
-        sandbox = Sandbox.up(name, port, double_port, config=config, on_step=steps)
+        sandbox = Sandbox.up(name, port, simulator_port, config=config, on_step=steps)
     console.print(f"[bold]sandbox {name} is up[/] ({time.monotonic() - began:.0f} s)")
     _show(console, sandbox)
     named = name != "default"
@@ -144,8 +144,8 @@ def _to_option(config: Path) -> str:
 
 def _show(console: Console, sandbox: Sandbox) -> None:
     rows = {
-        "local AWS": f"{sandbox.endpoint_url}{_not_running(sandbox, 'ministack')}",
-        "contact centre": f"{sandbox.simulator_url}{_not_running(sandbox, 'double')}{_state(sandbox)}",
+        "local AWS": f"{sandbox.endpoint_url}{_not_running(sandbox, LOCAL_AWS)}",
+        "contact centre": f"{sandbox.simulator_url}{_not_running(sandbox, SIMULATOR)}{_state(sandbox)}",
     }
     if sandbox.stack:
         rows["stack"] = f"{sandbox.stack}, from {_short(Path(sandbox.config))}"
@@ -163,8 +163,8 @@ def _not_running(sandbox: Sandbox, role: str) -> str:
 
 def _state(sandbox: Sandbox) -> str:
     try:
-        with sandbox.simulator() as double:
-            status = double.status()
+        with sandbox.simulator() as simulator:
+            status = simulator.status()
     except httpx.HTTPError:
         return ""
     faults = ", ".join(fault["fault"] for fault in status["faults"])
@@ -191,8 +191,8 @@ def text(
         if not E164.fullmatch(given):
             raise TargetError(f"{given} is no number such as +14255550182")
     target = Target.in_sandbox(name)
-    with contact_centre(target) as double:
-        numbers = [known["number"] for known in double.numbers()]
+    with contact_centre(target) as simulator:
+        numbers = [known["number"] for known in simulator.numbers()]
     if to and to not in numbers:
         raise TargetError(f"{to} is none of our numbers: {', '.join(numbers)}")
     to = to or numbers[0]
@@ -205,24 +205,24 @@ def reply(
     chat: ChatArgument, body: Annotated[str, typer.Argument(metavar="TEXT")], name: WhichOption = "default"
 ) -> None:
     """The agent writes in a chat."""
-    with contact_centre(Target.in_sandbox(name)) as double:
-        done = double.reply(chat, body)
+    with contact_centre(Target.in_sandbox(name)) as simulator:
+        done = simulator.reply(chat, body)
     _print(f"chat {done['contact'][:_ID]}: the agent replied to {done['source'] or 'the customer'}")
 
 
 @app.command()
 def transfer(chat: ChatArgument, name: WhichOption = "default") -> None:
     """The agent hands a chat to another: it gets a new ContactId and keeps its InitialContactId."""
-    with contact_centre(Target.in_sandbox(name)) as double:
-        done = double.transfer(chat)
+    with contact_centre(Target.in_sandbox(name)) as simulator:
+        done = simulator.transfer(chat)
     _print(f"chat {done['contact'][:_ID]}: transferred, now contact {done['contact_id'][:_ID]}")
 
 
 @app.command()
 def end(chat: ChatArgument, name: WhichOption = "default") -> None:
     """The agent ends a chat."""
-    with contact_centre(Target.in_sandbox(name)) as double:
-        done = double.end(chat)
+    with contact_centre(Target.in_sandbox(name)) as simulator:
+        done = simulator.end(chat)
     _print(f"chat {done['contact'][:_ID]}: ended")
 
 
@@ -230,8 +230,8 @@ def end(chat: ChatArgument, name: WhichOption = "default") -> None:
 def chats(name: WhichOption = "default") -> None:
     """Show each chat and what was said last in it."""
     target = Target.in_sandbox(name)
-    with contact_centre(target) as double:
-        found, numbers = double.chats(), {known["arn"]: known["number"] for known in double.numbers()}
+    with contact_centre(target) as simulator:
+        found, numbers = simulator.chats(), {known["arn"]: known["number"] for known in simulator.numbers()}
     console = Console(highlight=False)
     if not found:
         console.print("no chats yet; start one with: bridge sandbox text +14255550182 hello")
@@ -287,9 +287,9 @@ def contact_centre(target: Target) -> Iterator[Simulator]:
     """The controls of the sandbox's contact centre. Raises TargetError if it refuses one, or does not answer."""
     if target.sandbox is None:
         raise TargetError("only a sandbox can be played by hand")
-    with target.sandbox.simulator() as double:
+    with target.sandbox.simulator() as simulator:
         try:
-            yield double
+            yield simulator
         except ValueError as exc:
             raise TargetError(f"{exc}; see: bridge sandbox chats") from exc
         except httpx.HTTPError as exc:

@@ -33,7 +33,7 @@ from botocore.session import Session
 from botocore.validate import ParamValidator
 
 from bridge.processing.clock import Clock
-from testing.builders import ARN, OURS
+from testing.builders import ARN, BUSINESS_NUMBER
 from testing.clock import FakeClock
 from testing.models.fifo import Fifo
 from testing.models.sqs import SqsClient
@@ -71,8 +71,8 @@ OUTPUTS = {
     "TwoWayChannelRoleArn": f"arn:aws:iam::{NUMBER}:role/TwoWayChannelRole",
 }
 INSTANCE_ID, FLOW_ID = "12345678-1234-1234-1234-123456789012", "abcdef01-1234-1234-1234-123456789012"
-OURS_TOO = "+12125550102"
-"""With start-chat delivery; OURS has integration events."""
+OTHER_BUSINESS_NUMBER = "+12125550102"
+"""With start-chat delivery; BUSINESS_NUMBER has integration events."""
 
 
 def settings(
@@ -108,8 +108,8 @@ def settings(
             **(limits or {}),
         },
         "routes": {
-            OURS: route | {"start_chat": None, "streaming_topic_arn": STREAMING_TOPIC},
-            OURS_TOO: route | {"start_chat": start},
+            BUSINESS_NUMBER: route | {"start_chat": None, "streaming_topic_arn": STREAMING_TOPIC},
+            OTHER_BUSINESS_NUMBER: route | {"start_chat": start},
         },
     }
 
@@ -300,8 +300,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     read_text = Path.read_text
 
     def reading(path: Path, *arguments: Any, **options: Any) -> str:
-        ours = path.name == "config.json" and path.parent.name == "bridge"
-        return json.dumps(here.config) if ours else read_text(path, *arguments, **options)
+        is_config = path.name == "config.json" and path.parent.name == "bridge"
+        return json.dumps(here.config) if is_config else read_text(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "read_text", reading)
     importlib.import_module("bridge.forward")  # with it comes what logs

@@ -16,7 +16,7 @@ from testing.clock import NOON
 
 DELIVERIES: tuple[Delivery, ...] = ("integration-event", "start-chat")
 CUSTOMER, OTHER_CUSTOMER = "+14255550182", "+14255550183"
-OURS = "+12125550101"
+BUSINESS_NUMBER = "+12125550101"
 ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef0123456789abcdef"
 
 CONFIG = Config(
@@ -45,7 +45,11 @@ CONFIG = Config(
         retry_longest=300,
         blocked_retry=120,
     ),
-    routes={OURS: Route(arn=ARN, display_name="{customer}", attributes={"queue": "sales"}, streaming_topic_arn=None)},
+    routes={
+        BUSINESS_NUMBER: Route(
+            arn=ARN, display_name="{customer}", attributes={"queue": "sales"}, streaming_topic_arn=None
+        )
+    },
 )
 
 _ids = itertools.count(1)
@@ -60,7 +64,7 @@ def payload(body: object = "Hello", **changes: object) -> dict[str, Any]:
     """Payload as EUM publishes it. A field changed to None is null; a field changed to ... is left out."""
     fields = {
         "originationNumber": CUSTOMER,
-        "destinationNumber": OURS,
+        "destinationNumber": BUSINESS_NUMBER,
         "messageKeyword": "KEYWORD_111122223333",
         "messageBody": body,
         "inboundMessageId": f"text-{next(_ids)}",

@@ -40,7 +40,7 @@ def attributes(of: dict[str, Any], visibility: str | None = "ALL", **changes: ob
     }
 
 
-def streamed(of: dict[str, Any] | None = None, *, visibility: str | None = "ALL", **sns: Any) -> dict[str, Any]:
+def chat_record(of: dict[str, Any] | None = None, *, visibility: str | None = "ALL", **sns: Any) -> dict[str, Any]:
     of = item() if of is None else of
     return record(json.dumps(of), **{"MessageAttributes": attributes(of, visibility)} | sns)
 
@@ -59,4 +59,4 @@ def queued(
     of: dict[str, Any] | None = None, *, group: str = CHAT, queued_at: datetime = NOON, **more: Any
 ) -> dict[str, Any]:
     """A message of the replies queue."""
-    return sqs_record(body=json.dumps(streamed(of)), group=group, queued_at=queued_at, **more)
+    return sqs_record(body=json.dumps(chat_record(of)), group=group, queued_at=queued_at, **more)

@@ -10,10 +10,10 @@ from typing import Any
 
 from bridge.aws.chat_sessions import ChatSession, ChatSessions
 from bridge.replies.participants import Participants
-from testing.builders import ARN, CUSTOMER, OURS
+from testing.builders import ARN, BUSINESS_NUMBER, CUSTOMER
 
 LONGEST_CHAT = 7 * 24 * 3600
-PARTICIPANTS = Participants(customer_number=CUSTOMER, business_number=OURS, business_number_arn=ARN)
+PARTICIPANTS = Participants(customer_number=CUSTOMER, business_number=BUSINESS_NUMBER, business_number_arn=ARN)
 
 
 class Open:

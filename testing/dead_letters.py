@@ -21,7 +21,7 @@ from ops.failed.commands import Plan
 from ops.failed.discard import Copy, Discard, DiscardResult
 from ops.failed.redrive import HandOver, HandOverResult, Redrive, RedriveResult
 from ops.failed.selection import Selection
-from testing.builders import CUSTOMER, OURS, payload, record
+from testing.builders import BUSINESS_NUMBER, CUSTOMER, payload, record
 from testing.clock import NOON, FakeClock
 from testing.ledger import TableLedger, ledger_record
 from testing.models.fifo import Fifo, Message
@@ -118,12 +118,16 @@ class Queues:
         came = record(
             payload(f"words of {key}", originationNumber=customer, inboundMessageId=key), MessageId=f"sns-{key}"
         )
-        self.put(json.dumps(came), key, conversation_id(customer, OURS), error or RejectedError("400"), stage)
+        self.put(
+            json.dumps(came), key, conversation_id(customer, BUSINESS_NUMBER), error or RejectedError("400"), stage
+        )
 
     def crash(self, customer: str, key: str) -> None:
         """Let SQS move a text to failed: forward recorded no failure, so the ledger has it as pending."""
         came = record(payload("hi", originationNumber=customer, inboundMessageId=key))
-        self.conversations.send(json.dumps(came), group=conversation_id(customer, OURS), deduplication_id=key)
+        self.conversations.send(
+            json.dumps(came), group=conversation_id(customer, BUSINESS_NUMBER), deduplication_id=key
+        )
         self.ledger.record_receipt(key, NO_METADATA, at=self.clock.time)
         for _ in range(3):
             self.clock.time += 200
@@ -172,7 +176,7 @@ class Queues:
         return [
             key_of(message)
             for message in queue.messages()
-            if customer is None or message.group == conversation_id(customer, OURS)
+            if customer is None or message.group == conversation_id(customer, BUSINESS_NUMBER)
         ]
 
     def visible(self) -> int:
@@ -299,5 +303,9 @@ class SqsRouter:
 
 
 def failed_record(seconds: int, key: str = "one", **attributes: Any) -> Any:
-    said = {"failed_at": seconds, "failed_error": "RejectedError", "conversation": conversation_id(CUSTOMER, OURS)}
-    return ledger_record(text_key=key, outcome="failed", ours=OURS, **said | attributes)
+    said = {
+        "failed_at": seconds,
+        "failed_error": "RejectedError",
+        "conversation": conversation_id(CUSTOMER, BUSINESS_NUMBER),
+    }
+    return ledger_record(text_key=key, outcome="failed", ours=BUSINESS_NUMBER, **said | attributes)

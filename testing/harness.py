@@ -24,7 +24,17 @@ from bridge.texts import sms_event
 from bridge.texts.chat_messages import ChatPart, new_session
 from bridge.texts.delivery import Accepted, ChatTransport, NoOpenChat, PartRequest, TextDelivery
 from bridge.texts.sms_event import InboundSms
-from testing.builders import ARN, CONFIG, CUSTOMER, DELIVERIES, OTHER_CUSTOMER, OURS, payload, record, starting_chats
+from testing.builders import (
+    ARN,
+    BUSINESS_NUMBER,
+    CONFIG,
+    CUSTOMER,
+    DELIVERIES,
+    OTHER_CUSTOMER,
+    payload,
+    record,
+    starting_chats,
+)
 from testing.chat_events import CHAT, OTHER_CHAT
 from testing.chat_services import ChatServices
 from testing.clock import FakeClock
@@ -42,7 +52,7 @@ from testing.ledger import TableLedger
 from testing.models.table import Table
 
 STREAMING_TOPIC = "arn:aws:sns:us-east-1:111122223333:streaming"
-OURS_TOO, ARN_TOO = "+12125550102", ARN[:-1] + "0"
+OTHER_BUSINESS_NUMBER, ARN_TOO = "+12125550102", ARN[:-1] + "0"
 
 
 class ForwardHarness:
@@ -122,9 +132,9 @@ class ReplyHarness:
         self.phones, self.agents = FakePhones(answers, clock=self.clock), FakeAgentLine()
         self.chats = FakeChatSessions(
             {
-                CHAT: Participants(customer_number=CUSTOMER, business_number=OURS, business_number_arn=ARN),
+                CHAT: Participants(customer_number=CUSTOMER, business_number=BUSINESS_NUMBER, business_number_arn=ARN),
                 OTHER_CHAT: Participants(
-                    customer_number=OTHER_CUSTOMER, business_number=OURS_TOO, business_number_arn=ARN_TOO
+                    customer_number=OTHER_CUSTOMER, business_number=OTHER_BUSINESS_NUMBER, business_number_arn=ARN_TOO
                 ),
             }
         )
@@ -188,7 +198,7 @@ class StartChatHarness:
         self.chats = chat_sessions(Table(by="chat_key"), self.clock)
         self.transport = start_chat(self.connect, self.chats, self.clock, **rates or {})
         self.agents = AgentLine(participant=self.connect, chats=self.chats)
-        self.route = starting_chats(**how).routes[OURS]
+        self.route = starting_chats(**how).routes[BUSINESS_NUMBER]
 
     def send(
         self,

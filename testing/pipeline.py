@@ -15,7 +15,7 @@ from bridge.replies import chat_events
 from bridge.texts import sms_event
 from ops.failed.redrive import Redrive
 from ops.failed.selection import Selection
-from testing.chat_events import streamed
+from testing.chat_events import chat_record
 from testing.clock import FakeClock
 from testing.harness import ForwardHarness, ReplyHarness
 from testing.ledger import TableLedger
@@ -104,7 +104,7 @@ class ReplyPipeline(_Pipeline):
 
     def stream(self, *items: dict[str, Any]) -> None:
         """SNS invokes reply-intake with chat events of these messages."""
-        self.publish(*map(streamed, items))
+        self.publish(*map(chat_record, items))
 
     def publish(self, *records: dict[str, Any]) -> None:
         """SNS invokes reply-intake with these records."""

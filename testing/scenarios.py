@@ -9,9 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
-from testing.account import OURS_TOO, Account, refusal, settings
+from testing.account import OTHER_BUSINESS_NUMBER, Account, refusal, settings
 from testing.builders import payload, record, sqs_record
-from testing.chat_events import CHAT, ended, event, item, streamed
+from testing.chat_events import CHAT, chat_record, ended, event, item
 
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
 CHOICE = json.dumps({"data": {"content": {"title": "Which?", "elements": [{"title": "Apple"}, {"title": "Orange"}]}}})
@@ -27,9 +27,11 @@ def published(*messages: object, **sns: object) -> dict[str, Any]:
     return {"Records": [record(message, sent_at=now(), **sns) for message in messages]}
 
 
-def text(body: object = "Hello", *, ours: str | None = None, key: str = "text-1", **queue: Any) -> dict[str, Any]:
+def text(
+    body: object = "Hello", *, business_number: str | None = None, key: str = "text-1", **queue: Any
+) -> dict[str, Any]:
     """One message of the conversations queue."""
-    to = {"destinationNumber": ours} if ours else {}
+    to = {"destinationNumber": business_number} if business_number else {}
     message = payload(body, inboundMessageId=key, **to)
     sent_at = queue.pop("sent_at", now())
     return sqs_record(message, sent_at=sent_at, **{"queued_at": now()} | queue)
@@ -37,13 +39,13 @@ def text(body: object = "Hello", *, ours: str | None = None, key: str = "text-1"
 
 def by_chat(body: object = "Hello", **more: Any) -> dict[str, Any]:
     """A text to a number with start-chat delivery."""
-    return text(body, ours=OURS_TOO, **more)
+    return text(body, business_number=OTHER_BUSINESS_NUMBER, **more)
 
 
-def said(of: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def reply_record(of: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """One message of the replies queue."""
     visibility = more.pop("visibility", "ALL")
-    body = json.dumps(streamed(item(Id="said-1") if of is None else of, visibility=visibility))
+    body = json.dumps(chat_record(item(Id="said-1") if of is None else of, visibility=visibility))
     return sqs_record(body=body, group=CHAT, **{"queued_at": now()} | more)
 
 
@@ -126,7 +128,7 @@ TEXTS: Mapping[str, Callable[[Account], None]] = {
     "forward: no answer": _forward(text, plan={"SendChatIntegrationEvent": NO_ANSWER}, config=BRIEFLY),
     "forward: blocked": _forward(text, plan={"SendChatIntegrationEvent": OVER}),
     "forward: rejected": _forward(text, plan={"SendChatIntegrationEvent": refusal("InvalidRequestException")}),
-    "forward: unknown number": _forward(lambda: text(ours="+12125550199")),
+    "forward: unknown number": _forward(lambda: text(business_number="+12125550199")),
     "forward: malformed": _forward(lambda: sqs_record(body="no JSON", queued_at=now())),
     "forward: gave up": _forward(
         lambda: text(queued_at=now(ago=30_000)), plan={"SendChatIntegrationEvent": UNAVAILABLE}, config=BRIEFLY
@@ -214,38 +216,42 @@ def _chosen(account: Account) -> None:
 OPTED_OUT = refusal("ConflictException", 400, Reason="DESTINATION_PHONE_NUMBER_OPTED_OUT")
 
 REPLIES: Mapping[str, Callable[[Account], None]] = {
-    "reply-intake: queued": _reply_intake(lambda: streamed(item(Id="said-1"), MessageId="sns-1")),
-    "reply-intake: the chat ended": _reply_intake(lambda: streamed(ended(Id="end-1"), visibility=None)),
+    "reply-intake: queued": _reply_intake(lambda: chat_record(item(Id="said-1"), MessageId="sns-1")),
+    "reply-intake: the chat ended": _reply_intake(lambda: chat_record(ended(Id="end-1"), visibility=None)),
     "reply-intake: nothing for the phone": _reply_intake(
-        lambda: streamed(event("typing", Id="typing-1"), visibility=None)
+        lambda: chat_record(event("typing", Id="typing-1"), visibility=None)
     ),
     "reply-intake: malformed": _reply_intake(lambda: record("no JSON", MessageId="sns-1")),
-    "reply-intake: not taken": _reply_intake(lambda: streamed(item(Id="said-1")), plan={"SendMessage": BROKEN}),
-    "reply-intake: not noted": _reply_intake(lambda: streamed(item(Id="said-1")), plan={"UpdateItem": BROKEN}),
-    "reply: sent": _reply(said),
-    "reply: blank": _reply(lambda: said(item("  \n", Id="said-1"))),
-    "reply: came again": _reply(said, said),
-    "reply: options": _reply(lambda: said(item(CHOICE, Id="said-1", ContentType=INTERACTIVE))),
-    "reply: takes options back": _reply(said, offered=("Apple", "Orange")),
+    "reply-intake: not taken": _reply_intake(lambda: chat_record(item(Id="said-1")), plan={"SendMessage": BROKEN}),
+    "reply-intake: not noted": _reply_intake(lambda: chat_record(item(Id="said-1")), plan={"UpdateItem": BROKEN}),
+    "reply: sent": _reply(reply_record),
+    "reply: blank": _reply(lambda: reply_record(item("  \n", Id="said-1"))),
+    "reply: came again": _reply(reply_record, reply_record),
+    "reply: options": _reply(lambda: reply_record(item(CHOICE, Id="said-1", ContentType=INTERACTIVE))),
+    "reply: takes options back": _reply(reply_record, offered=("Apple", "Orange")),
     "reply: a file": _reply(
-        lambda: said(item(..., Id="said-1", Type="ATTACHMENT", ContentType="application/pdf", Attachments=[FILE]))
+        lambda: reply_record(
+            item(..., Id="said-1", Type="ATTACHMENT", ContentType="application/pdf", Attachments=[FILE])
+        )
     ),
-    "reply: the chat ended": _reply(lambda: said(ended(Id="end-1"), visibility=None)),
-    "reply: nothing for the phone": _reply(lambda: said(event("typing", Id="typing-1"), visibility=None)),
-    "reply: opted out": _reply(said, plan={"SendTextMessage": OPTED_OUT}),
-    "reply: throttled": _reply(said, plan={"SendTextMessage": refusal("ThrottlingException", 400)}, config=BRIEFLY),
-    "reply: blocked": _reply(said, plan={"SendTextMessage": refusal("AccessDeniedException", 400)}),
-    "reply: rejected": _reply(said, plan={"SendTextMessage": refusal("ValidationException", 400)}),
+    "reply: the chat ended": _reply(lambda: reply_record(ended(Id="end-1"), visibility=None)),
+    "reply: nothing for the phone": _reply(lambda: reply_record(event("typing", Id="typing-1"), visibility=None)),
+    "reply: opted out": _reply(reply_record, plan={"SendTextMessage": OPTED_OUT}),
+    "reply: throttled": _reply(
+        reply_record, plan={"SendTextMessage": refusal("ThrottlingException", 400)}, config=BRIEFLY
+    ),
+    "reply: blocked": _reply(reply_record, plan={"SendTextMessage": refusal("AccessDeniedException", 400)}),
+    "reply: rejected": _reply(reply_record, plan={"SendTextMessage": refusal("ValidationException", 400)}),
     "reply: malformed": _reply(lambda: sqs_record(body="no JSON", group=CHAT, queued_at=now())),
-    "reply: chat not known yet": _reply(said, chat_recorded=False),
-    "reply: unknown chat": _reply(lambda: said(queued_at=now(ago=3600)), chat_recorded=False),
+    "reply: chat not known yet": _reply(reply_record, chat_recorded=False),
+    "reply: unknown chat": _reply(lambda: reply_record(queued_at=now(ago=3600)), chat_recorded=False),
     "reply: gave up": _reply(
-        lambda: said(queued_at=now(ago=30_000)),
+        lambda: reply_record(queued_at=now(ago=30_000)),
         plan={"SendTextMessage": refusal("InternalServerException", 500)},
         config=BRIEFLY,
     ),
     "reply: waits longer": _reply(
-        said,
+        reply_record,
         plan={
             "SendTextMessage": refusal("AccessDeniedException", 400),
             "ChangeMessageVisibilityBatch": BROKEN,

@@ -21,7 +21,7 @@ from sandbox.simulator.contact_centre import ContactCentre
 from sandbox.simulator.streaming import Done
 
 CUSTOMER, OTHER = "+14255550182", "+14255550183"
-OURS, OURS_TOO = "+12125550101", "+12125550102"
+BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER = "+12125550101", "+12125550102"
 ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef0123456789abcdef"
 ARN_TOO = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-fedcba9876543210fedcba9876543210"
 TOPIC = "arn:aws:sns:us-east-1:111122223333:agents"
@@ -65,7 +65,11 @@ class SimulatorHarness:
         self.centre = ContactCentre(clock=self.clock, monotonic=self.clock, publish=self._publish)
         self._app = create_app(self.centre, cut=lambda _: None)
         self.connect, self.participant, self.sms = (_client(service) for service in SERVICES)
-        self.control("POST", "numbers", json=[{"number": OURS, "arn": ARN}, {"number": OURS_TOO, "arn": ARN_TOO}])
+        self.control(
+            "POST",
+            "numbers",
+            json=[{"number": BUSINESS_NUMBER, "arn": ARN}, {"number": OTHER_BUSINESS_NUMBER, "arn": ARN_TOO}],
+        )
         self.control("POST", "settings", json={"rates": {"*": [1000, 1000]}, "recipient_rate": 1000})
 
     @classmethod
@@ -103,7 +107,7 @@ class SimulatorHarness:
             "InstanceId": INSTANCE,
             "ContactFlowId": FLOW,
             "ParticipantDetails": {"DisplayName": "Ana"},
-            "Attributes": {"originationNumber": customer, "destinationNumber": OURS},
+            "Attributes": {"originationNumber": customer, "destinationNumber": BUSINESS_NUMBER},
             "ChatStreamingConfiguration": {"StreamingEndpointArn": TOPIC},
         }
         request |= more

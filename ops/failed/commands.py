@@ -140,9 +140,9 @@ def redrive_(
             lambda: f"{_texts(run.redriven.put_back + run.handed.handed_over)} put back before that"
         ):
             run.run()
-    trouble = run.trouble()
-    print_redriven(plan, run, trouble)
-    if trouble:
+    problems = run.problems()
+    print_redriven(plan, run, problems)
+    if problems:
         raise typer.Exit(1)
 
 
@@ -174,7 +174,7 @@ class RedriveRun:
             if self._plan.selection.in_undelivered and not self._plan.selection.all_in(self.redriven.seen):
                 self._hand_over.run()
 
-    def trouble(self) -> list[str]:
+    def problems(self) -> list[str]:
         """After the run: one line for each reason why something selected is still there."""
         return [
             *(f"{count} not taken by their queue: {code}" for code, count in self.redriven.refused.items()),
@@ -244,12 +244,12 @@ def discard(
                 aws_errors(target),
             ):
                 run.run()
-        trouble = [
+        problems = [
             *([f"{run.result.undeleted} copied and still there: run it again"] if run.result.undeleted else []),
             *plan.not_found(run.result.seen, hidden_in_failed=run.result.hidden),
         ]
-        print_discarded(plan, run.result, kept, trouble)
-    if trouble:
+        print_discarded(plan, run.result, kept, problems)
+    if problems:
         raise typer.Exit(1)
 
 
@@ -289,7 +289,7 @@ def _order(failed: Failed) -> Iterator[str]:
         )
 
 
-def print_redriven(plan: Plan, run: RedriveRun, trouble: Sequence[str]) -> None:
+def print_redriven(plan: Plan, run: RedriveRun, problems: Sequence[str]) -> None:
     done, handed, say = run.redriven, run.handed, plan.output.say
     if plan.output.as_json:
         row = {
@@ -300,7 +300,7 @@ def print_redriven(plan: Plan, run: RedriveRun, trouble: Sequence[str]) -> None:
             "came_later": len(done.later | handed.later),
             "unnoted": done.unrecorded,
             "handed_over": handed.handed_over,
-            "trouble": trouble,
+            "trouble": problems,
         }
         plan.output.json(row)
         return
@@ -314,7 +314,7 @@ def print_redriven(plan: Plan, run: RedriveRun, trouble: Sequence[str]) -> None:
         say(f"{handed.handed_over} from undelivered handed to their function")
     if done.failed_again:
         say(f"{len(done.failed_again)} of them failed again meanwhile: bridge failed list{plan.target.options}")
-    if not (done.put_back or handed.handed_over or trouble):
+    if not (done.put_back or handed.handed_over or problems):
         say("nothing to put back")
     if done.unrecorded:
         say(
@@ -323,24 +323,24 @@ def print_redriven(plan: Plan, run: RedriveRun, trouble: Sequence[str]) -> None:
         )
     for line in _later(done.later | handed.later):
         say(line)
-    for line in trouble:
+    for line in problems:
         complain(line)
 
 
-def print_discarded(plan: Plan, done: DiscardResult, copy: Copy, trouble: Sequence[str]) -> None:
+def print_discarded(plan: Plan, done: DiscardResult, copy: Copy, problems: Sequence[str]) -> None:
     if plan.output.as_json:
         row = {
             "discarded": done.discarded,
             "came_later": len(done.later),
             "unnoted": done.unrecorded,
             "copy": str(copy.path) if copy.created else None,
-            "trouble": trouble,
+            "trouble": problems,
         }
         plan.output.json(row)
         return
     if done.discarded:
         plan.output.say(f"{_texts(done.discarded)} discarded; what they were is in {copy.path}")
-    elif not trouble:
+    elif not problems:
         plan.output.say("nothing to discard")
     if done.unrecorded:
         plan.output.say(
@@ -349,7 +349,7 @@ def print_discarded(plan: Plan, done: DiscardResult, copy: Copy, trouble: Sequen
         )
     for line in _later(done.later):
         plan.output.say(line)
-    for line in trouble:
+    for line in problems:
         complain(line)
 
 

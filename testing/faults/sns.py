@@ -77,10 +77,10 @@ def iso_timestamp(at: float) -> str:
 
 
 def identity(notification: Mapping[str, Any]) -> str:
-    """Connect's message Id if a chat was streamed, else SNS's MessageId."""
+    """Connect's Id of a chat event, else SNS's MessageId."""
     sns = notification["Sns"]
-    streamed = "InitialContactId" in sns["MessageAttributes"]
-    return str(json.loads(sns["Message"])["Id"] if streamed else sns["MessageId"])
+    of_chat = "InitialContactId" in sns["MessageAttributes"]
+    return str(json.loads(sns["Message"])["Id"] if of_chat else sns["MessageId"])
 
 
 TOPIC_ARN = f"{ACCOUNT_ARN}:streaming"

@@ -125,13 +125,13 @@ class EventSourceMapping:
     async def _invoke(self, batch: list[Message], environment: Any) -> None:
         receipts = {message.message_id: message.receipt or "" for message in batch}
         event = {"Records": [_lambda_record(message, self._queue.name) for message in batch]}
-        noted = Batch(
+        batch_record = Batch(
             entries=tuple(receipts),
             texts=tuple(identity(json.loads(message.body)) for message in batch),
         )
         invocation = await self._function.invoke(event, on=environment)
-        noted.invocation = invocation
-        self._record.batches.append(noted)
+        batch_record.invocation = invocation
+        self._record.batches.append(batch_record)
         for entry in _succeeded(invocation, receipts):
             try:
                 self._queue.delete(receipts[entry])

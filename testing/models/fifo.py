@@ -112,7 +112,7 @@ class Fifo:
                     if len(batch) == most:
                         return batch
                     if self.max_receives is not None and message.receives >= self.max_receives:
-                        self._bury(message)
+                        self._dead_letter(message)
                         continue
                     if message.receipt:
                         self._by_receipt.pop(message.receipt, None)
@@ -165,13 +165,13 @@ class Fifo:
         if message.receipt:
             self._by_receipt.pop(message.receipt, None)
 
-    def _bury(self, message: Message) -> None:
+    def _dead_letter(self, message: Message) -> None:
         """A message that SQS moves has no reason. It keeps its id, which becomes its deduplication id."""
         self._remove(message)
         if self.dead_letters is not None:
-            self.dead_letters._take_over(message, self.name)
+            self.dead_letters._accept(message, self.name)
 
-    def _take_over(self, message: Message, source: str) -> None:
+    def _accept(self, message: Message, source: str) -> None:
         with self._lock:
             self._put(
                 replace(

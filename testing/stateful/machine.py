@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from ops.failed.queue import FAILED_VISIBILITY
-from testing.builders import CONFIG, OURS
+from testing.builders import BUSINESS_NUMBER, CONFIG
 from testing.stateful.contact_centre import FAULTS
 from testing.stateful.processes import Moment, moments, sequential_and_silent
 from testing.stateful.simulation import ARNS, CUSTOMERS, ENVIRONMENTS, LIMITS, VISIBILITY, Run, Simulation
@@ -131,7 +131,7 @@ class BridgeMachine(Simulation):
 
     @rule(part_length=st.sampled_from([16, 32, 64]), more_numbers=st.booleans())
     def somebody_deploys(self, part_length: int, more_numbers: bool) -> None:
-        routes = {number: replace(CONFIG.routes[OURS], arn=ARNS[number]) for number in ARNS}
+        routes = {number: replace(CONFIG.routes[BUSINESS_NUMBER], arn=ARNS[number]) for number in ARNS}
         self.config = replace(
             self._configured(replace(self.config, routes=routes) if more_numbers else self.config),
             limits=replace(LIMITS, part_length=part_length),

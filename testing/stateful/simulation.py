@@ -29,7 +29,7 @@ from bridge.texts.delivery import ChatTransport, TextDelivery
 from bridge.texts.sms_event import InboundSms
 from ops.failed.redrive import Redrive
 from ops.failed.selection import Selection
-from testing.builders import ARN, CONFIG, OURS, payload, record
+from testing.builders import ARN, BUSINESS_NUMBER, CONFIG, payload, record
 from testing.clock import FakeClock
 from testing.models.fifo import DEDUPLICATION_SECONDS, Fifo, Message, ReceiptError
 from testing.models.sqs import SqsClient, lambda_record
@@ -40,8 +40,8 @@ T = TypeVar("T")
 ENVIRONMENTS = 4
 VISIBILITY = 180.0  # of the conversations queue, as it is deployed
 CUSTOMERS = ("+14255550182", "+14255550183")
-NOT_OURS_YET = "+12125550199"
-ARNS = {OURS: ARN, NOT_OURS_YET: ARN[:-1] + "0"}
+NUMBER_ADDED_LATER = "+12125550199"
+ARNS = {BUSINESS_NUMBER: ARN, NUMBER_ADDED_LATER: ARN[:-1] + "0"}
 LIMITS = replace(CONFIG.limits, part_length=32)
 CONFIG_AT_FIRST = replace(CONFIG, limits=LIMITS)
 LATE_LINE = re.compile(r"\(sent [^)]*\)\n")
@@ -156,7 +156,7 @@ class Simulation(RuleBasedStateMachine):
     def _text(self, customer: str, words: int, sent_at: float, kind: str) -> Text:
         key = f"t{next(self._numbers)}"
         body = "STOP" if kind == "stop" else " ".join(f"{key}.{word}" for word in range(words))
-        destination = NOT_OURS_YET if kind == "unknown" else OURS
+        destination = NUMBER_ADDED_LATER if kind == "unknown" else BUSINESS_NUMBER
         sms = payload(
             body,
             originationNumber=None if kind == "malformed" else customer,

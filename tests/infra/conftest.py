@@ -18,7 +18,7 @@ from infra import packaging
 from infra.config import BridgeConfig, load
 
 ROOT = Path(app.__file__).parent
-OURS = f"python{sys.version_info.major}.{sys.version_info.minor}"
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 """The Lambda runtime of the Python that runs the tests."""
 CONTEXT: Mapping[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
 BRIDGE_TOML = """
@@ -214,7 +214,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> BridgeConfig:
 @pytest.fixture(scope="session")
 def archive(config: BridgeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The functions' archive with byte-code of the Python that runs the tests."""
-    return packaging.build(config=config.runtime_json(), runtime=OURS, into=tmp_path_factory.mktemp("archives")).folder
+    return packaging.build(
+        config=config.runtime_json(), runtime=RUNTIME, into=tmp_path_factory.mktemp("archives")
+    ).folder
 
 
 @pytest.fixture(scope="session")

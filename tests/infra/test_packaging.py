@@ -19,7 +19,7 @@ from infra.config import BridgeConfig
 from infra.packaging import PackagingError, build, bytecode
 from infra.packaging import archive as packaging
 from infra.packaging.models import OPERATIONS
-from tests.infra.conftest import OURS, ROOT
+from tests.infra.conftest import ROOT, RUNTIME
 
 SHIPPED = "python3.13"
 """The default runtime."""
@@ -153,7 +153,7 @@ def test_it_is_small(shipped: Path, tmp_path: Path, config: BridgeConfig, capsys
 @pytest.mark.parametrize("which", ["shipped", "archive"])
 def test_each_module_has_byte_code_of_the_configured_runtime(which: str, request: pytest.FixtureRequest) -> None:
     """Also if another Python does the packaging, as for one of the two."""
-    folder, runtime = request.getfixturevalue(which), {"shipped": SHIPPED, "archive": OURS}[which]
+    folder, runtime = request.getfixturevalue(which), {"shipped": SHIPPED, "archive": RUNTIME}[which]
     sources = list(folder.rglob("*.py"))
     assert len(sources) > 200
     tag = f"cpython-{runtime.removeprefix('python').replace('.', '')}"
@@ -292,23 +292,23 @@ def test_files_have_the_same_times_and_modes_whenever_written(archive: Path) -> 
 
 @pytest.mark.usefixtures("quick")
 def test_equal_sources_are_packaged_once(project: Path) -> None:
-    first = build(config="{}", runtime=OURS, root=project)
+    first = build(config="{}", runtime=RUNTIME, root=project)
     made = (first.folder / "bridge").stat().st_ctime_ns
     for source in (project / "lambda").rglob("*.py"):
         os.utime(source)
-    again = build(config="{}", runtime=OURS, root=project)
+    again = build(config="{}", runtime=RUNTIME, root=project)
     assert (again, (again.folder / "bridge").stat().st_ctime_ns) == (first, made)
     assert [path.name for path in first.folder.parent.iterdir()] == [first.folder.name]
 
 
 @pytest.mark.usefixtures("quick")
 def test_archives_unused_for_a_day_are_removed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = build(config="{}", runtime=OURS, root=project)
-    new = build(config='{"new": 1}', runtime=OURS, root=project)
+    old = build(config="{}", runtime=RUNTIME, root=project)
+    new = build(config='{"new": 1}', runtime=RUNTIME, root=project)
     assert old.folder.exists()
     tomorrow = old.folder.stat().st_ctime + packaging.UNUSED_FOR + 1
     monkeypatch.setattr("infra.packaging.archive.time.time", lambda: tomorrow)
-    assert build(config='{"new": 1}', runtime=OURS, root=project) == new
+    assert build(config='{"new": 1}', runtime=RUNTIME, root=project) == new
     assert [path.name for path in new.folder.parent.iterdir()] == [new.folder.name]
 
 
@@ -324,10 +324,10 @@ def _new_module(project: Path) -> None:
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("change", [_source, _new_module])
 def test_a_changed_source_is_another_archive(project: Path, change: object) -> None:
-    before = build(config="{}", runtime=OURS, root=project)
+    before = build(config="{}", runtime=RUNTIME, root=project)
     assert callable(change)
     change(project)
-    assert build(config="{}", runtime=OURS, root=project).fingerprint != before.fingerprint
+    assert build(config="{}", runtime=RUNTIME, root=project).fingerprint != before.fingerprint
 
 
 @pytest.mark.usefixtures("quick")
@@ -349,4 +349,4 @@ def test_a_dependency_that_is_not_the_locked_one_is_not_packaged(project: Path) 
     locked = project / "requirements/function.txt"
     locked.write_text(locked.read_text().replace("botocore==", "botocore==0."))
     with pytest.raises(PackagingError, match=r"function\.txt pins botocore 0\..* has .*: run `make setup`"):
-        build(config="{}", runtime=OURS, root=project)
+        build(config="{}", runtime=RUNTIME, root=project)

@@ -124,8 +124,8 @@ def test_the_replies_queue_and_its_batches_are_configured_like_those_of_texts(
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_environment_holds_exactly_what_the_settings_require(stack: Synthesised, name: str) -> None:
     environment = stack.get(stack.function(name))["Environment"]["Variables"]
-    ours = {key for key in environment if not key.startswith("POWERTOOLS_")}
-    assert ours == {field.name.upper() for field in fields(SETTINGS[name])}
+    own = {key for key in environment if not key.startswith("POWERTOOLS_")}
+    assert own == {field.name.upper() for field in fields(SETTINGS[name])}
 
 
 def test_each_role_has_exactly_the_permissions_of_its_function(stack: Synthesised) -> None:

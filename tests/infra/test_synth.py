@@ -38,19 +38,19 @@ def _cdk() -> None:
 
 
 def test_synth_needs_no_aws_and_says_nothing_when_all_is_well(tmp_path: Path) -> None:
-    ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
     config = tmp_path / "bridge.toml"
-    config.write_text(f'runtime = "{ours}"\n{BRIDGE_TOML}')
+    config.write_text(f'runtime = "{runtime}"\n{BRIDGE_TOML}')
     done = synth(config, tmp_path / "cdk.out")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "cdk.out" / "Bridge.template.json").exists()
 
 
 def test_synth_says_in_one_line_that_the_reply_path_stays_for_open_chats(tmp_path: Path) -> None:
-    ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
     config = tmp_path / "bridge.toml"
     instance = "arn:aws:connect:us-east-1:111122223333:instance/12345678-1234-1234-1234-123456789012"
-    config.write_text(f'runtime = "{ours}"\n[start_chat]\ninstance_arn = "{instance}"\n{BRIDGE_TOML}')
+    config.write_text(f'runtime = "{runtime}"\n[start_chat]\ninstance_arn = "{instance}"\n{BRIDGE_TOML}')
     done = synth(config, tmp_path / "cdk.out")
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.splitlines() == [

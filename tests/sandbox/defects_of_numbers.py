@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.sandbox.operator import FLOW, INSTANCE, Defect, Operator
-from tests.sandbox.texts import OURS
+from tests.sandbox.texts import BUSINESS_NUMBER
 
 
 def number_is(**changes: Any) -> Any:
@@ -18,7 +18,7 @@ def number_is(**changes: Any) -> Any:
     def defect(operator: Operator) -> Iterator[None]:
         simulator = operator.phones.simulator
         before = simulator.numbers()
-        simulator.set_numbers([number | (changes if number["number"] == OURS else {}) for number in before])
+        simulator.set_numbers([number | (changes if number["number"] == BUSINESS_NUMBER else {}) for number in before])
         try:
             yield
         finally:
@@ -42,7 +42,7 @@ def refused(operation: str) -> Any:
 def number_gone(operator: Operator) -> Iterator[None]:
     simulator = operator.phones.simulator
     before = simulator.numbers()
-    simulator.set_numbers([number for number in before if number["number"] != OURS])
+    simulator.set_numbers([number for number in before if number["number"] != BUSINESS_NUMBER])
     try:
         yield
     finally:
@@ -137,7 +137,7 @@ def chats(count: float, share: float) -> Any:
     return measured("AWS/Connect", dimensions, ConcurrentActiveChats=count, ConcurrentActiveChatsPercentage=share)
 
 
-CONNECT = f"bridge numbers connect {OURS} --sandbox"
+CONNECT = f"bridge numbers connect {BUSINESS_NUMBER} --sandbox"
 NUMBER = ("number", "fail")
 DEFECTS = {
     "a number that is not there": Defect(

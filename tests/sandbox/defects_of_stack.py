@@ -231,8 +231,8 @@ def nearly(policy: Any) -> None:
 def another_too(policy: Any) -> None:
     (statement,) = (one for one in policy["Statement"] if one.get("Sid") == "ConnectStreams")
     arns = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
-    ours = [arns] if isinstance(arns, str) else arns
-    statement["Condition"]["ArnEquals"]["aws:SourceArn"] = [*ours, ours[0].replace(INSTANCE, LEFT)]
+    instances = [arns] if isinstance(arns, str) else arns
+    statement["Condition"]["ArnEquals"]["aws:SourceArn"] = [*instances, instances[0].replace(INSTANCE, LEFT)]
 
 
 def anybodys(policy: Any) -> None:

@@ -32,7 +32,7 @@ def test_an_alarm_is_on_while_connect_refuses_and_off_afterwards(phones: Phones)
 
 def test_an_entry_in_failed_is_noticed_until_there_is_none(phones: Phones) -> None:
     watch = Watch.begin(phones.sandbox)
-    text = Text(customer=customer(8020), body="to nobody", ours="+12125550199")
+    text = Text(customer=customer(8020), body="to nobody", business_number="+12125550199")
     phones.send([text])
     until(lambda: phones.outcome(text) == "failed", seconds=20, what="failed")
     assert watch.on() == {"AlarmFailed"}
@@ -72,7 +72,7 @@ def test_the_first_event_that_aws_could_not_keep_is_noticed(phones: Phones) -> N
 
 def test_replies_have_alarms_of_their_own(phones: Phones) -> None:
     watch, who = Watch.begin(phones.sandbox), customer(8030)
-    text = Text(customer=who, body="hello there", ours=START_CHAT)
+    text = Text(customer=who, body="hello there", business_number=START_CHAT)
     phones.send([text])
     until(lambda: forwarded(phones, [text]), seconds=40, what="forwarded")
     with phones.fault("refuse", operation="SendTextMessage"):

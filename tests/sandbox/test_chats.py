@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionClosedError
 
 from ops.cli import run
 from sandbox.lifecycle import Sandbox
-from tests.sandbox.texts import OURS, OURS_TOO, START_CHAT, Phones, until
+from tests.sandbox.texts import BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER, START_CHAT, Phones, until
 
 CUSTOMER = "+14255550121"
 FLOW = "abcdef01-1234-1234-1234-123456789012"
@@ -46,19 +46,19 @@ def started(sandbox: Sandbox, phones: Phones, topic: tuple[str, str]) -> Iterato
     once = Config(retries={"total_max_attempts": 1})
     with (
         closing(sandbox.client("connect", once)) as connect,
-        closing(sandbox.client("connectparticipant", once)) as ours,
+        closing(sandbox.client("connectparticipant", once)) as client,
     ):
         chat = connect.start_chat_contact(
             InstanceId="12345678-1234-1234-1234-123456789012",
             ContactFlowId=FLOW,
             ParticipantDetails={"DisplayName": CUSTOMER},
-            Attributes={"originationNumber": CUSTOMER, "destinationNumber": OURS},
+            Attributes={"originationNumber": CUSTOMER, "destinationNumber": BUSINESS_NUMBER},
             ChatStreamingConfiguration={"StreamingEndpointArn": topic[0]},
         )
-        connection = ours.create_participant_connection(
+        connection = client.create_participant_connection(
             ParticipantToken=chat["ParticipantToken"], Type=["CONNECTION_CREDENTIALS"], ConnectParticipant=True
         )
-        yield chat["ContactId"], connection["ConnectionCredentials"]["ConnectionToken"], ours
+        yield chat["ContactId"], connection["ConnectionCredentials"]["ConnectionToken"], client
 
 
 def received(sandbox: Sandbox, url: str, count: int) -> list[dict[str, Any]]:
@@ -128,11 +128,15 @@ def test_an_answer_that_is_lost_leaves_a_message_that_is_shown_once(
 def test_the_simulator_has_the_numbers_of_the_configuration(sandbox: Sandbox, phones: Phones) -> None:
     with closing(sandbox.client("pinpoint-sms-voice-v2")) as sms:
         found = {number["PhoneNumber"]: number for number in sms.describe_phone_numbers()["PhoneNumbers"]}
-        assert found.keys() == {OURS, OURS_TOO, START_CHAT}
+        assert found.keys() == {BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER, START_CHAT}
         sms.send_text_message(
-            DestinationPhoneNumber=CUSTOMER, OriginationIdentity=found[OURS_TOO]["PhoneNumberArn"], MessageBody="hi"
+            DestinationPhoneNumber=CUSTOMER,
+            OriginationIdentity=found[OTHER_BUSINESS_NUMBER]["PhoneNumberArn"],
+            MessageBody="hi",
         )
-    assert [(text["from"], text["body"]) for text in phones.simulator.phone(CUSTOMER)] == [(OURS_TOO, "hi")]
+    assert [(text["from"], text["body"]) for text in phones.simulator.phone(CUSTOMER)] == [
+        (OTHER_BUSINESS_NUMBER, "hi")
+    ]
 
 
 def test_a_conversation_can_be_played_by_hand(
@@ -143,19 +147,21 @@ def test_a_conversation_can_be_played_by_hand(
         return capsys.readouterr().out
 
     assert "no chats yet" in bridge("chats")
-    assert bridge("text", CUSTOMER, "hello", "--to", OURS_TOO) == f"{CUSTOMER} -> {OURS_TOO}\n"
+    assert (
+        bridge("text", CUSTOMER, "hello", "--to", OTHER_BUSINESS_NUMBER) == f"{CUSTOMER} -> {OTHER_BUSINESS_NUMBER}\n"
+    )
     (chat,) = until(phones.simulator.chats, seconds=60, what="the chat")
     short = chat["contact"][:8]
     assert bridge("reply", CUSTOMER, "How can I help?") == f"chat {short}: the agent replied to {CUSTOMER}\n"
     assert [(text["from"], text["body"]) for text in phones.simulator.phone(CUSTOMER)] == [
-        (OURS_TOO, "How can I help?")
+        (OTHER_BUSINESS_NUMBER, "How can I help?")
     ]
     assert bridge("transfer", short).startswith(f"chat {short}: transferred, now contact ")
     shown = bridge("chats").splitlines()
-    assert shown[1].split()[:5] == [short, CUSTOMER, OURS_TOO, "active", "2"]
+    assert shown[1].split()[:5] == [short, CUSTOMER, OTHER_BUSINESS_NUMBER, "active", "2"]
     assert shown[1].endswith("agent: How can I help?")
     assert bridge("end", chat["contact"]) == f"chat {short}: ended\n"
-    assert bridge("text", CUSTOMER, "one more thing") == f"{CUSTOMER} -> {OURS}\n"
+    assert bridge("text", CUSTOMER, "one more thing") == f"{CUSTOMER} -> {BUSINESS_NUMBER}\n"
     until(lambda: len(phones.simulator.chats()) == 2, seconds=60, what="another chat")
 
 
@@ -166,7 +172,7 @@ def test_what_cannot_be_played_is_one_line(
         (["end", "nonsense"], "there is no chat nonsense; see: bridge sandbox chats"),
         (
             ["text", CUSTOMER, "hi", "--to", "+12125550199"],
-            f"+12125550199 is none of our numbers: {OURS}, {OURS_TOO}, {START_CHAT}",
+            f"+12125550199 is none of our numbers: {BUSINESS_NUMBER}, {OTHER_BUSINESS_NUMBER}, {START_CHAT}",
         ),
     ):
         assert run(["sandbox", *arguments, "--name", sandbox.name]) == 2

@@ -11,9 +11,9 @@ from sandbox.lifecycle import Sandbox
 from tests.sandbox import defects_of_numbers, defects_of_stack
 from tests.sandbox.defects_of_stack import another_too, edited, set_topic_policy, topic_policy
 from tests.sandbox.operator import ALWAYS, LEFT, Operator, problems
-from tests.sandbox.texts import OURS, OURS_TOO, START_CHAT, Phones, Text, customer, until
+from tests.sandbox.texts import BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER, START_CHAT, Phones, Text, customer, until
 
-NUMBERS = (OURS, OURS_TOO, START_CHAT)
+NUMBERS = (BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER, START_CHAT)
 DEFECTS = defects_of_numbers.DEFECTS | defects_of_stack.DEFECTS
 
 
@@ -45,7 +45,7 @@ def test_no_problem_is_left_after_all_defects(operator: Operator) -> None:
 
 
 def test_open_chats_are_a_warning_when_an_instance_left_bridge_toml(operator: Operator) -> None:
-    text = Text(customer=customer(4300), body="hello", ours=START_CHAT)
+    text = Text(customer=customer(4300), body="hello", business_number=START_CHAT)
     operator.phones.send([text])
     until(lambda: operator.phones.outcome(text) == "forwarded", seconds=60, what="a chat started")
     with edited(topic_policy, set_topic_policy, another_too)(operator):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ops.cli import run
-from tests.sandbox.texts import OURS, START_CHAT, Phones, Text, customer, forwarded, until
+from tests.sandbox.texts import BUSINESS_NUMBER, START_CHAT, Phones, Text, customer, forwarded, until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 (SCRIPT,) = re.findall(r"(?s)<<'END'\n(.*?)\n +END\n", PAGE)
@@ -32,7 +32,11 @@ def test_an_erased_customer_is_in_neither_table_and_others_stay(
     phones: Phones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone, stays = customer(8100), customer(8101)
-    texts = [Text(customer=who, body="hello there", ours=ours) for who in (gone, stays) for ours in (OURS, START_CHAT)]
+    texts = [
+        Text(customer=who, body="hello there", business_number=business_number)
+        for who in (gone, stays)
+        for business_number in (BUSINESS_NUMBER, START_CHAT)
+    ]
     phones.send(texts)
     until(lambda: forwarded(phones, texts), seconds=60, what="forwarded")
     for who in (gone, stays):

@@ -18,7 +18,7 @@ from tests.sandbox.texts import START_CHAT, Phones, Text, customer, until
 def test_what_is_failed_is_listed_from_the_ledger_and_nothing_is_received(
     phones: Phones, bridge_failed: Bridge
 ) -> None:
-    texts = [Text(customer=customer(8100 + n), body="confidential", ours=UNKNOWN) for n in range(2)]
+    texts = [Text(customer=customer(8100 + n), body="confidential", business_number=UNKNOWN) for n in range(2)]
     fail(phones, *texts)
     phones.publish(malformed := "no SMS at all: confidential")
     until(lambda: len(phones.failed()) == 3, seconds=30, what="in failed")
@@ -45,7 +45,7 @@ def test_what_is_failed_is_listed_from_the_ledger_and_nothing_is_received(
 
 
 def test_show_tells_what_became_of_a_text_and_what_to_do(phones: Phones, bridge_failed: Bridge) -> None:
-    text = Text(customer=customer(8110), body="hello", ours=UNKNOWN)
+    text = Text(customer=customer(8110), body="hello", business_number=UNKNOWN)
     fail(phones, text)
     code, out, _ = bridge_failed("show", text.key[:12])
     assert code == 0 and f"text {text.key} to …0199: failed" in out
@@ -80,7 +80,7 @@ def test_a_streamed_message_that_cannot_be_read_is_in_failed_with_that_reason(
 def test_a_failed_reply_is_found_by_its_phone_put_back_and_discarded(
     phones: Phones, bridge_failed: Bridge, tmp_path: Path
 ) -> None:
-    text = Text(customer=customer(8165), body="hello", ours=START_CHAT)
+    text = Text(customer=customer(8165), body="hello", business_number=START_CHAT)
     phones.publish(text.message())
     until(lambda: phones.outcome(text) == "forwarded", seconds=60, what="forwarded")
 
@@ -114,7 +114,7 @@ class Terminal(io.StringIO):
 def test_what_is_discarded_is_in_the_copy_and_the_ledger_says_so(
     phones: Phones, bridge_failed: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text, other = (Text(customer=customer(8170 + n), body="hello", ours=UNKNOWN) for n in range(2))
+    text, other = (Text(customer=customer(8170 + n), body="hello", business_number=UNKNOWN) for n in range(2))
     fail(phones, text, other)
     phones.sandbox.client("sqs").send_message(QueueUrl=phones.outputs["UndeliveredQueueUrl"], MessageBody='{"no": 1}')
     copy = tmp_path / "copy.jsonl"
@@ -156,7 +156,7 @@ def test_commands_do_the_same_for_a_stack_with_ordinary_credentials(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     where = ["--stack", phones.sandbox.stack, "--region", phones.sandbox.region]
-    text = Text(customer=customer(8180), body="hello", ours=UNKNOWN)
+    text = Text(customer=customer(8180), body="hello", business_number=UNKNOWN)
     fail(phones, text)
     for command, said in (
         (["trace", text.key], f"text {text.key} to …0199: failed"),

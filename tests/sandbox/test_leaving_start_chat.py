@@ -72,7 +72,7 @@ def on_phone(phones: Phones, who: str) -> list[str]:
 
 
 def texted(phones: Phones, who: str, body: str) -> Text:
-    sent = Text(customer=who, body=body, ours=START_CHAT)
+    sent = Text(customer=who, body=body, business_number=START_CHAT)
     phones.send([sent])
     until(lambda: phones.outcome(sent) == "forwarded", seconds=60, what=f"{body!r} forwarded")
     return sent

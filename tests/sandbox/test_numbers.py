@@ -11,7 +11,7 @@ import pytest
 from infra.config import load
 from ops.cli import run
 from sandbox.lifecycle import Sandbox
-from tests.sandbox.texts import OURS, Phones
+from tests.sandbox.texts import BUSINESS_NUMBER, Phones
 
 NUMBER = "+12125550104"
 ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-4"
@@ -20,7 +20,7 @@ OLD_ROLE = "arn:aws:iam::111122223333:role/path,with/signs!/old-role"
 TO_CONNECT = "connect.us-east-1.amazonaws.com"
 
 
-class Ours:
+class TwoWayNumber:
     """The account's numbers, with one that bridge.toml does not have, and the command."""
 
     def __init__(self, sandbox: Sandbox, phones: Phones, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,11 +51,11 @@ class Ours:
 
 
 @pytest.fixture
-def ours(sandbox: Sandbox, phones: Phones, capsys: pytest.CaptureFixture[str]) -> Iterator[Ours]:
+def number(sandbox: Sandbox, phones: Phones, capsys: pytest.CaptureFixture[str]) -> Iterator[TwoWayNumber]:
     phones.simulator.settings(rates={"*": (1000, 1000)})
-    ours = Ours(sandbox, phones, capsys)
-    yield ours
-    phones.simulator.set_numbers(ours.before)
+    number = TwoWayNumber(sandbox, phones, capsys)
+    yield number
+    phones.simulator.set_numbers(number.before)
 
 
 BEFORE = {
@@ -68,77 +68,77 @@ BEFORE = {
 
 
 @pytest.mark.parametrize("before", BEFORE)
-def test_a_number_is_connected_and_what_stood_before_is_restored(before: str, ours: Ours) -> None:
-    ours.have(**BEFORE[before])
-    stood, outputs = ours.now(), ours.sandbox.outputs
-    said = ours.bridge("connect", NUMBER)
-    assert ours.now() == (True, outputs["InboundTopicArn"], outputs["TwoWayChannelRoleArn"])
-    assert f"bridge numbers disconnect {NUMBER} --sandbox {ours.sandbox.name}" in said
-    said = ours.bridge("disconnect", NUMBER)
-    assert ours.now() == stood
-    assert ours.tags() == {}
+def test_a_number_is_connected_and_what_stood_before_is_restored(before: str, number: TwoWayNumber) -> None:
+    number.have(**BEFORE[before])
+    stood, outputs = number.now(), number.sandbox.outputs
+    said = number.bridge("connect", NUMBER)
+    assert number.now() == (True, outputs["InboundTopicArn"], outputs["TwoWayChannelRoleArn"])
+    assert f"bridge numbers disconnect {NUMBER} --sandbox {number.sandbox.name}" in said
+    said = number.bridge("disconnect", NUMBER)
+    assert number.now() == stood
+    assert number.tags() == {}
     assert ("off for a moment" in said) == (before == "at another topic, in no role")
 
 
-def test_twice_is_once(ours: Ours) -> None:
-    ours.have(two_way=True, channel=OLD_TOPIC, role=OLD_ROLE)
-    ours.bridge("connect", NUMBER)
-    count = len(ours.calls())
-    assert "nothing to do" in ours.bridge("connect", NUMBER)
-    assert ours.calls()[count:] == []
-    ours.bridge("disconnect", NUMBER)
-    assert "nothing to do" in ours.bridge("disconnect", NUMBER)
-    assert ours.now() == (True, OLD_TOPIC, OLD_ROLE)
+def test_twice_is_once(number: TwoWayNumber) -> None:
+    number.have(two_way=True, channel=OLD_TOPIC, role=OLD_ROLE)
+    number.bridge("connect", NUMBER)
+    count = len(number.calls())
+    assert "nothing to do" in number.bridge("connect", NUMBER)
+    assert number.calls()[count:] == []
+    number.bridge("disconnect", NUMBER)
+    assert "nothing to do" in number.bridge("disconnect", NUMBER)
+    assert number.now() == (True, OLD_TOPIC, OLD_ROLE)
 
 
-def test_what_stood_before_is_noted_before_anything_is_changed(ours: Ours) -> None:
-    ours.have(two_way=True, channel=OLD_TOPIC, role=OLD_ROLE)
-    ours.simulator.fault("refuse", operation="UpdatePhoneNumber")
-    error = ours.bridge("connect", NUMBER, expect=2)
+def test_what_stood_before_is_noted_before_anything_is_changed(number: TwoWayNumber) -> None:
+    number.have(two_way=True, channel=OLD_TOPIC, role=OLD_ROLE)
+    number.simulator.fault("refuse", operation="UpdatePhoneNumber")
+    error = number.bridge("connect", NUMBER, expect=2)
     assert "AccessDeniedException" in error and "iam:PassRole" in error and error.count("\n") == 1
-    ours.simulator.clear_faults()
-    assert ours.now() == (True, OLD_TOPIC, OLD_ROLE)
-    assert ours.tags()
-    ours.bridge("connect", NUMBER)
-    ours.bridge("disconnect", NUMBER)
-    assert ours.now() == (True, OLD_TOPIC, OLD_ROLE)
+    number.simulator.clear_faults()
+    assert number.now() == (True, OLD_TOPIC, OLD_ROLE)
+    assert number.tags()
+    number.bridge("connect", NUMBER)
+    number.bridge("disconnect", NUMBER)
+    assert number.now() == (True, OLD_TOPIC, OLD_ROLE)
 
 
-def test_mending_the_role_of_a_connected_number_keeps_what_stood_before_it(ours: Ours) -> None:
-    ours.have()
-    ours.bridge("connect", NUMBER)
-    ours.simulator.set_numbers([*ours.before, {"number": NUMBER, "arn": ARN, "role": OLD_ROLE}])
-    ours.bridge("connect", NUMBER)
-    ours.bridge("disconnect", NUMBER)
-    assert ours.now() == (False, None, None)
+def test_mending_the_role_of_a_connected_number_keeps_what_stood_before_it(number: TwoWayNumber) -> None:
+    number.have()
+    number.bridge("connect", NUMBER)
+    number.simulator.set_numbers([*number.before, {"number": NUMBER, "arn": ARN, "role": OLD_ROLE}])
+    number.bridge("connect", NUMBER)
+    number.bridge("disconnect", NUMBER)
+    assert number.now() == (False, None, None)
 
 
-def test_a_number_connected_again_has_no_tag_of_its_old_topic(ours: Ours) -> None:
-    ours.have(**BEFORE["at a topic with a very long name"])
-    ours.bridge("connect", NUMBER)
-    assert len(ours.tags()) > 1
+def test_a_number_connected_again_has_no_tag_of_its_old_topic(number: TwoWayNumber) -> None:
+    number.have(**BEFORE["at a topic with a very long name"])
+    number.bridge("connect", NUMBER)
+    assert len(number.tags()) > 1
     elsewhere = {"two_way": True, "channel": f"{OLD_TOPIC}-2", "role": None}
-    ours.simulator.set_numbers([*ours.before, {"number": NUMBER, "arn": ARN, **elsewhere}])
-    ours.bridge("connect", NUMBER)
-    assert len(ours.tags()) == 1
-    ours.bridge("disconnect", NUMBER)
-    assert (ours.now(), ours.tags()) == ((True, f"{OLD_TOPIC}-2", None), {})
+    number.simulator.set_numbers([*number.before, {"number": NUMBER, "arn": ARN, **elsewhere}])
+    number.bridge("connect", NUMBER)
+    assert len(number.tags()) == 1
+    number.bridge("disconnect", NUMBER)
+    assert (number.now(), number.tags()) == ((True, f"{OLD_TOPIC}-2", None), {})
 
 
-def test_a_number_that_somebody_pointed_elsewhere_is_left_as_it_is(ours: Ours) -> None:
-    ours.have()
-    ours.bridge("connect", NUMBER)
-    ours.simulator.set_numbers([*ours.before, {"number": NUMBER, "arn": ARN, "channel": OLD_TOPIC}])
-    assert "nothing to do" in ours.bridge("disconnect", NUMBER)
-    assert ours.now()[1] == OLD_TOPIC
+def test_a_number_that_somebody_pointed_elsewhere_is_left_as_it_is(number: TwoWayNumber) -> None:
+    number.have()
+    number.bridge("connect", NUMBER)
+    number.simulator.set_numbers([*number.before, {"number": NUMBER, "arn": ARN, "channel": OLD_TOPIC}])
+    assert "nothing to do" in number.bridge("disconnect", NUMBER)
+    assert number.now()[1] == OLD_TOPIC
 
 
-def test_a_number_that_was_connected_otherwise_is_not_guessed_at(ours: Ours) -> None:
-    outputs = ours.sandbox.outputs
-    ours.have(two_way=True, channel=outputs["InboundTopicArn"], role=outputs["TwoWayChannelRoleArn"])
-    error = ours.bridge("disconnect", NUMBER, expect=2)
+def test_a_number_that_was_connected_otherwise_is_not_guessed_at(number: TwoWayNumber) -> None:
+    outputs = number.sandbox.outputs
+    number.have(two_way=True, channel=outputs["InboundTopicArn"], role=outputs["TwoWayChannelRoleArn"])
+    error = number.bridge("disconnect", NUMBER, expect=2)
     assert "nobody noted what stood before" in error and "--no-two-way-enabled" in error
-    assert ours.now()[0] is True
+    assert number.now()[0] is True
 
 
 @pytest.mark.parametrize(
@@ -151,53 +151,53 @@ def test_a_number_that_was_connected_otherwise_is_not_guessed_at(ours: Ours) -> 
     ],
     ids=str,
 )
-def test_a_number_that_cannot_be_connected_is_one_line(more: dict[str, Any], said: str, ours: Ours) -> None:
-    ours.have(**more)
-    error = ours.bridge("connect", NUMBER, expect=2)
+def test_a_number_that_cannot_be_connected_is_one_line(more: dict[str, Any], said: str, number: TwoWayNumber) -> None:
+    number.have(**more)
+    error = number.bridge("connect", NUMBER, expect=2)
     assert said in error and error.count("\n") == 1
-    assert ours.now() == (False, None, None)
+    assert number.now() == (False, None, None)
 
 
-def test_a_number_of_nobody_is_one_line(ours: Ours) -> None:
-    assert "is none of your numbers; see: bridge numbers" in ours.bridge("connect", "+12125550109", expect=2)
+def test_a_number_of_nobody_is_one_line(number: TwoWayNumber) -> None:
+    assert "is none of your numbers; see: bridge numbers" in number.bridge("connect", "+12125550109", expect=2)
 
 
-def test_end_user_messagings_own_pace_is_kept(ours: Ours) -> None:
-    ours.have()
-    ours.simulator.settings(rates={"*": (1, 1)})
-    ours.bridge("connect", NUMBER)
-    assert ours.now()[0] is True
+def test_end_user_messagings_own_pace_is_kept(number: TwoWayNumber) -> None:
+    number.have()
+    number.simulator.settings(rates={"*": (1, 1)})
+    number.bridge("connect", NUMBER)
+    assert number.now()[0] is True
 
 
 def test_numbers_are_listed_and_those_that_are_missing_can_be_pasted(
-    ours: Ours, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    number: TwoWayNumber, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    ours.have(two_way=True, channel=TO_CONNECT, role=OLD_ROLE)
-    shown = ours.bridge()
+    number.have(two_way=True, channel=TO_CONNECT, role=OLD_ROLE)
+    shown = number.bridge()
     assert max(map(len, shown.splitlines()[:5])) <= 80
     lines = [line.split() for line in shown.splitlines()]
-    assert [OURS, "ACTIVE", "to", "this", "stack", "integration-event"] in lines
+    assert [BUSINESS_NUMBER, "ACTIVE", "to", "this", "stack", "integration-event"] in lines
     assert [NUMBER, "ACTIVE", "to", "Amazon", "Connect", "missing"] in lines
     pasted = tmp_path_factory.mktemp("pasted") / "bridge.toml"
     pasted.write_text(shown[shown.index("[[numbers]]") :], encoding="utf-8")
     assert [(number.number, number.arn) for number in load(pasted).numbers] == [(NUMBER, ARN)]
-    rows = [json.loads(line) for line in ours.bridge("--json").splitlines()]
+    rows = [json.loads(line) for line in number.bridge("--json").splitlines()]
     assert [row["number"] for row in rows if row["can_be_added"]] == [NUMBER]
 
 
 def test_numbers_are_listed_before_the_stack_is_deployed(
-    ours: Ours, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    number: TwoWayNumber, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in {
-        "AWS_ENDPOINT_URL": ours.sandbox.endpoint_url,
-        "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": ours.sandbox.simulator_url,
-        "AWS_ACCESS_KEY_ID": ours.sandbox.account,
+        "AWS_ENDPOINT_URL": number.sandbox.endpoint_url,
+        "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": number.sandbox.simulator_url,
+        "AWS_ACCESS_KEY_ID": number.sandbox.account,
         "AWS_SECRET_ACCESS_KEY": "sandbox",
     }.items():
         monkeypatch.setenv(name, value)
-    options = ["--stack", "Nothing", "--region", "us-east-1", "--config", ours.sandbox.config]
+    options = ["--stack", "Nothing", "--region", "us-east-1", "--config", number.sandbox.config]
     assert run(["numbers", *options]) == 0
-    assert OURS in capsys.readouterr().out
-    assert run(["numbers", "connect", OURS, *options[:-2]]) == 2
+    assert BUSINESS_NUMBER in capsys.readouterr().out
+    assert run(["numbers", "connect", BUSINESS_NUMBER, *options[:-2]]) == 2
     assert "there is no stack Nothing in us-east-1" in capsys.readouterr().err

@@ -31,7 +31,9 @@ def test_texts_of_a_number_missing_in_bridge_toml_are_redriven_later(
     phones: Phones, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     texts = [
-        Text(customer=customer(9500 + c), body=f"forgotten {c}: {n}", ours=FORGOTTEN, key=f"forgotten-{c}-{n}")
+        Text(
+            customer=customer(9500 + c), body=f"forgotten {c}: {n}", business_number=FORGOTTEN, key=f"forgotten-{c}-{n}"
+        )
         for n in range(4)
         for c in range(5)
     ]

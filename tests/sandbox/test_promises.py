@@ -14,8 +14,8 @@ from ops.failed.commands import redrive
 from ops.target import Target
 from tests.sandbox.alarms import Watch
 from tests.sandbox.texts import (
-    OURS,
-    OURS_TOO,
+    BUSINESS_NUMBER,
+    OTHER_BUSINESS_NUMBER,
     Phones,
     Text,
     assert_each_shown_once_in_the_order_of_the_queue,
@@ -139,7 +139,7 @@ def test_a_duplicate_that_sqs_lets_through_is_stopped_by_the_ledger(phones: Phon
 
 
 def test_a_text_that_fails_again_within_five_minutes_is_still_there(phones: Phones) -> None:
-    text = Text(customer=customer(5000), body="nobody knows this number", ours="+12125550199")
+    text = Text(customer=customer(5000), body="nobody knows this number", business_number="+12125550199")
     target = Target.in_sandbox(phones.sandbox.name)
     phones.send([text])
     entry_ids = []
@@ -178,7 +178,10 @@ def test_a_long_text_that_is_interrupted_between_two_parts_is_whole_in_the_end(p
 
 
 def test_texts_to_both_of_our_numbers_are_two_chats(phones: Phones) -> None:
-    texts = [Text(customer=customer(6100), body=ours, ours=ours) for ours in (OURS, OURS_TOO)]
+    texts = [
+        Text(customer=customer(6100), body=business_number, business_number=business_number)
+        for business_number in (BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER)
+    ]
     phones.send(texts)
     until(lambda: forwarded(phones, texts), seconds=20, what="forwarded")
     entries = [entry for entry in phones.shown() if entry["source"] == customer(6100)]

@@ -120,7 +120,7 @@ class Both:
             refused = self._refused(lambda m=message: self.model.delete(m.receipt or ""))
             assert refused == self._refused(lambda h=handle: self.real.delete(h))
 
-    def give_back(self, pick: int) -> None:
+    def return_to_queue(self, pick: int) -> None:
         for message, handle in self._usable(pick):
             refused = self._refused(lambda m=message: self.model.change_visibility(m.receipt or "", 0))
             assert refused == self._refused(lambda h=handle: self.real.change_visibility(h, 0))
@@ -184,7 +184,7 @@ operations = st.one_of(
     st.tuples(st.just("send"), st.sampled_from("abc"), st.integers(1, 3)),
     receives,
     st.tuples(st.just("delete"), picks),
-    st.tuples(st.just("give_back"), picks),
+    st.tuples(st.just("return_to_queue"), picks),
 )
 
 
@@ -196,13 +196,19 @@ def test_the_model_and_the_local_queue_do_the_same_whatever_is_asked_of_them(san
     @settings(
         max_examples=20, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
     )
-    @example(max_receives=None, operations=[("give_back", 2), ("receive", MOST)], wait=None)  # the head, then nothing
+    @example(
+        max_receives=None, operations=[("return_to_queue", 2), ("receive", MOST)], wait=None
+    )  # the head, then nothing
     @example(
         max_receives=None,  # one group is left, and a receive that does not take all of it
-        operations=[("delete", 0), ("give_back", 1), ("give_back", 2), ("receive", 1)],
+        operations=[("delete", 0), ("return_to_queue", 1), ("return_to_queue", 2), ("receive", 1)],
         wait=None,
     )
-    @example(max_receives=2, operations=[("give_back", 0), ("receive", 1), ("give_back", 0), ("receive", 1)], wait=None)
+    @example(
+        max_receives=2,
+        operations=[("return_to_queue", 0), ("receive", 1), ("return_to_queue", 0), ("receive", 1)],
+        wait=None,
+    )
     @given(
         max_receives=st.sampled_from([None, None, 2, 3]),
         operations=st.lists(operations, min_size=4, max_size=30),

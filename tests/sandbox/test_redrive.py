@@ -17,12 +17,12 @@ from typing import Any
 from bridge.texts.sms_event import conversation_id
 from ops.failed.queue import batched
 from tests.sandbox.failed import UNKNOWN, Bridge, fail, sns_notification
-from tests.sandbox.texts import OURS, START_CHAT, Phones, Text, customer, until
+from tests.sandbox.texts import BUSINESS_NUMBER, START_CHAT, Phones, Text, customer, until
 
 
 def test_a_dry_run_says_what_would_be_redriven_and_does_nothing(phones: Phones, bridge_failed: Bridge) -> None:
     who = customer(8120)
-    first, second = (Text(customer=who, body="hello", ours=UNKNOWN) for _ in range(2))
+    first, second = (Text(customer=who, body="hello", business_number=UNKNOWN) for _ in range(2))
     fail(phones, first, second)
     phones.sandbox.client("sqs").send_message(QueueUrl=phones.outputs["UndeliveredQueueUrl"], MessageBody="x")
     before = [(entry["MessageId"], entry["Attributes"]["ApproximateReceiveCount"]) for entry in phones.failed()]
@@ -39,7 +39,7 @@ def test_a_dry_run_says_what_would_be_redriven_and_does_nothing(phones: Phones, 
 def test_only_the_named_texts_are_redriven(phones: Phones, bridge_failed: Bridge) -> None:
     """The second text is redriven before the first. It fails again at once: its number is still unknown."""
     who = customer(8130)
-    first, second, other = (Text(customer=c, body="hello", ours=UNKNOWN) for c in (who, who, customer(8131)))
+    first, second, other = (Text(customer=c, body="hello", business_number=UNKNOWN) for c in (who, who, customer(8131)))
     fail(phones, first, second, other)
     failed_at = phones.item(second.key)["failed_at"]
     code, out, err = bridge_failed("redrive", second.key, "nobody-s-id")
@@ -120,7 +120,7 @@ def intake_without_its_queue(phones: Phones) -> Iterator[None]:
 
 
 def test_an_undelivered_reply_is_redriven(phones: Phones, bridge_failed: Bridge) -> None:
-    text = Text(customer=customer(8160), body="hello", ours=START_CHAT)
+    text = Text(customer=customer(8160), body="hello", business_number=START_CHAT)
     phones.publish(text.message())
     until(lambda: phones.outcome(text) == "forwarded", seconds=30, what="forwarded")
     contact = phones.item(text.key)["contact"]
@@ -186,7 +186,7 @@ def failed_entry(text: Text) -> dict[str, Any]:
     return {
         "Id": text.key,
         "MessageBody": json.dumps(record),
-        "MessageGroupId": conversation_id(text.customer, OURS),
+        "MessageGroupId": conversation_id(text.customer, BUSINESS_NUMBER),
         "MessageDeduplicationId": text.key,
         "MessageAttributes": {name: {"DataType": "String", "StringValue": value} for name, value in said.items()},
     }

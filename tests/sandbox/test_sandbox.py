@@ -17,7 +17,7 @@ from ops.target import Target, TargetError
 from sandbox.lifecycle import Sandbox, take_down
 from sandbox.process_group import ProcessGroup
 from sandbox.state import SandboxError
-from tests.sandbox.texts import OURS, Phones, Text, until
+from tests.sandbox.texts import BUSINESS_NUMBER, Phones, Text, until
 
 ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef0123456789abcdef"
 
@@ -46,7 +46,7 @@ def test_a_text_reaches_a_chat(phones: Phones) -> None:
     until(lambda: phones.outcome(text) == "forwarded", seconds=60, what="the text forwarded")
     (chat,) = phones.simulator.chats()
     assert [message["content"] for message in chat["messages"]] == ["hello"]
-    assert chat["attributes"]["destinationNumber"] == OURS
+    assert chat["attributes"]["destinationNumber"] == BUSINESS_NUMBER
 
 
 def test_a_call_that_hangs_has_no_effect(connect: Any, phones: Phones) -> None:

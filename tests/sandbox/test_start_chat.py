@@ -24,7 +24,7 @@ INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
 
 def text(phones: Phones, who: str, body: str) -> Text:
     """Sends texts and waits until the agent sees them."""
-    sent = Text(customer=who, body=body, ours=START_CHAT)
+    sent = Text(customer=who, body=body, business_number=START_CHAT)
     phones.send([sent])
     until(lambda: phones.outcome(sent) == "forwarded", seconds=40, what=f"{body!r} forwarded")
     return sent
@@ -167,7 +167,11 @@ def test_a_disconnect_keyword_ends_the_chat(phones: Phones) -> None:
 
 def test_texts_through_errors_are_each_shown_once_in_order(phones: Phones) -> None:
     phones.simulator.settings(rates={"*": [1000, 1000]})
-    texts = [Text(customer=customer(9100 + c), body=f"{c}: {n}", ours=START_CHAT) for n in range(3) for c in range(6)]
+    texts = [
+        Text(customer=customer(9100 + c), body=f"{c}: {n}", business_number=START_CHAT)
+        for n in range(3)
+        for c in range(6)
+    ]
     phones.simulator.fault("throttle", share=0.3, seed=1)
     phones.simulator.fault("error", share=0.1, seed=2)
     phones.send(texts, per_second=15)

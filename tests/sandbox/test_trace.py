@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ops.cli import run
-from tests.sandbox.texts import OURS, OURS_TOO, START_CHAT, Phones, Text, customer, until
+from tests.sandbox.texts import BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER, START_CHAT, Phones, Text, customer, until
 
 Trace = Callable[..., list[dict[str, Any]]]
 
@@ -62,7 +62,10 @@ def test_trace_from_a_number_tells_its_texts_to_all_numbers_and_replies(
     phones: Phones, trace: Trace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     who = customer(9702)
-    texts = [Text(customer=who, body="hello", ours=ours) for ours in (OURS, OURS_TOO, START_CHAT)]
+    texts = [
+        Text(customer=who, body="hello", business_number=business_number)
+        for business_number in (BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER, START_CHAT)
+    ]
     for text in texts:
         phones.publish(text.message())
         until(lambda text=text: phones.outcome(text) == "forwarded", seconds=20, what="forwarded")  # type: ignore[misc]
@@ -75,11 +78,11 @@ def test_trace_from_a_number_tells_its_texts_to_all_numbers_and_replies(
     until(lambda: trace("--from", who)[3]["outcome"] == "forwarded", seconds=20, what="sent on")
     reply = trace("--from", who)[3]
     assert (events(reply), reply["contact"]) == (["sent", "received", "sent on"], contact)
-    assert [row["text_key"] for row in trace("--from", who, "--to", OURS_TOO)] == [texts[1].key]
+    assert [row["text_key"] for row in trace("--from", who, "--to", OTHER_BUSINESS_NUMBER)] == [texts[1].key]
     assert run(["trace", "--from", who, "--sandbox", phones.sandbox.name]) == 0
     said = capsys.readouterr().out
     assert said.count("delivered") == 3 and "sent to the phone" in said
-    for secret in (who[1:], OURS[1:], "hello", "How can I help", phones.item(texts[0].key)["conversation"]):
+    for secret in (who[1:], BUSINESS_NUMBER[1:], "hello", "How can I help", phones.item(texts[0].key)["conversation"]):
         assert secret not in said
 
 

@@ -32,15 +32,15 @@ def header(phones: Phones, queue: str, body: str) -> str:
         answer = sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1, MessageSystemAttributeNames=["AWSTraceHeader"]
         )
-        of_ours = [message for message in answer.get("Messages", []) if body in message["Body"]]
-        return str(of_ours[0].get("Attributes", {}).get("AWSTraceHeader", "none")) if of_ours else None
+        fits = [message for message in answer.get("Messages", []) if body in message["Body"]]
+        return str(fits[0].get("Attributes", {}).get("AWSTraceHeader", "none")) if fits else None
 
     said: str = until(found, seconds=40, what=f"{body!r} on {queue}")
     return said
 
 
 def test_texts_and_replies_carry_the_trace_of_what_put_them_on_their_queue(phones: Phones) -> None:
-    texts = [Text(customer=customer(9800 + n), body=f"traced {n}", ours=START_CHAT) for n in range(2)]
+    texts = [Text(customer=customer(9800 + n), body=f"traced {n}", business_number=START_CHAT) for n in range(2)]
     with waits_in_its_queue(phones, "ForwardFunctionName"):
         phones.queue(texts)
         traces = [header(phones, "ConversationsQueueUrl", text.body) for text in texts]

@@ -24,7 +24,7 @@ from tests.deployed_before import BY_CONFIGURATION, COMMIT
 from tests.permissions.recording import Made
 from tests.sandbox.failed import sns_notification
 from tests.sandbox.texts import (
-    OURS,
+    BUSINESS_NUMBER,
     START_CHAT,
     Phones,
     Text,
@@ -50,7 +50,7 @@ blocked_retry = "4s"
 give_up_after = "10m"
 max_receive_count = 1000
 [[numbers]]
-number = "{OURS}"
+number = "{BUSINESS_NUMBER}"
 arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef0123456789abcdef"
 [[numbers]]
 number = "{START_CHAT}"
@@ -65,7 +65,7 @@ number = "{FORGOTTEN}"
 arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-44444444444444444444444444444444"
 """
 """What the deployment of this version adds, so that failed texts can be redriven."""
-WAITING = {9901: OURS, 9902: START_CHAT, 9906: OURS, 9907: START_CHAT}
+WAITING = {9901: BUSINESS_NUMBER, 9902: START_CHAT, 9906: BUSINESS_NUMBER, 9907: START_CHAT}
 """Customers with waiting texts: for each delivery one with an open chat and one without."""
 
 
@@ -168,12 +168,12 @@ def test_a_deploy_over_the_version_before_loses_and_replaces_nothing(
     deployed: Sandbox, phones: Phones, tmp_path: Path
 ) -> None:
     talking = [
-        Text(customer=customer(9901), body="hello", ours=OURS),
-        Text(customer=customer(9902), body="good morning", ours=START_CHAT),
+        Text(customer=customer(9901), body="hello", business_number=BUSINESS_NUMBER),
+        Text(customer=customer(9902), body="good morning", business_number=START_CHAT),
     ]
     phones.send(talking)
     until(lambda: forwarded(phones, talking), seconds=60, what="both deliveries forwarded")
-    failed = [Text(customer=customer(9903), body=f"forgotten {n}", ours=FORGOTTEN) for n in range(2)]
+    failed = [Text(customer=customer(9903), body=f"forgotten {n}", business_number=FORGOTTEN) for n in range(2)]
     for text in failed:
         phones.publish(text.message())
         until(lambda text=text: phones.outcome(text) == "failed", seconds=60, what="failed")  # type: ignore[misc]
@@ -189,7 +189,10 @@ def test_a_deploy_over_the_version_before_loses_and_replaces_nothing(
         until(lambda n=n: phones.count("RepliesQueueUrl") == n, seconds=60, what="a reply waiting")  # type: ignore[misc]
     waiting: list[Text] = []
     for n in range(3):
-        more = [Text(customer=customer(who), body=f"{who}: {n}", ours=ours) for who, ours in WAITING.items()]
+        more = [
+            Text(customer=customer(who), body=f"{who}: {n}", business_number=business_number)
+            for who, business_number in WAITING.items()
+        ]
         phones.queue(more)
         waiting += more
     assert phones.waiting() == len(waiting)

@@ -42,8 +42,8 @@ def play(phones: Phones) -> None:
     """Texts and replies with every outcome, except those after a timeout."""
     texts = [
         Text(customer=customer(7000), body="confidential words"),
-        Text(customer=customer(7001), body="confidential words", ours="+12125550199"),
-        Text(customer=customer(7002), body="confidential words", ours=START_CHAT),
+        Text(customer=customer(7001), body="confidential words", business_number="+12125550199"),
+        Text(customer=customer(7002), body="confidential words", business_number=START_CHAT),
         Text(customer=customer(7003), body="confidential words that wait"),
     ]
     phones.publish(f"confidential words from {customer(7004)}")

@@ -16,7 +16,7 @@ from typing import Any
 from sandbox.lifecycle import Sandbox
 from sandbox.simulator.client import Simulator
 
-OURS, OURS_TOO = "+12125550101", "+12125550102"
+BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER = "+12125550101", "+12125550102"
 START_CHAT = "+12125550103"
 """The number with start-chat delivery."""
 
@@ -32,14 +32,14 @@ class Text:
 
     customer: str
     body: str
-    ours: str = OURS
+    business_number: str = BUSINESS_NUMBER
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def message(self) -> str:
         return json.dumps(
             {
                 "originationNumber": self.customer,
-                "destinationNumber": self.ours,
+                "destinationNumber": self.business_number,
                 "messageKeyword": "KEYWORD_111122223333",
                 "messageBody": self.body,
                 "inboundMessageId": self.key,

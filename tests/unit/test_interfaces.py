@@ -22,9 +22,9 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from bridge.metrics import METRICS_BY_FUNCTION
 from ops.cli import app
 from testing.account import NUMBER, OUTPUTS, Account
-from testing.builders import ARN, CUSTOMER, OURS
+from testing.builders import ARN, BUSINESS_NUMBER, CUSTOMER
 from testing.chat_events import item
-from testing.scenarios import SCENARIOS, batch, by_chat, open_chat, said, text
+from testing.scenarios import SCENARIOS, batch, by_chat, open_chat, reply_record, text
 
 
 def kind(value: Any) -> Any:
@@ -145,11 +145,11 @@ STACK = ("--stack", "SmsToConnect")
 def _deliver(account: Account) -> None:
     """One text in each state, and one reply."""
     account.call("forward", batch(text(key="forwarded")))
-    account.call("forward", batch(text(key="unknown-number", ours="+12125550199")))
+    account.call("forward", batch(text(key="unknown-number", business_number="+12125550199")))
     open_chat_before = dict(account.tables["Ledger"].items)
     open_chat(account)
     account.tables["Ledger"].items |= open_chat_before
-    account.call("reply", batch(said(item(Id="said-1"))))
+    account.call("reply", batch(reply_record(item(Id="said-1"))))
     account.call("forward", batch(by_chat(key="by-chat")))
 
 
@@ -168,7 +168,7 @@ def _published(account: Account) -> Callable[[Any], Any]:
 
 def _numbers() -> dict[str, Any]:
     number: dict[str, Any] = {
-        "PhoneNumber": OURS,
+        "PhoneNumber": BUSINESS_NUMBER,
         "PhoneNumberArn": ARN,
         "PhoneNumberId": "phone-1",
         "Status": "ACTIVE",

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from bridge.errors import UnavailableError
-from testing.account import OURS_TOO, QUEUES, Account, refusal, settings
-from testing.builders import OURS, payload, record, sqs_record, text_message, with_limits
-from testing.chat_events import CHAT, OTHER_CHAT, item, streamed
+from testing.account import OTHER_BUSINESS_NUMBER, QUEUES, Account, refusal, settings
+from testing.builders import BUSINESS_NUMBER, payload, record, sqs_record, text_message, with_limits
+from testing.chat_events import CHAT, OTHER_CHAT, chat_record, item
 from testing.harness import ForwardHarness
-from testing.scenarios import BROKEN, OVER, SCENARIOS, batch, by_chat, now, open_chat, published, said, text
+from testing.scenarios import BROKEN, OVER, SCENARIOS, batch, by_chat, now, open_chat, published, reply_record, text
 
 
 def outcome(account: Account, key: str = "text-1") -> dict[str, Any]:
@@ -39,20 +39,20 @@ def test_a_shown_keyword_is_forwarded_also_when_its_chat_has_ended(account: Acco
     assert outcome(account)["outcome"] == "forwarded"
 
 
-@pytest.mark.parametrize("ours", [OURS, OURS_TOO])
-def test_a_hidden_keyword_without_an_open_chat_is_ignored_with_a_reason(account: Account, ours: str) -> None:
+@pytest.mark.parametrize("business_number", [BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER])
+def test_a_hidden_keyword_without_an_open_chat_is_ignored_with_a_reason(account: Account, business_number: str) -> None:
     account.config = settings(chat={"show_disconnect_keyword": False})
     account.always["SendChatIntegrationEvent"] = {"NewChatCreated": False}
-    account.call("forward", batch(text("STOP", ours=ours)))
+    account.call("forward", batch(text("STOP", business_number=business_number)))
     assert outcome(account)["outcome"] == "ignored"
     assert "named no chat" in outcome(account)["reason"]
 
 
-@pytest.mark.parametrize("ours", [OURS, OURS_TOO])
-def test_a_hidden_keyword_that_ends_a_chat_is_forwarded(account: Account, ours: str) -> None:
+@pytest.mark.parametrize("business_number", [BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER])
+def test_a_hidden_keyword_that_ends_a_chat_is_forwarded(account: Account, business_number: str) -> None:
     account.config = settings(chat={"show_disconnect_keyword": False})
-    account.call("forward", batch(text("Hello", ours=ours)))
-    account.call("forward", batch(text("STOP", ours=ours, key="text-2")))
+    account.call("forward", batch(text("Hello", business_number=business_number)))
+    account.call("forward", batch(text("STOP", business_number=business_number, key="text-2")))
     assert outcome(account, "text-2")["outcome"] == "forwarded"
 
 
@@ -60,10 +60,12 @@ HALF = "\ud83d"
 """Half of a surrogate pair: JSON can hold it, UTF-8 cannot."""
 
 
-@pytest.mark.parametrize("ours", [OURS, OURS_TOO])
-def test_a_lone_surrogate_is_sent_as_the_replacement_character_everywhere(account: Account, ours: str) -> None:
+@pytest.mark.parametrize("business_number", [BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER])
+def test_a_lone_surrogate_is_sent_as_the_replacement_character_everywhere(
+    account: Account, business_number: str
+) -> None:
     account.config = settings(chat={"body_attribute": "body"}, limits={"part_length": 1024})
-    account.call("forward", batch(text(f"half {HALF}", ours=ours)))
+    account.call("forward", batch(text(f"half {HALF}", business_number=business_number)))
     assert outcome(account)["outcome"] == "forwarded"
     (request,) = account.of("SendChatIntegrationEvent") or account.of("StartChatContact")
     attributes = request.get("Attributes") or request["NewSessionDetails"]["Attributes"]
@@ -113,7 +115,7 @@ def of_the_queue(refused: str) -> Callable[[Any], Any]:
 def test_a_malformed_message_is_retried_alone_while_failed_is_down(account: Account, function: str, body: str) -> None:
     open_chat(account)
     malformed = sqs_record(body=body, group="malformed", queued_at=now())
-    good = text() if function == "forward" else said()
+    good = text() if function == "forward" else reply_record()
     account.planned["SendMessage"] = []
     account.always["SendMessage"] = of_the_queue("failed")
     answer = account.call(function, batch(malformed, good))
@@ -131,7 +133,7 @@ def test_a_malformed_message_is_retried_alone_while_failed_is_down(account: Acco
 @pytest.mark.parametrize("function", ["intake", "reply_intake"])
 def test_a_malformed_notification_raises_alone_while_failed_is_down(account: Account, function: str) -> None:
     account.always["SendMessage"] = of_the_queue("failed")
-    good = record(payload()) if function == "intake" else streamed(item())
+    good = record(payload()) if function == "intake" else chat_record(item())
     with pytest.raises(Exception, match="failed queue did not accept"):
         account.call(function, batch(record("no JSON"), good))
     sent_to = [request["QueueUrl"] for request in account.of("SendMessage")]
@@ -141,7 +143,7 @@ def test_a_malformed_notification_raises_alone_while_failed_is_down(account: Acc
 @pytest.mark.parametrize("blank", ["", " ", "\n\t ", "\u00a0"])
 def test_a_blank_reply_is_ignored_with_a_reason_at_its_first_attempt(account: Account, blank: str) -> None:
     open_chat(account)
-    answer = account.call("reply", batch(said(item(blank, Id="said-1"))))
+    answer = account.call("reply", batch(reply_record(item(blank, Id="said-1"))))
     assert answer == {"batchItemFailures": []}
     stored = outcome(account, "reply-said-1")
     assert (stored["outcome"], stored["reason"]) == ("ignored", "there is nothing in it to show")
@@ -152,7 +154,7 @@ def test_a_blank_reply_is_ignored_with_a_reason_at_its_first_attempt(account: Ac
         CHAT,
     )
     assert account.of("SendTextMessage") == []
-    account.call("reply", batch(said(item(blank, Id="said-1"))))
+    account.call("reply", batch(reply_record(item(blank, Id="said-1"))))
     assert outcome(account, "reply-said-1")["duplicates"] == "1"
 
 
@@ -183,7 +185,7 @@ def test_each_phone_has_its_own_rate(account: Account) -> None:
     open_chat(account)
     one = account.tables["Chats"].items[f"contact:{CHAT}"]
     account.tables["Chats"].items[f"contact:{OTHER_CHAT}"] = one | {"customer": {"S": "+14255550199"}}
-    records = [said(item(Id=chat, InitialContactId=chat)) for chat in (CHAT, OTHER_CHAT)]
+    records = [reply_record(item(Id=chat, InitialContactId=chat)) for chat in (CHAT, OTHER_CHAT)]
     records[1]["attributes"]["MessageGroupId"] = OTHER_CHAT
     account.call("reply", batch(*records))
     assert {request["DestinationPhoneNumber"] for request in account.of("SendTextMessage")} == {

@@ -13,7 +13,7 @@ from bridge import logging
 from bridge.errors import LedgerError, MalformedNotificationError, QueueError
 from bridge.processing.state import MessageMetadata
 from bridge.texts.sms_event import conversation_id
-from testing.builders import CUSTOMER, OURS, payload, record
+from testing.builders import BUSINESS_NUMBER, CUSTOMER, payload, record
 from testing.clock import NOON
 from testing.harness import IntakeHarness
 from testing.metrics import counted
@@ -31,7 +31,7 @@ def test_intake_puts_a_notification_untouched_on_its_conversation() -> None:
     ((body, conversation, text_key),) = harness.queue.sent
     assert json.loads(body) == came
     assert text_key == "one"
-    assert conversation == conversation_id(CUSTOMER, OURS)
+    assert conversation == conversation_id(CUSTOMER, BUSINESS_NUMBER)
     assert harness.dead_letters.messages == []
     assert counted() == {"TextsReceived": 1}
 
@@ -41,9 +41,12 @@ def test_intake_records_the_receipt_of_a_queued_text() -> None:
     harness.handle(came)
     recorded = harness.ledger.record("one")
     assert (recorded.state.outcome, recorded.received_at, recorded.attempts) == ("pending", NOON.timestamp(), 0)
-    conversation = conversation_id(CUSTOMER, OURS)
+    conversation = conversation_id(CUSTOMER, BUSINESS_NUMBER)
     assert recorded.metadata == MessageMetadata(
-        conversation=conversation, business_number=OURS, sns_message_id="sns-1", sent_at="2026-11-22T12:00:00.000+00:00"
+        conversation=conversation,
+        business_number=BUSINESS_NUMBER,
+        sns_message_id="sns-1",
+        sent_at="2026-11-22T12:00:00.000+00:00",
     )
 
 
@@ -105,13 +108,13 @@ def test_an_event_that_is_not_from_sns_raises_so_lambda_keeps_it(event: dict[str
 
 
 field_names = ["originationNumber", "destinationNumber", "messageKeyword", "messageBody", "inboundMessageId"]
-field_values = json_values | st.sampled_from([CUSTOMER, OURS, "STOP", "x" * 3000, "\ud800"])
+field_values = json_values | st.sampled_from([CUSTOMER, BUSINESS_NUMBER, "STOP", "x" * 3000, "\ud800"])
 messages = st.one_of(
     st.text(),
     json_values.map(json.dumps),
     st.dictionaries(st.sampled_from([*field_names, "previousPublishedMessageId"]), field_values).map(json.dumps),
     st.fixed_dictionaries(
-        {"originationNumber": st.just(CUSTOMER), "destinationNumber": st.just(OURS)},
+        {"originationNumber": st.just(CUSTOMER), "destinationNumber": st.just(BUSINESS_NUMBER)},
         optional=dict.fromkeys(field_names[2:], field_values),
     ).map(json.dumps),
 )

@@ -25,7 +25,7 @@ from bridge.errors import (
     UnavailableError,
 )
 from testing.builders import payload, record, sqs_record, with_chat, with_limits
-from testing.chat_events import CHAT, ended, event, item, queued, streamed
+from testing.chat_events import CHAT, chat_record, ended, event, item, queued
 from testing.clock import NOON
 from testing.harness import ForwardHarness, IntakeHarness, ReplyHarness
 from testing.metrics import OF_A_TEXT, OF_POWERTOOLS, counted, measured
@@ -85,13 +85,13 @@ def play_forward(handle: Handle) -> None:
 
 def play_reply_intake(handle: Handle) -> None:
     harness = IntakeHarness("reply")
-    handle(harness.intake, [streamed(item(SECRET)), streamed(item(InitialContactId=...)), streamed(ended())])
-    handle(harness.intake, [streamed(event("participant.left"))])
+    handle(harness.intake, [chat_record(item(SECRET)), chat_record(item(InitialContactId=...)), chat_record(ended())])
+    handle(harness.intake, [chat_record(event("participant.left"))])
     harness.ledger.broken["record_receipt"] = 1
-    handle(harness.intake, [streamed(item(SECRET))])
+    handle(harness.intake, [chat_record(item(SECRET))])
     harness.queue.broken = 1
     with pytest.raises(BridgeError):
-        handle(harness.intake, [streamed(item(SECRET))])
+        handle(harness.intake, [chat_record(item(SECRET))])
 
 
 def play_reply(handle: Handle) -> None:

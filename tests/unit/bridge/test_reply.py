@@ -12,8 +12,8 @@ from bridge.errors import (
     RejectedError,
     UnavailableError,
 )
-from testing.builders import CUSTOMER, OURS, record
-from testing.chat_events import item, queued, streamed
+from testing.builders import BUSINESS_NUMBER, CUSTOMER, record
+from testing.chat_events import chat_record, item, queued
 from testing.harness import IntakeHarness, ReplyHarness
 
 LIST = json.dumps({"data": {"content": {"title": "Which?", "elements": [{"title": "Apple"}, {"title": "Orange"}]}}})
@@ -35,9 +35,9 @@ def test_no_content_and_no_number_is_logged_or_counted(monkeypatch: pytest.Monke
             queued(item("secret words")), queued(item(LIST.replace("Apple", "secret"), ContentType=INTERACTIVE))
         )
     intake = IntakeHarness("reply")
-    intake.handle(record("secret words"), streamed(item("secret", InitialContactId="secret words")))
+    intake.handle(record("secret words"), chat_record(item("secret", InitialContactId="secret words")))
     printed = log.getvalue() + json.dumps(logging.metrics.serialize_metric_set())
     assert "reply given back" in printed and "reply failed" in printed and "reply forwarded" in printed
-    for secret in ("secret", CUSTOMER[1:], OURS[1:]):
+    for secret in ("secret", CUSTOMER[1:], BUSINESS_NUMBER[1:]):
         assert secret not in printed
     assert CUSTOMER[1:] not in repr(ReplyHarness().chats.participants_of)

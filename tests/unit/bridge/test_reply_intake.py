@@ -16,7 +16,7 @@ from bridge.errors import (
 )
 from bridge.processing.state import MessageMetadata
 from testing.builders import record
-from testing.chat_events import CHAT, ended, event, item, streamed
+from testing.chat_events import CHAT, chat_record, ended, event, item
 from testing.clock import NOON
 from testing.harness import IntakeHarness
 from testing.metrics import counted
@@ -30,7 +30,10 @@ def _fresh_metrics() -> None:
 
 def test_intake_puts_replies_and_the_end_of_a_chat_untouched_on_their_chat() -> None:
     harness = IntakeHarness("reply")
-    hi, over = streamed(item("hi", Id="one", ContactId="after-a-transfer")), streamed(ended(Id="two"), visibility=None)
+    hi, over = (
+        chat_record(item("hi", Id="one", ContactId="after-a-transfer")),
+        chat_record(ended(Id="two"), visibility=None),
+    )
     harness.handle(hi)
     harness.handle(over)
     assert [(group, key) for _, group, key in harness.queue.sent] == [(CHAT, "one"), (CHAT, "two")]
@@ -42,8 +45,8 @@ def test_intake_queues_a_reply_also_when_its_receipt_cannot_be_recorded() -> Non
     harness = IntakeHarness("reply")
     harness.ledger.broken["record_receipt"] = 1
     for key in ("one", "two"):
-        harness.handle(streamed(item("hi", Id=key, AbsoluteTime="2026-11-22T12:00:00.000Z"), MessageId=f"sns-{key}"))
-    harness.handle(streamed(ended(Id="three"), visibility=None))
+        harness.handle(chat_record(item("hi", Id=key, AbsoluteTime="2026-11-22T12:00:00.000Z"), MessageId=f"sns-{key}"))
+    harness.handle(chat_record(ended(Id="three"), visibility=None))
     assert len(harness.queue.sent) == 3 and counted() == {"RepliesReceived": 3, "NotesMissed": 1}
     assert harness.ledger.records().keys() == {"reply-two"}
     recorded = harness.ledger.record("reply-two")
@@ -56,19 +59,19 @@ def test_intake_queues_a_reply_also_when_its_receipt_cannot_be_recorded() -> Non
 def test_intake_queues_the_records_of_an_event_in_the_order_of_their_time() -> None:
     harness = IntakeHarness("reply")
     times = ["2026-11-22T12:00:02.000Z", "2026-11-22T12:00:00.000Z", "2026-11-22T12:00:00.000Z"]
-    harness.handle(*(streamed(item("hi", AbsoluteTime=time, Id=f"{n}")) for n, time in enumerate(times)))
+    harness.handle(*(chat_record(item("hi", AbsoluteTime=time, Id=f"{n}")) for n, time in enumerate(times)))
     assert [key for _, _, key in harness.queue.sent] == ["1", "2", "0"]
 
 
 def test_intake_drops_and_counts_what_is_not_for_the_phone() -> None:
     harness = IntakeHarness("reply")
-    harness.handle(streamed(item("me", ParticipantRole="CUSTOMER")), streamed(event("participant.left")))
+    harness.handle(chat_record(item("me", ParticipantRole="CUSTOMER")), chat_record(event("participant.left")))
     assert harness.queue.sent == [] and harness.dead_letters.messages == []
     assert counted() == {"RepliesReceived": 2, "RepliesIgnored": 2}
 
 
 def test_intake_dead_letters_a_malformed_reply_with_its_reason_in_the_ledger() -> None:
-    harness, came = IntakeHarness("reply"), streamed(item(InitialContactId=...), MessageId="sns-1")
+    harness, came = IntakeHarness("reply"), chat_record(item(InitialContactId=...), MessageId="sns-1")
     harness.handle(came)
     (dead,) = harness.dead_letters.messages
     assert json.loads(dead.body) == came
@@ -81,7 +84,7 @@ def test_intake_dead_letters_a_malformed_reply_with_its_reason_in_the_ledger() -
 
 def test_intake_fails_a_message_that_does_not_say_who_may_see_it() -> None:
     """The subscription's filter passes it, so that it is not lost."""
-    harness, came = IntakeHarness("reply"), streamed(item("hi"), visibility=None, MessageId="sns-1")
+    harness, came = IntakeHarness("reply"), chat_record(item("hi"), visibility=None, MessageId="sns-1")
     harness.handle(came)
     (dead,) = harness.dead_letters.messages
     reason = "MessageVisibility is missing, so it cannot be told whether the customer may see it"
@@ -100,7 +103,7 @@ def test_intake_fails_a_message_that_does_not_say_who_may_see_it() -> None:
 )
 def test_intake_fails_nothing_that_is_not_for_the_phone(of: dict[str, Any], visibility: str | None) -> None:
     harness = IntakeHarness("reply")
-    harness.handle(streamed(of, visibility=visibility))
+    harness.handle(chat_record(of, visibility=visibility))
     assert (harness.dead_letters.messages, harness.queue.sent, counted()["RepliesIgnored"]) == ([], [], 1)
 
 
@@ -108,10 +111,10 @@ def test_intake_takes_all_other_records_before_it_raises_an_error() -> None:
     harness = IntakeHarness("reply")
     harness.queue.broken = 1
     with pytest.raises(QueueError):
-        harness.handle(streamed(), streamed())
+        harness.handle(chat_record(), chat_record())
     assert len(harness.queue.sent) == 1
     with pytest.raises(MalformedNotificationError):
-        harness.handle({"eventSource": "aws:s3"}, streamed())
+        harness.handle({"eventSource": "aws:s3"}, chat_record())
     assert len(harness.queue.sent) == 2
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from testing.account import OURS_TOO, Account
+from testing.account import OTHER_BUSINESS_NUMBER, Account
 from testing.account import settings as compiled
 from testing.bridge_toml import EVENTS
 from testing.builders import payload, sqs_record
-from testing.chat_events import CHAT, OTHER_CHAT, item, streamed
+from testing.chat_events import CHAT, OTHER_CHAT, chat_record, item
 from testing.scenarios import OVER, THROTTLED, batch, now, open_chat, published, text
 
 
-def texts(count: int, ours: str, body: str = "Hello") -> dict[str, Any]:
+def texts(count: int, business_number: str, body: str = "Hello") -> dict[str, Any]:
     """One text of each of so many customers, in one batch."""
     return batch(
         *(
@@ -24,7 +24,7 @@ def texts(count: int, ours: str, body: str = "Hello") -> dict[str, Any]:
                 payload(
                     body,
                     originationNumber=f"+1425555{100 + n:04}",
-                    destinationNumber=ours,
+                    destinationNumber=business_number,
                     inboundMessageId=f"text-{n}-{body}",
                 ),
                 group=f"group-{n}",
@@ -40,7 +40,7 @@ def replies(*chats: str) -> dict[str, Any]:
     return batch(
         *(
             sqs_record(
-                body=json.dumps(streamed(item(Id=f"said-{n}", InitialContactId=chat))), group=chat, queued_at=now()
+                body=json.dumps(chat_record(item(Id=f"said-{n}", InitialContactId=chat))), group=chat, queued_at=now()
             )
             for n, chat in enumerate(chats)
         )
@@ -49,10 +49,10 @@ def replies(*chats: str) -> dict[str, Any]:
 
 RATES = {
     "connect_rate": ("SendChatIntegrationEvent", EVENTS, "Hello"),
-    "start_chat_rate": ("StartChatContact", OURS_TOO, "Hello"),
-    "connection_rate": ("CreateParticipantConnection", OURS_TOO, "Hello"),
-    "message_rate": ("SendMessage", OURS_TOO, "Hello"),
-    "disconnect_rate": ("DisconnectParticipant", OURS_TOO, "STOP"),
+    "start_chat_rate": ("StartChatContact", OTHER_BUSINESS_NUMBER, "Hello"),
+    "connection_rate": ("CreateParticipantConnection", OTHER_BUSINESS_NUMBER, "Hello"),
+    "message_rate": ("SendMessage", OTHER_BUSINESS_NUMBER, "Hello"),
+    "disconnect_rate": ("DisconnectParticipant", OTHER_BUSINESS_NUMBER, "STOP"),
 }
 """By setting: the operation that it limits, and texts that lead to it."""
 
@@ -63,15 +63,15 @@ def test_a_rate_divided_by_the_concurrency_limits_its_operation(
     account: Account, setting: str, concurrency: int, calls: set[int]
 ) -> None:
     """Of three a second three are made at once; of a hundredth of that, or a 28th, one before the deadline."""
-    operation, ours, body = RATES[setting]
+    operation, business_number, body = RATES[setting]
     if body == "STOP":
-        account.call("forward", texts(5, ours))
+        account.call("forward", texts(5, business_number))
     account.requests.clear()
     account.config = compiled(
         limits={setting: 3, "max_concurrency": concurrency, "batch_deadline": 0.9},
         chat={"show_disconnect_keyword": False},
     )
-    account.call("forward", texts(5, ours, body))
+    account.call("forward", texts(5, business_number, body))
     services = {"connect", "connectparticipant"}
     found = [one for one in account.requests if one.operation == operation and one.service in services]
     assert len(found) in calls
@@ -81,15 +81,15 @@ def test_a_rate_divided_by_the_concurrency_limits_its_operation(
 def test_a_rate_limits_no_other_operation(account: Account, setting: str) -> None:
     """Where one is slow, the calls that come before it, or are not needed with it, are not."""
     before = {
-        "connect_rate": (OURS_TOO, ["StartChatContact", "CreateParticipantConnection", "SendMessage"]),
+        "connect_rate": (OTHER_BUSINESS_NUMBER, ["StartChatContact", "CreateParticipantConnection", "SendMessage"]),
         "start_chat_rate": (EVENTS, ["SendChatIntegrationEvent"]),
-        "connection_rate": (OURS_TOO, ["StartChatContact"]),
+        "connection_rate": (OTHER_BUSINESS_NUMBER, ["StartChatContact"]),
         "message_rate": (EVENTS, ["SendChatIntegrationEvent"]),
-        "disconnect_rate": (OURS_TOO, ["StartChatContact", "CreateParticipantConnection", "SendMessage"]),
+        "disconnect_rate": (OTHER_BUSINESS_NUMBER, ["StartChatContact", "CreateParticipantConnection", "SendMessage"]),
     }
-    ours, operations = before[setting]
+    business_number, operations = before[setting]
     account.config = compiled(limits={setting: 0.1, "batch_deadline": 2})
-    account.call("forward", texts(5, ours))
+    account.call("forward", texts(5, business_number))
     asked = Counter(one.operation for one in account.requests if one.service not in ("dynamodb", "sqs"))
     assert {operation: asked[operation] for operation in operations} == dict.fromkeys(operations, 5)
 
@@ -99,7 +99,9 @@ def test_the_rate_of_replies_limits_text_messages(account: Account, concurrency:
     chats = [f"{CHAT[:-1]}{n}" for n in range(1, 6)]
     for number, chat in enumerate(chats):
         account.planned["StartChatContact"] = [{"ContactId": chat, "ParticipantId": "p", "ParticipantToken": "t"}]
-        account.call("forward", texts(1, OURS_TOO, f"{number}") if number else texts(1, OURS_TOO))
+        account.call(
+            "forward", texts(1, OTHER_BUSINESS_NUMBER, f"{number}") if number else texts(1, OTHER_BUSINESS_NUMBER)
+        )
         for name, one in list(account.tables["Chats"].items.items()):
             if name.startswith("conversation:"):
                 del account.tables["Chats"].items[name]
@@ -119,21 +121,21 @@ def test_two_texts_to_one_phone_are_a_second_apart(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "ours", "operations"),
+    ("function", "business_number", "operations"),
     [
         ("forward", EVENTS, {"SendChatIntegrationEvent"}),
-        ("forward", OURS_TOO, {"StartChatContact", "CreateParticipantConnection", "SendMessage"}),
-        ("reply", OURS_TOO, {"SendTextMessage"}),
+        ("forward", OTHER_BUSINESS_NUMBER, {"StartChatContact", "CreateParticipantConnection", "SendMessage"}),
+        ("reply", OTHER_BUSINESS_NUMBER, {"SendTextMessage"}),
     ],
 )
 def test_the_time_for_one_call_is_the_configured_one(
-    account: Account, function: str, ours: str, operations: set[str]
+    account: Account, function: str, business_number: str, operations: set[str]
 ) -> None:
     """And a call is made once: when to make it again is decided by the bridge."""
     if function == "reply":
         open_chat(account)
     account.config = compiled(limits={"call_timeout": 3.25})
-    account.call(function, replies(CHAT) if function == "reply" else texts(1, ours))
+    account.call(function, replies(CHAT) if function == "reply" else texts(1, business_number))
     found = [one for one in account.requests if one.service not in ("dynamodb", "sqs")]
     assert {one.operation for one in found} == operations
     assert {(one.read_timeout, one.connect_timeout, one.tries) for one in found} == {(3.25, 1.0, 1)}
@@ -161,9 +163,9 @@ WAITS = {
 
 @pytest.mark.parametrize("setting", WAITS)
 def test_a_text_is_hidden_for_the_configured_time(account: Account, setting: str) -> None:
-    trouble, limits, expected = WAITS[setting]
+    error, limits, expected = WAITS[setting]
     account.config = compiled(limits=limits)
-    account.always["SendChatIntegrationEvent"] = trouble
+    account.always["SendChatIntegrationEvent"] = error
     account.call("forward", texts(1, EVENTS))
     ((entry,),) = (one["Entries"] for one in account.of("ChangeMessageVisibilityBatch"))
     assert entry["VisibilityTimeout"] in expected

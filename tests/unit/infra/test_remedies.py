@@ -13,12 +13,12 @@ import pytest
 from bridge.processing.retry import max_receives
 from infra.checks import findings
 from infra.config import ConfigError, Limits, load
-from testing.builders import OURS
+from testing.builders import BUSINESS_NUMBER
 
 ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-1"
 
 
-NUMBERS = f'[[numbers]]\nnumber = "{OURS}"\narn = "{ARN}"\n'
+NUMBERS = f'[[numbers]]\nnumber = "{BUSINESS_NUMBER}"\narn = "{ARN}"\n'
 
 
 def mistakes(folder: Path, settings: str) -> list[Any]:

@@ -163,10 +163,10 @@ def test_what_sqs_moved_to_failed_is_discarded_if_the_ledger_has_it_as_pending()
         ledgers.receive(key)
     ledgers.deliver("two")
     ledgers.fail("three")
-    noted = [
+    recorded = [
         ledgers.operator.discarded(key, message_id=None, at=NOON) for key in ("one", "two", "three", "four", "unknown")
     ]
-    assert noted == [True, False, False, True, False]
+    assert recorded == [True, False, False, True, False]
     assert [ledgers.item(key)["outcome"] for key in ("one", "two", "three")] == ["discarded", "forwarded", "failed"]
     assert ledgers.failed() == ["three"] and "unknown" not in ledgers.table.items
 

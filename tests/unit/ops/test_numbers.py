@@ -22,7 +22,7 @@ ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abc
 OTHER = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-fedcba9876543210"
 TOPIC = "arn:aws:sns:us-east-1:111122223333:inbound"
 ROLE = "arn:aws:iam::111122223333:role/channel"
-OURS = TwoWayChannel(TOPIC, ROLE)
+STACK_CHANNEL = TwoWayChannel(TOPIC, ROLE)
 OUTPUTS = {"InboundTopicArn": TOPIC, "TwoWayChannelRoleArn": ROLE}
 BRIDGE_TOML = f'[[numbers]]\nnumber = "+12125550101"\narn = "{ARN}"\n'
 
@@ -48,7 +48,7 @@ def config(tmp_path: Path) -> BridgeConfig:
     return load(path)
 
 
-# --- what is remembered ------------------------------------------------------------------------------------
+# --- what the tags store ------------------------------------------------------------------------------------
 
 
 arns = st.from_regex(r"\Aarn:aws:[a-z]{3}:us-east-1:111122223333:[!-~]{1,600}\Z")
@@ -161,15 +161,15 @@ def test_a_number_is_known_by_its_arn_before_its_number(config: BridgeConfig) ->
     ],
 )
 def test_a_numbers_texts_must_come_to_this_stack_in_its_role(now: TwoWayChannel, said: str) -> None:
-    finding = of_channel("+12125550101", now, stack=OURS, options=" --stack S")
+    finding = of_channel("+12125550101", now, stack=STACK_CHANNEL, options=" --stack S")
     assert finding and finding.state == State.FAIL and said in finding.finding
     assert finding.command == "bridge numbers connect +12125550101 --stack S"
 
 
 def test_a_number_of_a_pool_is_as_its_pool_is() -> None:
-    assert of_channel("+12125550101", OURS, stack=OURS, options="") is None
-    assert of_pool("pool-1", OURS, stack=OURS).state == State.OK
-    elsewhere = of_pool("pool-1", TwoWayChannel(), stack=OURS)
+    assert of_channel("+12125550101", STACK_CHANNEL, stack=STACK_CHANNEL, options="") is None
+    assert of_pool("pool-1", STACK_CHANNEL, stack=STACK_CHANNEL).state == State.OK
+    elsewhere = of_pool("pool-1", TwoWayChannel(), stack=STACK_CHANNEL)
     assert elsewhere.state == State.FAIL and f"--two-way-channel-role {ROLE}" in elsewhere.command
 
 
@@ -239,7 +239,7 @@ def connecting(eum: Eum, pauses: list[float]) -> Change:
 
 def test_a_change_that_shows_late_is_waited_for() -> None:
     pauses: list[float] = []
-    assert connecting(Eum(shows_after=2), pauses).now == OURS
+    assert connecting(Eum(shows_after=2), pauses).now == STACK_CHANNEL
     assert pauses == [1, 1]
 
 
@@ -257,7 +257,7 @@ def disconnecting(*, updates: int) -> Eum:
     eum = Eum()
     eum.number |= {"TwoWayEnabled": True, "TwoWayChannelArn": BEFORE_US.channel, "TwoWayChannelRole": None}
     numbers(eum).connect("+12125550101")
-    assert eum.now == OURS
+    assert eum.now == STACK_CHANNEL
     eum.updates = updates
     with pytest.raises(KeyboardInterrupt):
         numbers(eum).disconnect("+12125550101")
@@ -278,7 +278,7 @@ def test_a_disconnect_interrupted_anywhere_and_repeated_restores_the_channel(upd
 def test_connect_after_an_interrupted_disconnect_keeps_the_earlier_channel(updates: int) -> None:
     eum = disconnecting(updates=updates)
     numbers(eum).connect("+12125550101")
-    assert (eum.now, from_tags(eum.tags)) == (OURS, BEFORE_US)
+    assert (eum.now, from_tags(eum.tags)) == (STACK_CHANNEL, BEFORE_US)
 
 
 def test_what_stands_before_a_connect_is_noted_over_an_old_note() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from testing.account import OURS_TOO, Account
-from testing.builders import CUSTOMER, OTHER_CUSTOMER, OURS, payload, record
+from testing.account import OTHER_BUSINESS_NUMBER, Account
+from testing.builders import BUSINESS_NUMBER, CUSTOMER, OTHER_CUSTOMER, payload, record
 from testing.chat_events import CHAT
 from testing.scenarios import batch, open_chat
 
@@ -32,7 +32,7 @@ def deployed(account: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
     return account
 
 
-def noted(account: Account, key: str, *, hours: float, conversation: str, **more: Any) -> None:
+def recorded(account: Account, key: str, *, hours: float, conversation: str, **more: Any) -> None:
     """Put an item into the ledger that was received so many hours ago."""
     at = str(int((datetime.now(UTC) - timedelta(hours=hours)).timestamp() * 1000))
     account.tables["Ledger"].items[key] = {
@@ -45,9 +45,9 @@ def noted(account: Account, key: str, *, hours: float, conversation: str, **more
     }
 
 
-def conversation_of(account: Account, customer: str, ours: str) -> str:
+def conversation_of(account: Account, customer: str, business_number: str) -> str:
     """The message group of a text, as intake sets it."""
-    account.call("intake", batch(record(payload(originationNumber=customer, destinationNumber=ours))))
+    account.call("intake", batch(record(payload(originationNumber=customer, destinationNumber=business_number))))
     group = account.of("SendMessage")[-1]["MessageGroupId"]
     account.tables["Ledger"].items.clear()
     account.requests.clear()
@@ -62,19 +62,22 @@ def conversation_of(account: Account, customer: str, ours: str) -> str:
         (("--hours", "2.5"), ["a"]),
         (("--hours", "0.5"), []),
         (("--hours", "384"), ["e", "d", "c", "b", "a"]),
-        (("--to", OURS), ["d", "b", "a"]),
+        (("--to", BUSINESS_NUMBER), ["d", "b", "a"]),
     ],
 )
 def test_trace_shows_what_came_within_the_hours_the_oldest_first(
     deployed: Account, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], expected: list[str]
 ) -> None:
-    one, two = (conversation_of(deployed, CUSTOMER, ours) for ours in (OURS, OURS_TOO))
-    other = conversation_of(deployed, OTHER_CUSTOMER, OURS)
+    one, two = (
+        conversation_of(deployed, CUSTOMER, business_number)
+        for business_number in (BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER)
+    )
+    other = conversation_of(deployed, OTHER_CUSTOMER, BUSINESS_NUMBER)
     for key, hours, conversation in (
         *(("a", 1, one), ("b", 3, one), ("c", 6, two), ("d", 23.9, one), ("e", 24.1, one)),
         ("x", 1, other),
     ):
-        noted(deployed, key, hours=hours, conversation=conversation)
+        recorded(deployed, key, hours=hours, conversation=conversation)
     code = deployed.command("trace", "--from", CUSTOMER, "--stack", "SmsToConnect", "--json", *options)
     shown = [json.loads(line)["text_key"] for line in capsys.readouterr().out.splitlines()]
     assert (shown, code) == (expected, 0 if expected else 1)
@@ -94,11 +97,11 @@ def test_trace_shows_replies_of_the_latest_chat_and_of_every_chat_with_a_text(
     deployed: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
     open_chat(deployed)  # the latest, with CHAT as its contact
-    group = conversation_of(deployed, CUSTOMER, OURS_TOO)
-    noted(deployed, "text", hours=3, conversation=group, contact={"S": "earlier"})
-    noted(deployed, "reply-1", hours=2, conversation="earlier", stage={"S": "reply"})
-    noted(deployed, "reply-2", hours=1, conversation=CHAT, stage={"S": "reply"})
-    noted(deployed, "reply-3", hours=1, conversation="somebody-else", stage={"S": "reply"})
+    group = conversation_of(deployed, CUSTOMER, OTHER_BUSINESS_NUMBER)
+    recorded(deployed, "text", hours=3, conversation=group, contact={"S": "earlier"})
+    recorded(deployed, "reply-1", hours=2, conversation="earlier", stage={"S": "reply"})
+    recorded(deployed, "reply-2", hours=1, conversation=CHAT, stage={"S": "reply"})
+    recorded(deployed, "reply-3", hours=1, conversation="somebody-else", stage={"S": "reply"})
     assert deployed.command("trace", "--from", CUSTOMER, "--stack", "S", "--json") == 0
     shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(one["text_key"], one["direction"]) for one in shown] == [
@@ -117,7 +120,7 @@ def test_failed_list_takes_what_failed_before_or_after_so_long_ago(
 ) -> None:
     for key, hours in (("new", 0.9), ("old", 2)):
         at = datetime.now(UTC) - timedelta(hours=hours)
-        noted(
+        recorded(
             account, key, hours=hours, conversation="g", outcome={"S": "failed"},
             failed_on={"S": at.date().isoformat()}, failed_at={"N": str(int(at.timestamp() * 1000))},
         )  # fmt: skip

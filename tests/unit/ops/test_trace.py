@@ -10,7 +10,7 @@ import pytest
 from ops.console import Output
 from ops.ledger import LedgerRecord
 from ops.trace import headline, history, row
-from testing.builders import OURS
+from testing.builders import BUSINESS_NUMBER
 from testing.clock import NOON
 from testing.ledger import ledger_record
 
@@ -115,12 +115,12 @@ def test_a_reply_is_told_as_one() -> None:
 
 
 def test_only_with_show_content_are_numbers_whole_and_conversations_shown() -> None:
-    text = ledger_record(**QUEUED, ours=OURS, conversation="a hash")
+    text = ledger_record(**QUEUED, ours=BUSINESS_NUMBER, conversation="a hash")
     assert headline(text, Output()) == "text one to …0101: on its way"
     assert row(text, Output())["ours"] == "…0101" and "a hash" not in str(row(text, Output()))
     shown = row(text, Output(show_content=True))
-    assert (shown["ours"], shown["conversation"]) == (OURS, "a hash")
-    assert "a hash" not in repr(text) and OURS not in repr(text)
+    assert (shown["ours"], shown["conversation"]) == (BUSINESS_NUMBER, "a hash")
+    assert "a hash" not in repr(text) and BUSINESS_NUMBER not in repr(text)
 
 
 def test_a_row_for_programs_has_times_in_utc() -> None:

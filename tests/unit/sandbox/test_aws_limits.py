@@ -18,7 +18,7 @@ from bridge.texts import sms_event
 from sandbox import aws_limits
 from sandbox.aws_limits import LARGEST_MESSAGE, LARGEST_NOTIFICATION, RefusedError
 from testing.builders import payload, record
-from testing.chat_events import item, streamed
+from testing.chat_events import chat_record, item
 from testing.pipeline import ReplyPipeline, TextPipeline
 
 GOOD: Mapping[str, Any] = {"MessageBody": "hi", "MessageGroupId": "group", "MessageDeduplicationId": "id"}
@@ -195,7 +195,7 @@ def test_sqs_takes_every_text_whatever_is_in_it(fields: dict[str, str], message_
 )
 def test_sqs_takes_every_reply_whatever_is_in_it(fields: dict[str, str], message_id: str) -> None:
     pipeline = ReplyPipeline()
-    came = streamed(item("hi") | fields, MessageId=message_id)
+    came = chat_record(item("hi") | fields, MessageId=message_id)
     pipeline.publish(came)
     ignored = chat_events.parse(SnsNotification.from_record(came)).ignored
     assert len(pipeline.failed) + len(pipeline.queue) == (0 if ignored else 1)

@@ -52,7 +52,7 @@ def receipt(message: Message) -> str:
     return message.receipt
 
 
-def give_back(queue: Fifo, batch: list[Message], seconds: float = 0) -> None:
+def return_to_queue(queue: Fifo, batch: list[Message], seconds: float = 0) -> None:
     for message in batch:
         queue.change_visibility(receipt(message), seconds)
 
@@ -90,11 +90,11 @@ def test_what_is_behind_a_hidden_message_of_its_group_waits(queue: Fifo) -> None
 def test_what_is_before_a_hidden_message_of_its_group_is_handed_out(queue: Fifo, clock: Clock) -> None:
     send(queue, "a1", "a2", "a3", "a4")
     first, second, _, fourth = queue.receive()
-    give_back(queue, [fourth])
+    return_to_queue(queue, [fourth])
     queue.change_visibility(receipt(first), 5)
     clock.time += 6
     assert receive(queue) == ["a1"], "a2 and a3 are hidden, so a4 waits"
-    give_back(queue, [second])
+    return_to_queue(queue, [second])
     assert receive(queue) == [], "a1 is hidden again"
 
 
@@ -110,7 +110,7 @@ def test_what_is_sent_while_its_group_is_hidden_waits_behind_it(queue: Fifo) -> 
     held = queue.receive()
     send(queue, "a2")
     assert receive(queue) == []
-    give_back(queue, held)
+    return_to_queue(queue, held)
     assert receive(queue) == ["a1", "a2"]
 
 
@@ -153,15 +153,15 @@ def test_a_deleted_message_never_comes_again(queue: Fifo, clock: Clock) -> None:
 
 def test_receiving_counts_for_every_message_that_came_along(queue: Fifo) -> None:
     send(queue, "a1", "a2")
-    give_back(queue, queue.receive(1))
-    give_back(queue, queue.receive())
+    return_to_queue(queue, queue.receive(1))
+    return_to_queue(queue, queue.receive())
     assert [message.receives for message in queue.receive()] == [3, 2]
 
 
 def test_a_message_is_handed_out_as_often_as_allowed_and_then_moved(redriving: Fifo, failed: Fifo) -> None:
     send(redriving, "a1", "a2")
-    give_back(redriving, redriving.receive(1))
-    give_back(redriving, redriving.receive())
+    return_to_queue(redriving, redriving.receive(1))
+    return_to_queue(redriving, redriving.receive())
     assert len(failed) == 0
     assert receive(redriving) == ["a2"]
     assert [message.body for message in failed.messages()] == ["a1"]
@@ -170,25 +170,25 @@ def test_a_message_is_handed_out_as_often_as_allowed_and_then_moved(redriving: F
 def test_followers_of_a_failing_head_are_moved_though_nobody_tried_them(redriving: Fifo, failed: Fifo) -> None:
     send(redriving, "a1", "a2", "b1")
     for _ in range(2):
-        give_back(redriving, [message for message in redriving.receive() if message.group == "a"])
+        return_to_queue(redriving, [message for message in redriving.receive() if message.group == "a"])
     assert receive(redriving) == []
     assert [message.body for message in failed.messages()] == ["a1", "a2"]
 
 
 def test_what_is_behind_a_hidden_message_of_its_group_is_not_moved(redriving: Fifo, failed: Fifo) -> None:
     send(redriving, "a1", "a2")
-    give_back(redriving, redriving.receive())
+    return_to_queue(redriving, redriving.receive())
     _, follower = redriving.receive()
-    give_back(redriving, [follower])
+    return_to_queue(redriving, [follower])
     assert receive(redriving) == []
     assert len(failed) == 0
 
 
 def test_what_is_before_a_hidden_message_of_its_group_is_moved(redriving: Fifo, failed: Fifo) -> None:
     send(redriving, "a1", "a2")
-    give_back(redriving, redriving.receive())
+    return_to_queue(redriving, redriving.receive())
     head, _ = redriving.receive()
-    give_back(redriving, [head])
+    return_to_queue(redriving, [head])
     assert receive(redriving) == []
     assert [message.body for message in failed.messages()] == ["a1"]
 
@@ -197,8 +197,8 @@ def test_a_moved_message_has_its_id_as_deduplication_id_and_no_reason(
     redriving: Fifo, failed: Fifo, clock: Clock
 ) -> None:
     (sent,) = send(redriving, "a1")
-    give_back(redriving, redriving.receive())
-    give_back(redriving, redriving.receive())
+    return_to_queue(redriving, redriving.receive())
+    return_to_queue(redriving, redriving.receive())
     clock.time += 100
     redriving.receive()
     (moved,) = failed.receive()
@@ -213,7 +213,7 @@ def test_two_messages_with_one_deduplication_id_can_both_be_moved(redriving: Fif
         send(redriving, "a1")
         clock.time += 300
     for _ in range(2):
-        give_back(redriving, redriving.receive())
+        return_to_queue(redriving, redriving.receive())
     assert receive(redriving) == []
     assert [message.body for message in failed.messages()] == ["a1", "a1"]
 
@@ -258,7 +258,7 @@ def test_a_receipt_is_refused_once_its_visibility_is_over(queue: Fifo, clock: Cl
 def test_a_receipt_is_refused_once_its_message_was_received_again(queue: Fifo) -> None:
     send(queue, "a1")
     stale = queue.receive()
-    give_back(queue, stale)
+    return_to_queue(queue, stale)
     (held,) = queue.receive()
     for use in (queue.delete, lambda handle: queue.change_visibility(handle, 0)):
         with pytest.raises(ReceiptError):

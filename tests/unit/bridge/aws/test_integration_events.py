@@ -16,7 +16,7 @@ from bridge.aws.integration_events import IntegrationEvents
 from bridge.processing.rate_limiter import RateLimiter
 from bridge.texts.chat_messages import ChatPart, NewSession
 from bridge.texts.delivery import Accepted, NoOpenChat, PartRequest
-from testing.builders import ARN, CONFIG, CUSTOMER, OURS, payload, text_message
+from testing.builders import ARN, BUSINESS_NUMBER, CONFIG, CUSTOMER, payload, text_message
 
 SMS = text_message(payload()).parsed.required()
 SESSION = NewSession(
@@ -40,7 +40,7 @@ def stub() -> Stubber:
 def send(stub: Stubber, part: ChatPart = ChatPart("MESSAGE", "hi")) -> Accepted | NoOpenChat:
     client: Any = stub.client
     request = PartRequest(
-        part=part, number=0, sms=SMS, route=CONFIG.routes[OURS], session=SESSION, deadline=float("inf")
+        part=part, number=0, sms=SMS, route=CONFIG.routes[BUSINESS_NUMBER], session=SESSION, deadline=float("inf")
     )
     limiter = RateLimiter(rate=1000, environments=1)
     return IntegrationEvents(client=client, rate_limiter=limiter).send(request)

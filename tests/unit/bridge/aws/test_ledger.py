@@ -10,12 +10,12 @@ import pytest
 from bridge.aws.ledger import Ledger
 from bridge.errors import RejectedError, UnavailableError
 from bridge.processing.state import DeliveryState, MessageMetadata, SplitPlan
-from testing.builders import OURS
+from testing.builders import BUSINESS_NUMBER
 from testing.clock import FakeClock
 from testing.models.table import Table
 
 PLAN = SplitPlan(limit=100, prefix="(late)\n", shown=False, ends_chat=True)
-METADATA = MessageMetadata(conversation="group", business_number=OURS)
+METADATA = MessageMetadata(conversation="group", business_number=BUSINESS_NUMBER)
 QUEUES_KEEP_A_TEXT = 14 * 24 * 3600
 
 
@@ -112,7 +112,12 @@ def test_a_queued_text_is_in_the_ledger_with_the_time_of_its_first_receipt() -> 
     stored.ledger.record_receipt("one", METADATA, at=stored.clock.time)  # SNS delivers twice
     item = stored.item()
     assert item["received_at"] == item["first_seen_at"] == str(int((stored.clock.time - 1) * 1000))
-    assert (item["outcome"], item["stage"], item["conversation"], item["ours"]) == ("pending", "intake", "group", OURS)
+    assert (item["outcome"], item["stage"], item["conversation"], item["ours"]) == (
+        "pending",
+        "intake",
+        "group",
+        BUSINESS_NUMBER,
+    )
     assert int(item["expires_at"]) - stored.clock.time > QUEUES_KEEP_A_TEXT
 
 
@@ -123,7 +128,7 @@ def test_recording_a_receipt_changes_no_attribute_that_is_there() -> None:
     stored.clock.time += 1
     stored.ledger.record_receipt("one", METADATA, at=stored.clock.time - 2)
     came = str(int((stored.clock.time - 2) * 1000))
-    assert stored.item() == {**before, "received_at": came, "conversation": "group", "ours": OURS}
+    assert stored.item() == {**before, "received_at": came, "conversation": "group", "ours": BUSINESS_NUMBER}
 
 
 def test_a_late_retry_does_not_change_a_text_that_has_failed() -> None:

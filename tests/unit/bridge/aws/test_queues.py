@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testing.builders import record
-from testing.chat_events import streamed
+from testing.chat_events import chat_record
 from testing.pipeline import ReplyPipeline, TextPipeline
 
 TRACES = (
@@ -21,7 +21,7 @@ class Intake:
 
     def __init__(self, direction: str) -> None:
         self.pipeline = TextPipeline() if direction == "text" else ReplyPipeline()
-        self._notification = record if direction == "text" else streamed
+        self._notification = record if direction == "text" else chat_record
 
     def take(self) -> None:
         self.pipeline.publish(self._notification())

@@ -23,7 +23,7 @@ from bridge.processing.rate_limiter import RateLimiter
 from bridge.replies.participants import Participants
 from bridge.texts.chat_messages import ChatPart
 from bridge.texts.delivery import Accepted, NoOpenChat
-from testing.builders import ARN, CONFIG, CUSTOMER, OTHER_CUSTOMER, OURS, starting_chats
+from testing.builders import ARN, BUSINESS_NUMBER, CONFIG, CUSTOMER, OTHER_CUSTOMER, starting_chats
 from testing.chat_services import ENDED, refusal
 from testing.harness import STREAMING_TOPIC, StartChatHarness, inbound_sms
 
@@ -47,7 +47,9 @@ def test_the_first_text_starts_a_chat_connects_the_customer_and_is_sent_there() 
     assert connection["ConnectParticipant"] is True
     assert (message["Content"], message["ClientToken"]) == ("hello", "one-0")
     participants = harness.chats.participants("contact-1")
-    assert participants == Participants(customer_number=CUSTOMER, business_number=OURS, business_number_arn=ARN)
+    assert participants == Participants(
+        customer_number=CUSTOMER, business_number=BUSINESS_NUMBER, business_number_arn=ARN
+    )
 
 
 def test_later_texts_go_to_the_open_chat() -> None:
@@ -126,7 +128,7 @@ def test_a_text_is_shown_when_a_deploy_changes_first_text_after_a_lost_answer(
     harness.connect.lost = [call]
     with pytest.raises(UnavailableError):
         harness.send("hello", key="one")
-    harness.route = starting_chats(first_text=after).routes[OURS]
+    harness.route = starting_chats(first_text=after).routes[BUSINESS_NUMBER]
     contact = harness.send_until_accepted("hello", key="one").contact
     harness.send("again", key="two")
     assert [said for said in harness.contents if said[0] == contact] == [(contact, "hello"), (contact, "again")]

@@ -14,7 +14,7 @@ from bridge.errors import UnavailableError
 from bridge.processing.message import message_groups
 from bridge.texts import sms_event
 from testing.builders import payload, record, sqs_record
-from testing.chat_events import item, queued, streamed
+from testing.chat_events import chat_record, item, queued
 from testing.clock import NOON
 from testing.harness import ForwardHarness, IntakeHarness, ReplyHarness
 
@@ -113,6 +113,6 @@ def test_intake_parses_a_notification_once(direction: str, parsed: list[str]) ->
         notification = record(payload("hi"))
         IntakeHarness().handle(notification)
     else:
-        notification = streamed(item("hi"))
+        notification = chat_record(item("hi"))
         IntakeHarness("reply").handle(notification)
     assert parsed == [notification["Sns"]["Message"]]

@@ -17,13 +17,13 @@ from bridge.processing.notification import SnsNotification
 from bridge.replies import chat_events
 from bridge.replies.chat_events import FILTER_POLICY, ChatEvent
 from testing.builders import record
-from testing.chat_events import CHAT, attributes, ended, event, item, queued, streamed
+from testing.chat_events import CHAT, attributes, chat_record, ended, event, item, queued
 from testing.clock import NOON
 from testing.strategies import ITEM_FIELDS, item_words, items, json_values
 
 
 def parsed(of: dict[str, Any], *, visibility: str | None = "ALL", **sns: object) -> Parsed[ChatEvent]:
-    return chat_events.parse(SnsNotification.from_record(streamed(of, visibility=visibility, **sns)))
+    return chat_events.parse(SnsNotification.from_record(chat_record(of, visibility=visibility, **sns)))
 
 
 def read(of: dict[str, Any], *, visibility: str | None = "ALL", **sns: object) -> ChatEvent:

@@ -12,11 +12,11 @@ from bridge.processing.state import SplitPlan
 from bridge.texts import chat_messages, sms_event
 from bridge.texts.chat_messages import ATTRIBUTES_LIMIT, ChatPart
 from bridge.texts.sms_event import InboundSms
-from testing.builders import CONFIG, CUSTOMER, OURS, payload, record, with_chat
+from testing.builders import BUSINESS_NUMBER, CONFIG, CUSTOMER, payload, record, with_chat
 from testing.clock import NOON
 
 PLAN = SplitPlan(limit=1024)
-ROUTE = CONFIG.routes[OURS]
+ROUTE = CONFIG.routes[BUSINESS_NUMBER]
 
 
 def sms(body: object = "Hello", **changes: object) -> InboundSms:

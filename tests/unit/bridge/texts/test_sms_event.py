@@ -13,7 +13,7 @@ from bridge.errors import MalformedNotificationError
 from bridge.processing.notification import SnsNotification
 from bridge.texts import sms_event
 from bridge.texts.sms_event import InboundSms
-from testing.builders import CUSTOMER, OURS, payload, record
+from testing.builders import BUSINESS_NUMBER, CUSTOMER, payload, record
 
 
 def read(message: object, **sns: Any) -> SnsNotification:
@@ -27,7 +27,7 @@ def text(message: object, **sns: Any) -> InboundSms:
 
 def test_all_documented_fields_are_read() -> None:
     sms = text(payload("hi", inboundMessageId="one", previousPublishedMessageId="prev"))
-    assert (sms.origination_number, sms.destination_number, sms.body) == (CUSTOMER, OURS, "hi")
+    assert (sms.origination_number, sms.destination_number, sms.body) == (CUSTOMER, BUSINESS_NUMBER, "hi")
     assert (sms.text_key, sms.inbound_message_id) == ("one", "one")
     assert (sms.keyword, sms.previous_message_id) == ("KEYWORD_111122223333", "prev")
 
@@ -84,9 +84,19 @@ def test_a_conversation_is_one_customer_and_one_business_number() -> None:
     def of(origination: str, destination: str) -> str:
         return text(payload(originationNumber=origination, destinationNumber=destination)).conversation_id
 
-    assert of(CUSTOMER, OURS) == of(f" {CUSTOMER} ", OURS)
-    assert len({of(CUSTOMER, OURS), of(OURS, CUSTOMER), of(CUSTOMER + "1", OURS), of(CUSTOMER, "1" + OURS)}) == 4
-    assert len(of(CUSTOMER, OURS)) == 64
+    assert of(CUSTOMER, BUSINESS_NUMBER) == of(f" {CUSTOMER} ", BUSINESS_NUMBER)
+    assert (
+        len(
+            {
+                of(CUSTOMER, BUSINESS_NUMBER),
+                of(BUSINESS_NUMBER, CUSTOMER),
+                of(CUSTOMER + "1", BUSINESS_NUMBER),
+                of(CUSTOMER, "1" + BUSINESS_NUMBER),
+            }
+        )
+        == 4
+    )
+    assert len(of(CUSTOMER, BUSINESS_NUMBER)) == 64
 
 
 @given(st.text())

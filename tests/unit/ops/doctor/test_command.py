@@ -37,15 +37,15 @@ def test_a_denied_call_names_the_missing_permission_and_stops_no_other_check() -
 
 
 @pytest.mark.parametrize(
-    ("trouble", "said"),
+    ("error", "said"),
     [
         (ClientError({"Error": {"Code": "InternalError"}}, "DescribeKey"), "DescribeKey answers InternalError"),
         (EndpointConnectionError(endpoint_url="https://kms.us-east-1.amazonaws.com/"), "no answer: Could not connect"),
     ],
 )
-def test_what_is_not_answered_cannot_be_told(trouble: Exception, said: str) -> None:
+def test_what_is_not_answered_cannot_be_told(error: Exception, said: str) -> None:
     def unanswered(_: Preflight) -> Iterator[Finding]:
-        raise trouble
+        raise error
 
     (found,) = made(Check("key", unanswered))
     assert found.state == State.CANNOT_TELL

@@ -65,7 +65,7 @@ def test_chats_start_only_with_a_published_inbound_flow(change: dict[str, str], 
     assert of_instance({"InstanceStatus": "CREATION_IN_PROGRESS"}).state == State.FAIL
 
 
-def admits(source: Any, **more: Any) -> dict[str, str]:
+def policy_for(source: Any, **more: Any) -> dict[str, str]:
     condition = {"Condition": {"ArnEquals": {"AWS:SourceArn": source}}} if source else {}
     said = {"Effect": "Allow", "Principal": {"Service": "connect.amazonaws.com"}, "Action": "SNS:Publish"} | condition
     return {"Policy": json.dumps({"Statement": [said | more]})}
@@ -74,16 +74,16 @@ def admits(source: Any, **more: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("attributes", "said"),
     [
-        (admits(INSTANCE), "admits instance"),
-        (admits([INSTANCE, f"{INSTANCE}-other"]), "admits instance"),
-        (admits(None), "admits instance"),
-        (admits(f"{INSTANCE}/*"), "its condition is not the bare ARN"),
-        (admits(INSTANCE.replace("1234", "9999")), f"does not admit {INSTANCE}"),
-        (admits(INSTANCE, Effect="Deny"), f"does not admit {INSTANCE}"),
-        (admits(INSTANCE, Principal={"Service": "sns.amazonaws.com"}), f"does not admit {INSTANCE}"),
-        (admits(INSTANCE, Action="sns:Subscribe"), f"does not admit {INSTANCE}"),
+        (policy_for(INSTANCE), "admits instance"),
+        (policy_for([INSTANCE, f"{INSTANCE}-other"]), "admits instance"),
+        (policy_for(None), "admits instance"),
+        (policy_for(f"{INSTANCE}/*"), "its condition is not the bare ARN"),
+        (policy_for(INSTANCE.replace("1234", "9999")), f"does not admit {INSTANCE}"),
+        (policy_for(INSTANCE, Effect="Deny"), f"does not admit {INSTANCE}"),
+        (policy_for(INSTANCE, Principal={"Service": "sns.amazonaws.com"}), f"does not admit {INSTANCE}"),
+        (policy_for(INSTANCE, Action="sns:Subscribe"), f"does not admit {INSTANCE}"),
         ({}, f"does not admit {INSTANCE}"),
-        (admits(INSTANCE) | {"KmsMasterKeyId": "alias/aws/sns"}, "AWS's own key, which Connect may not use"),
+        (policy_for(INSTANCE) | {"KmsMasterKeyId": "alias/aws/sns"}, "AWS's own key, which Connect may not use"),
         (None, "there is no such topic"),
     ],
 )
@@ -156,8 +156,8 @@ class Tables:
 
     def get_topic_attributes(self, **_: Any) -> Mapping[str, Any]:
         condition = {"ArnEquals": {"aws:SourceArn": [INSTANCE]}}
-        admits = {"Effect": "Allow", "Principal": {"Service": "connect.amazonaws.com"}, "Action": "sns:Publish"}
-        return {"Attributes": {"Policy": json.dumps({"Statement": [{**admits, "Condition": condition}]})}}
+        allows = {"Effect": "Allow", "Principal": {"Service": "connect.amazonaws.com"}, "Action": "sns:Publish"}
+        return {"Attributes": {"Policy": json.dumps({"Statement": [{**allows, "Condition": condition}]})}}
 
 
 @pytest.mark.parametrize(

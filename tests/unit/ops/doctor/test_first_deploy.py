@@ -30,14 +30,14 @@ from ops.doctor.first_deploy import (
 )
 from ops.doctor.preflight import Identity, Preflight, Resource
 from ops.target import Target
-from testing.builders import CUSTOMER, OURS
+from testing.builders import BUSINESS_NUMBER, CUSTOMER
 
 PAGE = (Path(__file__).parents[4] / "docs/real-account.md").read_text(encoding="utf-8")
 STREAMING = "arn:aws:sns:us-east-1:111122223333:streaming"
 POLICY = {"Type": ["MESSAGE"]}
 CONFIG = f"""
 [[numbers]]
-number = "{OURS}"
+number = "{BUSINESS_NUMBER}"
 arn = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef"
 """
 
@@ -188,11 +188,15 @@ def test_a_phone_is_looked_for_in_each_spelling(phone: str, forms: list[str]) ->
     ("pairs", "state", "says"),
     [
         ([], State.CANNOT_TELL, "the ledger has no text of this phone"),
-        ([(CUSTOMER, OURS)], State.OK, "it comes as +digits, to a number spelled +digits"),
-        ([(CUSTOMER.removeprefix("+"), OURS)], State.WARN, "it comes as digits, to a number spelled +digits"),
-        ([(CUSTOMER.removeprefix("+1"), OURS)], State.WARN, "digits without country code"),
-        ([(CUSTOMER, OURS.removeprefix("+"))], State.WARN, "to a number spelled digits"),
-        ([(CUSTOMER, OURS), (CUSTOMER[1:], OURS)], State.WARN, "+digits and digits"),
+        ([(CUSTOMER, BUSINESS_NUMBER)], State.OK, "it comes as +digits, to a number spelled +digits"),
+        (
+            [(CUSTOMER.removeprefix("+"), BUSINESS_NUMBER)],
+            State.WARN,
+            "it comes as digits, to a number spelled +digits",
+        ),
+        ([(CUSTOMER.removeprefix("+1"), BUSINESS_NUMBER)], State.WARN, "digits without country code"),
+        ([(CUSTOMER, BUSINESS_NUMBER.removeprefix("+"))], State.WARN, "to a number spelled digits"),
+        ([(CUSTOMER, BUSINESS_NUMBER), (CUSTOMER[1:], BUSINESS_NUMBER)], State.WARN, "+digits and digits"),
     ],
 )
 def test_how_a_sender_is_spelled_is_found_by_its_conversation(
@@ -252,10 +256,10 @@ def test_a_stack_that_starts_no_chats_is_not_asked_of_replies(tmp_path: Path) ->
 
 
 def test_a_number_publishes_in_its_role_or_is_connected_first() -> None:
-    found = of_role(OURS, "arn:aws:iam::111122223333:role/channel", options=" --stack S")
-    assert (found.state, found.about) == (State.OK, OURS)
-    found = of_role(OURS, None, options=" --stack S")
-    assert found.command == f"bridge numbers connect {OURS} --stack S"
+    found = of_role(BUSINESS_NUMBER, "arn:aws:iam::111122223333:role/channel", options=" --stack S")
+    assert (found.state, found.about) == (State.OK, BUSINESS_NUMBER)
+    found = of_role(BUSINESS_NUMBER, None, options=" --stack S")
+    assert found.command == f"bridge numbers connect {BUSINESS_NUMBER} --stack S"
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from ops.doctor.preflight import Identity, Preflight
 from ops.doctor.quotas import of_chats, of_rate, of_reserved, of_spending, of_tier, of_unreserved
 from ops.target import Target
 from testing.account import INSTANCE_ID, Account
-from testing.builders import OURS
+from testing.builders import BUSINESS_NUMBER
 
 ARN = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-1"
-NUMBERS = f'[[numbers]]\nnumber = "{OURS}"\narn = "{ARN}"\n'
+NUMBERS = f'[[numbers]]\nnumber = "{BUSINESS_NUMBER}"\narn = "{ARN}"\n'
 START_CHAT = f"""
 [start_chat]
 instance_arn = "arn:aws:connect:us-east-1:111122223333:instance/{INSTANCE_ID}"

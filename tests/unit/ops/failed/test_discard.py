@@ -16,7 +16,7 @@ from ops.failed.commands import print_discarded
 from ops.failed.discard import Copy
 from ops.failed.selection import Selection
 from ops.target import TargetError
-from testing.builders import CUSTOMER, OURS
+from testing.builders import BUSINESS_NUMBER, CUSTOMER
 from testing.clock import NOON
 from testing.dead_letters import (
     NO_METADATA,
@@ -41,7 +41,7 @@ def test_what_is_discarded_is_copied_recorded_in_the_ledger_and_deleted(tmp_path
     assert done.discarded == 1 and [m.body for m in queues.failed.messages()] == [other] and queues.visible() == 1
     (line,) = (tmp_path / "copy.jsonl").read_text().splitlines()
     kept = json.loads(line)
-    assert (kept["queue"], kept["body"], kept["group"]) == ("failed", body, conversation_id(CUSTOMER, OURS))
+    assert (kept["queue"], kept["body"], kept["group"]) == ("failed", body, conversation_id(CUSTOMER, BUSINESS_NUMBER))
     assert kept["attributes"]["error"] == "RejectedError"
     assert (queues.ledger.outcome("one"), queues.ledger.outcome("two")) == ("discarded", "failed")
 

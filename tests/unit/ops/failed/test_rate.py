@@ -16,7 +16,7 @@ from testing.clock import FakeClock
 from testing.ledger import TableLedger
 from testing.models.fifo import Fifo
 from testing.models.sqs import SqsClient
-from testing.scenarios import batch, by_chat, said
+from testing.scenarios import batch, by_chat, reply_record
 
 
 class RecordingClient:
@@ -113,7 +113,7 @@ def test_a_conversation_in_hand_is_put_back_in_time_and_in_order_at_a_slow_rate(
     ("function", "event", "source"),
     [
         ("reply_intake", lambda: batch(record("no JSON", TopicArn="arn:aws:sns:us-east-1:111122223333:x")), "replies"),
-        ("reply", lambda: batch(said(item(..., Id="said-1", Content=7))), "replies"),
+        ("reply", lambda: batch(reply_record(item(..., Id="said-1", Content=7))), "replies"),
         ("intake", lambda: batch(record("no JSON")), "conversations"),
         ("forward", lambda: batch(by_chat(7)), "conversations"),
     ],

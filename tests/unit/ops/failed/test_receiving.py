@@ -192,7 +192,7 @@ class FailingAgain:
     """A client of SQS; forward fails each message that is put back before the next call."""
 
     def __init__(self, queues: Queues, sqs: object) -> None:
-        self._office, self._of, self._failed = queues, sqs, set[str]()
+        self._queues, self._of, self._failed = queues, sqs, set[str]()
 
     def __getattr__(self, name: str) -> Any:
         def call(**request: Any) -> Any:
@@ -204,7 +204,7 @@ class FailingAgain:
         return call
 
     def _fail(self) -> None:
-        queues = self._office
+        queues = self._queues
         for message in queues.conversations.messages():
             if message.message_id not in self._failed:
                 self._failed.add(message.message_id)
@@ -278,7 +278,7 @@ def test_a_run_is_planned_by_the_clock_of_sqs_give_or_take_two_seconds(
         queues.fail(OTHER_CUSTOMER, key)
     run = RedriveRun(plan)
     run.run()
-    print_redriven(plan, run, run.trouble())
+    print_redriven(plan, run, run.problems())
     assert queues.keys(queues.conversations) == ["before", "at-once"] and queues.keys(queues.failed) == ["later"]
     said = capsys.readouterr()
     assert said.out == (

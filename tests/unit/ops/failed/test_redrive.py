@@ -14,8 +14,8 @@ from bridge.texts.sms_event import conversation_id
 from ops.failed.commands import RedriveRun, print_redriven
 from ops.failed.redrive import Redrive
 from ops.failed.selection import Selection
-from testing.builders import CUSTOMER, OTHER_CUSTOMER, OURS, payload, record
-from testing.chat_events import CHAT, item, streamed
+from testing.builders import BUSINESS_NUMBER, CUSTOMER, OTHER_CUSTOMER, payload, record
+from testing.chat_events import CHAT, chat_record, item
 from testing.clock import NOON
 from testing.dead_letters import (
     OUTPUTS,
@@ -53,7 +53,7 @@ def test_if_one_is_refused_none_behind_it_is_sent_but_other_conversations_are() 
     for n in range(12):
         for who in (CUSTOMER, OTHER_CUSTOMER):
             queues.fail(who, f"{who[-4:]}-{n}")
-    queues.sqs.refusing = {conversation_id(CUSTOMER, OURS)}
+    queues.sqs.refusing = {conversation_id(CUSTOMER, BUSINESS_NUMBER)}
     done = queues.redrive()
     assert (done.put_back, dict(done.refused)) == (12, {"InternalError": 1})
     assert queues.keys(queues.conversations, CUSTOMER) == [] and queues.visible() == 12
@@ -97,7 +97,7 @@ def test_a_reply_of_a_stack_without_a_reply_path_stays_in_failed_and_is_told() -
     assert queues.visible() == 1
     run = RedriveRun(queues.plan())
     run.redriven.without_queue |= done.without_queue
-    assert "1 of replies left: the stack has no replies queue any more" in run.trouble()[0]
+    assert "1 of replies left: the stack has no replies queue any more" in run.problems()[0]
 
 
 def test_a_message_is_deleted_from_failed_only_once_its_queue_has_it() -> None:
@@ -134,8 +134,10 @@ def test_texts_that_are_put_back_ahead_of_an_earlier_one_are_counted() -> None:
 
 def test_what_sqs_moved_returns_to_its_source_queue_and_is_counted_apart() -> None:
     queues = Queues()
-    text, reply = record(payload("hi", inboundMessageId="text")), streamed(item("hi", Id="reply"))
-    queues.conversations.send(json.dumps(text), group=conversation_id(CUSTOMER, OURS), deduplication_id="text")
+    text, reply = record(payload("hi", inboundMessageId="text")), chat_record(item("hi", Id="reply"))
+    queues.conversations.send(
+        json.dumps(text), group=conversation_id(CUSTOMER, BUSINESS_NUMBER), deduplication_id="text"
+    )
     queues.replies.send(json.dumps(reply), group=CHAT, deduplication_id="reply")
     for _ in range(3):
         queues.clock.time += 200
@@ -144,13 +146,13 @@ def test_what_sqs_moved_returns_to_its_source_queue_and_is_counted_apart() -> No
     done = queues.redrive(of_reason("MovedBySqs"))
     assert (done.put_back, done.from_sqs) == (2, 2)
     (back,), (reply_back,) = queues.conversations.messages(), queues.replies.messages()
-    assert (json.loads(back.body), back.group) == (text, conversation_id(CUSTOMER, OURS))
+    assert (json.loads(back.body), back.group) == (text, conversation_id(CUSTOMER, BUSINESS_NUMBER))
     assert (json.loads(reply_back.body), reply_back.group) == (reply, CHAT)
 
 
 def test_a_reply_goes_back_to_its_chat_by_the_stage_that_gave_it_up() -> None:
     queues = Queues()
-    body = json.dumps(streamed(item("hi", Id="one")))
+    body = json.dumps(chat_record(item("hi", Id="one")))
     queues.put(body, "reply-one", CHAT, RejectedError("400"), "reply")
     queues.redrive()
     assert [message.group for message in queues.replies.messages()] == [CHAT]
@@ -163,7 +165,10 @@ def test_a_malformed_text_goes_to_its_conversation_once_it_can_be_read() -> None
     queues.put(readable, "one", "one", MalformedNotificationError("odd"), "intake")
     queues.put(json.dumps(record("no JSON")), "two", "two", MalformedNotificationError("odd"), "intake")
     queues.redrive()
-    assert {message.group for message in queues.conversations.messages()} == {conversation_id(CUSTOMER, OURS), "two"}
+    assert {message.group for message in queues.conversations.messages()} == {
+        conversation_id(CUSTOMER, BUSINESS_NUMBER),
+        "two",
+    }
 
 
 def test_malformed_texts_of_a_conversation_return_in_the_order_of_publication() -> None:
@@ -174,7 +179,7 @@ def test_malformed_texts_of_a_conversation_return_in_the_order_of_publication() 
         queues.put(body, f"t{minute}", f"t{minute}", MalformedNotificationError("odd"), "intake")
     queues.put(
         json.dumps(record(payload("hi", inboundMessageId="t2"), sent_at=NOON + timedelta(minutes=2))),
-        "t2", conversation_id(CUSTOMER, OURS), RejectedError("400"), "forward",
+        "t2", conversation_id(CUSTOMER, BUSINESS_NUMBER), RejectedError("400"), "forward",
     )  # fmt: skip
     queues.redrive()
     assert queues.keys(queues.conversations, CUSTOMER) == ["t1", "t2", "t3", "t4"]
@@ -187,7 +192,7 @@ def test_a_group_keeps_the_order_that_it_has_in_failed() -> None:
         body = json.dumps(
             record(payload("hi", inboundMessageId=f"t{minute}"), sent_at=NOON + timedelta(minutes=minute))
         )
-        queues.put(body, f"t{minute}", conversation_id(CUSTOMER, OURS), RejectedError("400"), "forward")
+        queues.put(body, f"t{minute}", conversation_id(CUSTOMER, BUSINESS_NUMBER), RejectedError("400"), "forward")
     queues.redrive()
     assert queues.keys(queues.conversations) == ["t2", "t1"]
 

@@ -15,8 +15,8 @@ from ops.failed.listing import ADVICE
 from ops.failed.messages import FailedMessage, UndeliveredMessage
 from ops.failed.queue import first_batch
 from ops.failed.selection import Filters, Selection, reasons
-from testing.builders import CUSTOMER, OTHER_CUSTOMER, OURS
-from testing.chat_events import CHAT, item, streamed
+from testing.builders import BUSINESS_NUMBER, CUSTOMER, OTHER_CUSTOMER
+from testing.chat_events import CHAT, chat_record, item
 from testing.clock import NOON
 from testing.dead_letters import (
     OUTPUTS,
@@ -36,7 +36,7 @@ from testing.models.sqs import received
         (Filters(reason="UnknownNumberError"), False),
         (Filters(number=CUSTOMER), True),
         (Filters(number=f" {CUSTOMER} "), True),
-        (Filters(number=OURS), True),
+        (Filters(number=BUSINESS_NUMBER), True),
         (Filters(number=OTHER_CUSTOMER), False),
         (Filters(older="1h"), True),
         (Filters(older="3h"), False),
@@ -64,10 +64,10 @@ def test_a_text_is_selected_by_its_key_or_by_the_id_of_sns() -> None:
 
 
 def test_a_reply_is_of_the_phone_that_its_chat_is_with() -> None:
-    chat = Participants(customer_number=CUSTOMER, business_number=OURS, business_number_arn="arn")
+    chat = Participants(customer_number=CUSTOMER, business_number=BUSINESS_NUMBER, business_number_arn="arn")
     selection = Selection(number=CUSTOMER, participants_of={CHAT: chat}.get)
     queues = Queues()
-    queues.put(json.dumps(streamed(item("hi", Id="one"))), "reply-one", CHAT, RejectedError("400"), "reply")
+    queues.put(json.dumps(chat_record(item("hi", Id="one"))), "reply-one", CHAT, RejectedError("400"), "reply")
     message = FailedMessage.from_message(received(queues.failed.receive()[0]), replies=OUTPUTS["RepliesQueueUrl"])
     assert message.contacts == {CHAT} and selection.has(message)
     assert selection.has_record(failed_record(0, stage="reply", conversation=CHAT))
@@ -101,7 +101,7 @@ def test_the_repr_of_a_failed_message_has_no_body_and_no_number() -> None:
     queues.fail(CUSTOMER, "one")
     (message,) = queues.failed.receive()
     said = repr(FailedMessage.from_message(received(message)))
-    for secret in ("words of", CUSTOMER[1:], OURS[1:], conversation_id(CUSTOMER, OURS)):
+    for secret in ("words of", CUSTOMER[1:], BUSINESS_NUMBER[1:], conversation_id(CUSTOMER, BUSINESS_NUMBER)):
         assert secret not in said
 
 

@@ -13,8 +13,8 @@ from bridge.texts import sms_event
 from ops.failed import redrive
 from ops.failed.commands import RedriveRun
 from ops.failed.selection import Selection
-from testing.builders import CUSTOMER, OTHER_CUSTOMER, OURS, payload, record
-from testing.chat_events import item, streamed
+from testing.builders import BUSINESS_NUMBER, CUSTOMER, OTHER_CUSTOMER, payload, record
+from testing.chat_events import chat_record, item
 from testing.clock import NOON, FakeClock
 from testing.dead_letters import (
     OUTPUTS,
@@ -44,7 +44,7 @@ def test_both_shapes_are_handed_to_intake_as_sns_would_have() -> None:
     for _, event in functions.given:
         (one,) = event["Records"]
         assert one["EventSource"] == "aws:sns"
-        assert sms_event.parse(SnsNotification.from_record(one)).required().destination_number == OURS
+        assert sms_event.parse(SnsNotification.from_record(one)).required().destination_number == BUSINESS_NUMBER
     assert functions.given[1][1] == json.loads(bodies[0])["requestPayload"], "SNS's was published before"
 
 
@@ -59,7 +59,7 @@ def test_an_undelivered_chat_event_of_either_shape_goes_to_reply_intake() -> Non
     streaming = OUTPUTS["StreamingTopicArn"]
     queue = StandardQueue(
         sns_notification(json.dumps(item("hi")), topic=streaming),
-        invocation_record({"Records": [streamed(item("ho"))]}, function="reply-intake"),
+        invocation_record({"Records": [chat_record(item("ho"))]}, function="reply-intake"),
     )
     functions = Functions()
     assert hand_over(queue, functions).handed_over == 2
@@ -68,11 +68,11 @@ def test_an_undelivered_chat_event_of_either_shape_goes_to_reply_intake() -> Non
 
 def test_what_its_function_refuses_stays_visible_and_its_error_is_reported() -> None:
     queue = StandardQueue(sns_notification("1", at=1), sns_notification("2", at=2), sns_notification("3", at=3))
-    trouble = {
+    problems = {
         "1": {"errorType": "QueueError", "errorMessage": "no queue"},
         "3": {"errorType": "KeyError", "errorMessage": "words"},
     }
-    functions = Functions(lambda event: trouble.get(event["Records"][0]["Sns"]["Message"]))
+    functions = Functions(lambda event: problems.get(event["Records"][0]["Sns"]["Message"]))
     done = hand_over(queue, functions)
     assert (done.handed_over, dict(done.refused)) == (1, {"QueueError: no queue": 1, "KeyError": 1})
     assert len(queue.messages) == 2 and queue.hidden & queue.messages.keys() == set()
@@ -141,7 +141,7 @@ def test_a_message_handed_over_but_not_deleted_is_not_handed_over_twice() -> Non
     queues.sqs = SqsRouter(queues.sqs, queue)
     run = RedriveRun(queues.plan())
     run.run()
-    assert run.trouble() == ["1 handed over and still in undelivered"]
+    assert run.problems() == ["1 handed over and still in undelivered"]
 
 
 @pytest.mark.parametrize("times", [1, 2])

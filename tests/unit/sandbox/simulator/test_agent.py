@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ops.sandbox import chats_table
 from sandbox.simulator.chats import find_chat
-from testing.simulator import ARN, CUSTOMER, EVENT, INTERACTIVE, OTHER, OURS, TOPIC, SimulatorHarness
+from testing.simulator import ARN, BUSINESS_NUMBER, CUSTOMER, EVENT, INTERACTIVE, OTHER, TOPIC, SimulatorHarness
 
 
 def test_a_transfer_changes_the_contact_and_not_the_initial_one(simulator: SimulatorHarness) -> None:
@@ -69,7 +69,12 @@ def test_connect_itself_texts_replies_in_a_chat_of_integration_events(simulator:
     simulator.act("reply", CUSTOMER, text="How can I help?")
     simulator.act("say", CUSTOMER, text="whisper", visibility="AGENT")
     (text,) = simulator.control("GET", "phone", params={"number": CUSTOMER})["texts"]
-    assert (text["from"], text["to"], text["body"], text["by"]) == (OURS, CUSTOMER, "How can I help?", "Connect")
+    assert (text["from"], text["to"], text["body"], text["by"]) == (
+        BUSINESS_NUMBER,
+        CUSTOMER,
+        "How can I help?",
+        "Connect",
+    )
     assert simulator.published == []
     assert simulator.messages()[:2] == [("CUSTOMER", "hello"), ("AGENT", "How can I help?")]
     assert simulator.status()["accepted"] == 1
@@ -128,11 +133,11 @@ def test_the_table_of_chats_fits_a_terminal(simulator: SimulatorHarness) -> None
     simulator.send_event()
     console = Console(width=80, record=True)
     with console.capture() as shown:
-        console.print(chats_table(simulator.chats(), {ARN: OURS}))
+        console.print(chats_table(simulator.chats(), {ARN: BUSINESS_NUMBER}))
     lines = shown.get().splitlines()
     assert len(lines) == 4
     assert all(len(line) <= 80 for line in lines)
-    assert lines[1].split()[:4] == [contact[:8], CUSTOMER, OURS, "active"]
+    assert lines[1].split()[:4] == [contact[:8], CUSTOMER, BUSINESS_NUMBER, "active"]
     assert [line.split()[3] for line in lines[1:]] == ["active", "waiting", "active"]
 
 

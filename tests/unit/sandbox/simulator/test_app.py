@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from testing.simulator import ARN, CUSTOMER, DISCONNECT, MESSAGE, OURS, OURS_TOO, TYPING, SimulatorHarness, refusal
+from testing.simulator import (
+    ARN,
+    BUSINESS_NUMBER,
+    CUSTOMER,
+    DISCONNECT,
+    MESSAGE,
+    OTHER_BUSINESS_NUMBER,
+    TYPING,
+    SimulatorHarness,
+    refusal,
+)
 
 
 def test_the_journal_holds_accepted_calls_in_order(simulator: SimulatorHarness) -> None:
@@ -89,7 +99,10 @@ def test_reset_removes_texts_and_notifications_and_keeps_the_numbers(simulator: 
     status = simulator.status()
     assert (status["texts"], status["notifications"], status["accepted"]) == (0, 0, 0)
     assert refusal(simulator.send_message, token) == "AccessDeniedException"
-    assert [number["number"] for number in simulator.control("GET", "numbers")["numbers"]] == [OURS, OURS_TOO]
+    assert [number["number"] for number in simulator.control("GET", "numbers")["numbers"]] == [
+        BUSINESS_NUMBER,
+        OTHER_BUSINESS_NUMBER,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +119,7 @@ def test_reset_removes_texts_and_notifications_and_keeps_the_numbers(simulator: 
         ("agent", {"action": "dance", "chat": "x"}),
         ("agent", {"action": "reply", "chat": "x", "colour": "red"}),
         ("numbers", [{"number": "555", "arn": ARN}]),
-        ("numbers", [{"number": OURS, "arn": "arn:aws:sns:us-east-1:111122223333:topic"}]),
+        ("numbers", [{"number": BUSINESS_NUMBER, "arn": "arn:aws:sns:us-east-1:111122223333:topic"}]),
         ("notifications", {"n": 1, "copies": 0}),
         ("settings", {"notify_twice": 2}),
         ("settings", {"rates": {"SendMessage": [0, 1]}}),

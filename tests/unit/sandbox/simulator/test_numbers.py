@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from testing.simulator import ARN, OURS, OURS_TOO, TOPIC, SimulatorHarness, refusal
+from testing.simulator import ARN, BUSINESS_NUMBER, OTHER_BUSINESS_NUMBER, TOPIC, SimulatorHarness, refusal
 
 
 def test_numbers_are_described_by_id_and_by_channel_and_updated(simulator: SimulatorHarness) -> None:
@@ -16,12 +16,12 @@ def test_numbers_are_described_by_id_and_by_channel_and_updated(simulator: Simul
     updated = simulator.sms.update_phone_number(
         PhoneNumberId=phone_id, TwoWayEnabled=True, TwoWayChannelArn=TOPIC, TwoWayChannelRole=role
     )
-    assert (updated["PhoneNumber"], updated["TwoWayChannelArn"]) == (OURS, TOPIC)
+    assert (updated["PhoneNumber"], updated["TwoWayChannelArn"]) == (BUSINESS_NUMBER, TOPIC)
     (found,) = simulator.sms.describe_phone_numbers(Filters=[{"Name": "two-way-channel-arn", "Values": [TOPIC]}])[
         "PhoneNumbers"
     ]
     assert (found["PhoneNumberId"], found["TwoWayChannelRole"]) == (phone_id, role)
-    simulator.control("POST", "numbers", json=[{"number": OURS, "arn": ARN}])
+    simulator.control("POST", "numbers", json=[{"number": BUSINESS_NUMBER, "arn": ARN}])
     (found,) = simulator.sms.describe_phone_numbers(PhoneNumberIds=[phone_id])["PhoneNumbers"]
     assert found["TwoWayEnabled"] is True
     off = simulator.sms.update_phone_number(PhoneNumberId=phone_id, TwoWayEnabled=False)
@@ -31,7 +31,10 @@ def test_numbers_are_described_by_id_and_by_channel_and_updated(simulator: Simul
 def test_numbers_are_described_a_page_at_a_time(simulator: SimulatorHarness) -> None:
     first = simulator.sms.describe_phone_numbers(MaxResults=1)
     rest = simulator.sms.describe_phone_numbers(MaxResults=1, NextToken=first["NextToken"])
-    assert [page["PhoneNumbers"][0]["PhoneNumber"] for page in (first, rest)] == [OURS, OURS_TOO]
+    assert [page["PhoneNumbers"][0]["PhoneNumber"] for page in (first, rest)] == [
+        BUSINESS_NUMBER,
+        OTHER_BUSINESS_NUMBER,
+    ]
     assert "NextToken" not in rest
     assert refusal(simulator.sms.describe_phone_numbers, NextToken="x") == "ValidationException INVALID_NEXT_TOKEN"
 
@@ -57,13 +60,13 @@ def test_an_update_that_a_number_does_not_allow_is_refused(
     pooled = {"number": "+12125550103", "arn": f"{ARN}3", "pool": "pool-1"}
     pending = {"number": "+12125550104", "arn": f"{ARN}4", "status": "PENDING"}
     one_way = {"number": "+12125550105", "arn": f"{ARN}5", "two_way_possible": False}
-    simulator.control("POST", "numbers", json=[{"number": OURS, "arn": ARN}, pooled, pending, one_way])
+    simulator.control("POST", "numbers", json=[{"number": BUSINESS_NUMBER, "arn": ARN}, pooled, pending, one_way])
     assert refusal(simulator.sms.update_phone_number, **{"PhoneNumberId": ARN, **request_}) == refused
 
 
 def test_fields_that_are_not_given_for_a_known_number_stay(simulator: SimulatorHarness) -> None:
     simulator.sms.update_phone_number(PhoneNumberId=ARN, TwoWayEnabled=True, TwoWayChannelArn=TOPIC)
-    simulator.control("POST", "numbers", json=[{"number": OURS, "arn": ARN, "status": "PENDING"}])
+    simulator.control("POST", "numbers", json=[{"number": BUSINESS_NUMBER, "arn": ARN, "status": "PENDING"}])
     (found,) = simulator.sms.describe_phone_numbers(PhoneNumberIds=[ARN])["PhoneNumbers"]
     assert (found["Status"], found["TwoWayChannelArn"]) == ("PENDING", TOPIC)
 

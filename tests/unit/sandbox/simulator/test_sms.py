@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 
-from testing.simulator import ARN, CUSTOMER, OTHER, OURS, OURS_TOO, SimulatorHarness, refusal
+from testing.simulator import ARN, BUSINESS_NUMBER, CUSTOMER, OTHER, OTHER_BUSINESS_NUMBER, SimulatorHarness, refusal
 
 
 def test_a_text_reaches_the_phone_from_the_number_it_was_sent_from(simulator: SimulatorHarness) -> None:
     message = simulator.send_text("hello", Context={"contact": "1"})
-    simulator.send_text("other", to=OTHER, origin=OURS_TOO)
+    simulator.send_text("other", to=OTHER, origin=OTHER_BUSINESS_NUMBER)
     (text,) = simulator.control("GET", "phone", params={"number": CUSTOMER})["texts"]
-    assert (text["from"], text["origination"], text["body"], text["message_id"]) == (OURS, ARN, "hello", message)
+    assert (text["from"], text["origination"], text["body"], text["message_id"]) == (
+        BUSINESS_NUMBER,
+        ARN,
+        "hello",
+        message,
+    )
     assert (text["context"], text["by"]) == ({"contact": "1"}, "SendTextMessage")
     assert simulator.phone(OTHER) == ["other"]
     assert len(simulator.control("GET", "phone")["texts"]) == 2

@@ -132,8 +132,8 @@ def test_an_earlier_notification_can_be_published_again(simulator: SimulatorHarn
 
 def test_the_same_seed_repeats_and_delays_the_same_notifications(simulator: SimulatorHarness) -> None:
     def disturbed() -> list[tuple[str, float]]:
-        trouble = {"notify_twice": 0.5, "notify_late": 0.5, "notify_late_seconds": 2, "notify_seed": 7}
-        simulator.control("POST", "settings", json=trouble)
+        faults = {"notify_twice": 0.5, "notify_late": 0.5, "notify_late_seconds": 2, "notify_seed": 7}
+        simulator.control("POST", "settings", json=faults)
         _, token = simulator.chat()
         simulator.published.clear()
         for n in range(40):
