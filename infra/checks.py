@@ -58,7 +58,7 @@ class Finding:
 def findings(template: Mapping[str, Any], *, limits: Limits) -> Iterator[Finding]:
     """Timeouts that do not fit together, and filter policies that SNS refuses.
 
-    infra.config reports the same about the timeouts of bridge.toml; this checks what became of them.
+    infra.config checks the timeouts of bridge.toml in the same way; this checks those of the template.
     """
     resources = template["Resources"]
     for name, resource in resources.items():

@@ -42,12 +42,12 @@ class BridgeKey(Construct):
         self._grant("AccountAdministers", iam.AccountRootPrincipal(), ("kms:*",))
 
     def grant_sns(self, *, to: str) -> None:
-        """SNS, which sends what it cannot deliver to a dead-letter queue."""
+        """Allow SNS to send to the dead-letter queue `to` what it cannot deliver."""
         sns = iam.ServicePrincipal("sns.amazonaws.com")
         self._grant(f"SnsTo{to}", sns, MESSAGES, {"ArnLike": {"aws:SourceArn": _arn("sns", "*")}})
 
     def grant_connect(self) -> None:
-        """Connect, which publishes to the stack's streaming topic.
+        """Allow Connect to publish to the stack's streaming topic.
 
         SNS passes the topic's ARN to KMS as encryption context. No document says that KMS also gets the instance
         (aws:SourceArn) or the account (aws:SourceAccount); a condition on a key that the request lacks would refuse
@@ -59,7 +59,7 @@ class BridgeKey(Construct):
         self._grant("ConnectToStreaming", connect, MESSAGES, conditions)
 
     def grant_cloudwatch(self) -> None:
-        """CloudWatch, whose alarms of this stack publish to the alarm topic."""
+        """Allow the alarms of this stack to publish to the alarm topic."""
         cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
         conditions: _Conditions = {
             "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
@@ -68,21 +68,21 @@ class BridgeKey(Construct):
         self._grant("CloudWatchToAlarms", cloudwatch, MESSAGES, conditions)
 
     def grant_logs(self) -> None:
-        """CloudWatch Logs, for the log groups of this stack."""
+        """Allow CloudWatch Logs to encrypt the log groups of this stack."""
         logs = iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")
         groups = _arn("logs", f"log-group:{Aws.STACK_NAME}-*")
         self._grant("LogsToLogGroups", logs, STORE, {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}})
 
     def grant_topic(self, role: iam.IRole, *, name: str) -> None:
-        """A role that publishes; its own policy names the topic. `name` begins the statement id, as in those below."""
+        """Allow a role to publish; its own policy names the topic. `name` is the beginning of the statement id."""
         self._grant(f"{name}ToTopic", role, MESSAGES, _via("sns"))
 
     def grant_queues(self, role: iam.IRole, *, name: str) -> None:
-        """A role that sends or receives; its own policy names the queues."""
+        """Allow a role to send and receive; its own policy names the queues. `name` as above."""
         self._grant(f"{name}ToQueues", role, MESSAGES, _via("sqs"))
 
     def grant_tables(self, role: iam.IRole, *, name: str) -> None:
-        """A role that reads or writes tables; its own policy names them."""
+        """Allow a role to read and write tables; its own policy names them. `name` as above."""
         # DynamoDB's documentation asks for any Region: DynamoDB may call KMS from another one.
         tables = {"StringLike": {"kms:ViaService": "dynamodb.*.amazonaws.com"}}
         self._grant(f"{name}ToLedger", role, STORE, tables)

@@ -97,7 +97,7 @@ class BridgeFunction(Construct):
         )
 
     def metric(self, name: str, *, statistic: str, period: Duration) -> cloudwatch.Metric:
-        """A metric that the function writes. Raises ValueError for a name that bridge.metrics does not list for it."""
+        """A metric that the function writes. Raises ValueError if bridge.metrics does not list it for this function."""
         if name not in METRICS_BY_FUNCTION[self.name]:
             raise ValueError(f"{self.name} writes no metric {name}")
         return cloudwatch.Metric(

@@ -64,7 +64,7 @@ class Target:
         outputs: of the stack; empty until it is described.
         session: a boto3 session; None for a sandbox.
         sandbox: None in AWS.
-        options: the options with which another command acts here.
+        options: the command line options with which another command acts on the same target.
     """
 
     where: str

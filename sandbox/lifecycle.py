@@ -120,13 +120,10 @@ class Sandbox(State):
                 config=ClientConfig(max_pool_connections=32, proxies={}).merge(config or ClientConfig()),
             )
 
-    def deploy(self, config: Path, *, app: Path = ROOT, on_step: OnStep = lambda _: None) -> None:
-        """Deploys again, with another bridge.toml or changed code. Raises SandboxError; the sandbox stays up.
-
-        app: the folder of the CDK app, of this project or of another version of it.
-        """
+    def deploy(self, config: Path) -> None:
+        """Deploys again, with another bridge.toml or changed code. Raises SandboxError; the sandbox stays up."""
         with locked(self.name):
-            self._deploy(config, app, on_step)
+            self._deploy(config, ROOT, lambda _: None)
 
     def down(self) -> None:
         """Ends the sandbox's processes and removes its folder. Does nothing when it is down."""

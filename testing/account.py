@@ -23,16 +23,15 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-import regex
 from aws_lambda_powertools import Logger
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ParamValidationError
-from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
 from bridge.processing.clock import Clock
+from sandbox.simulator.protocols import problems_of
 from testing.builders import ARN, BUSINESS_NUMBER
 from testing.clock import FakeClock
 from testing.models.fifo import Fifo
@@ -209,8 +208,7 @@ class Account:
         )
         self.requests.append(request)
         if model.input_shape:
-            wrong = list(against_the_model(model.input_shape, parameters))
-            self.problems += [f"{operation}: {problem}" for problem in wrong]
+            self.problems += [f"{operation}: {problem}" for problem in problems_of(model.input_shape, parameters)]
             if (report := ParamValidator().validate(parameters, model.input_shape)).has_errors():
                 raise ParamValidationError(report=report.generate_report())  # as the client itself would
         planned = self.planned.get(operation)
@@ -314,73 +312,6 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     for logger, level in levels.items():
         logger.setLevel(level)
     _forget()
-
-
-def against_the_model(shape: Shape, value: Any, place: str = "") -> Iterator[str]:
-    """What a service would reject in a value, by the API's model; botocore itself checks less."""
-    where = place or "the request"
-    if isinstance(shape, StructureShape):
-        if not isinstance(value, dict):
-            yield f"{where} is no object"
-            return
-        yield from (f"{place}.{name} is missing".lstrip(".") for name in shape.required_members if name not in value)
-        for name, item in value.items():
-            inner = f"{place}.{name}".lstrip(".")
-            if name in shape.members:
-                yield from against_the_model(shape.members[name], item, inner)
-            else:
-                yield f"{inner} is no member"
-    elif isinstance(shape, ListShape):
-        if not isinstance(value, list | tuple):
-            yield f"{where} is no list"
-            return
-        yield from _size(shape, len(value), where)
-        for number, item in enumerate(value):
-            yield from against_the_model(shape.member, item, f"{place}[{number}]")
-    elif isinstance(shape, MapShape):
-        if not isinstance(value, dict):
-            yield f"{where} is no object"
-            return
-        yield from _size(shape, len(value), where)
-        for key, item in value.items():
-            yield from against_the_model(shape.key, key, f"a key of {where}")
-            yield from against_the_model(shape.value, item, f"{place}.{key}")
-    else:
-        yield from _of_scalar(shape, value, where)
-
-
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "blob": (str, bytes),
-    "boolean": (bool,),
-    "integer": (int,),
-    "long": (int,),
-    "float": (int, float),
-    "double": (int, float),
-    "timestamp": (int, float, str, datetime),
-}
-
-
-def _of_scalar(shape: Shape, value: Any, where: str) -> Iterator[str]:
-    if type(value) not in _KINDS[shape.type_name]:
-        yield f"{where} is no {shape.type_name}"
-    elif isinstance(value, str) and shape.type_name == "string":
-        enum, pattern = getattr(shape, "enum", None), shape.metadata.get("pattern")
-        if enum and value not in enum:
-            yield f"{where} is none of {', '.join(enum)}"
-        yield from _size(shape, len(value), where)
-        if pattern and not regex.search(pattern, value):
-            yield f"{where} does not match {pattern}"
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield from _size(shape, value, where)
-
-
-def _size(shape: Shape, size: float, where: str) -> Iterator[str]:
-    least, most = shape.metadata.get("min"), shape.metadata.get("max")
-    if least is not None and size < least:
-        yield f"{where} is below {least}"
-    if most is not None and size > most:
-        yield f"{where} is above {most}"
 
 
 def _modules() -> list[ModuleType]:

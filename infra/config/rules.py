@@ -195,8 +195,7 @@ def _start_chat(document: _Document) -> Iterator[Finding]:
 
 
 def _flow_without_instance(document: _Document) -> Iterator[Finding]:
-    """A contact flow without an instance is a leftover of start-chat delivery: the stack then has no pipeline of
-    replies, also not for the chats that are still open."""
+    """Somebody removed the instance too early: without one the stack has no reply pipeline for chats still open."""
     tables: list[tuple[Loc, Mapping[str, Any]]] = [(("start_chat",), document.table("start_chat")), *document.numbers]
     if any("instance_arn" in table for _, table in tables) or any(
         document.starts_chats(number) for _, number in document.numbers

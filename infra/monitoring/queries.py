@@ -34,7 +34,7 @@ QUERIES: Mapping[str, str] = {
 - One text: customers and agents ask about one, and the logs may be kept longer than the ledger (16 days).
 - What fails or waits: every alarm but silence leads here. The error says who must act, the example is a key for the
   first query.
-- How slow: percentiles of a metric cannot be broken down afterwards.
+- How slow: logs can be grouped by time and function; percentiles of a metric cannot.
 """
 
 

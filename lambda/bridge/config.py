@@ -118,7 +118,7 @@ class _Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Each field is read from the variable of its name in capitals. Raises KeyError, which names a missing one.
+        """Read each field from the variable with its name in capitals. Raises KeyError for a missing one.
 
         A variable whose field has a default may be missing: the stack sets it only where bridge.toml needs it.
         """

@@ -42,7 +42,7 @@ class Reporter:
         _count({self._direction.ignored: 1})
 
     def not_taken(self, key: str, error: BridgeError) -> None:
-        """Intake raises this error, and Lambda retries the event."""
+        """Intake could not process this message; it raises the error, and Lambda retries the event."""
         logger.warning(f"{self._direction.one} not taken", extra=_message(key) | _error(error))
 
     def receipt_missed(self, key: str, error: BridgeError) -> None:

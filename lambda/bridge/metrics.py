@@ -1,6 +1,6 @@
 """The metrics by name, and which function writes which.
 
-The namespace is the stack's name, the one dimension `service` is the function. No customer and no business number.
+The namespace is the stack's name; the only dimension, `service`, is the function. No metric has a phone number.
 A failed message is counted in total and by its error (FailedRejectedError). The error is part of the metric's name and
 not a dimension: CloudWatch bills both the same, and all metrics of a function then share one log line. The errors that
 a function can fail with are listed here; a test compares the lists with what the functions write.

@@ -35,7 +35,7 @@ def queues(preflight: Preflight) -> Iterator[Finding]:
 
 
 def key(preflight: Preflight) -> Iterator[Finding]:
-    """The key must be enabled, and its policy must admit who writes."""
+    """The key must be enabled, with the policy that was deployed."""
 
     def check(resource: Resource) -> Iterator[Finding | None]:
         key_id = resource.physical_id

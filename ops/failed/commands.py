@@ -30,7 +30,7 @@ class Plan:
     """What the user selected, and what the ledger and SQS had of it before the run.
 
     Parameters:
-        given_ids: the ids as the user gave them, by text key; ids that the ledger does not have stand for themselves.
+        given_ids: the ids as the user gave them, by text key, or by themselves if the ledger does not have them.
     """
 
     target: Target
@@ -70,7 +70,7 @@ class Plan:
 
     @property
     def about(self) -> int:
-        """About how many messages it may be, for a progress bar."""
+        """The approximate number of messages, for a progress bar."""
         return max(len(self.failed.selected), self.in_failed.all if self.selection.everything else 0)
 
     def not_found(self, seen: set[str], *, hidden_in_failed: int = 0) -> Iterator[str]:

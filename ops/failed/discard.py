@@ -25,7 +25,7 @@ _MOST_UNDELIVERED = 100
 
 
 class Copy:
-    """A file of JSON lines that only its owner can read. It is created with the first line and never overwrites one."""
+    """A new file of JSON lines that only its owner can read; it is created when the first line is written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

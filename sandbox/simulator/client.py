@@ -33,14 +33,13 @@ class Simulator:
     def settings(self, **changes: Any) -> None:
         self._call("POST", "/settings", json=changes)
 
-    def phone(self, number: str | None = None, *, after: int = 0) -> list[dict[str, Any]]:
+    def phone(self, number: str | None = None) -> list[dict[str, Any]]:
         """Texts that this phone (or any) received, in order, from SendTextMessage and from Connect itself."""
-        params = {"after": after} | ({"number": number} if number else {})
-        return self._list("/phone", params)
+        return self._list("/phone", {"number": number} if number else None)
 
-    def notifications(self, *, after: int = 0) -> list[dict[str, Any]]:
+    def notifications(self) -> list[dict[str, Any]]:
         """Notifications to streaming topics: topic, attributes, body, and how often each was published."""
-        return self._list("/notifications", {"after": after})
+        return self._list("/notifications")
 
     def publish_again(self, n: int, **how: Any) -> dict[str, Any]:
         """Publishes notification `n` again. how: copies, delay in seconds."""
@@ -75,9 +74,9 @@ class Simulator:
         """A message of the agent. how: content_type, visibility."""
         return self._act("reply", chat, text=text, **how)
 
-    def say(self, chat: str, text: str, *, role: str = "SYSTEM", **how: Any) -> dict[str, Any]:
-        """A message of another role: SYSTEM, CUSTOM_BOT or SUPERVISOR."""
-        return self._act("say", chat, text=text, role=role, **how)
+    def say(self, chat: str, text: str, **how: Any) -> dict[str, Any]:
+        """A message of another role. how: role (SYSTEM by default, CUSTOM_BOT or SUPERVISOR)."""
+        return self._act("say", chat, text=text, **how)
 
     def attach(self, chat: str, name: str, **how: Any) -> dict[str, Any]:
         return self._act("attach", chat, text=name, **how)

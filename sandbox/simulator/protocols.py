@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -170,13 +171,16 @@ def _validated(operation: OperationModel, raw: Any, **members: str) -> dict[str,
 
 def _answer(operation: OperationModel, answer: Mapping[str, Any]) -> bytes:
     shape = operation.output_shape
-    problems: list[str] = []
-    wire = _write(shape, answer) if shape else {}
-    if shape:
-        _read(shape, wire, "", problems)
-    if problems:
+    if shape and (problems := problems_of(shape, answer)):
         raise ValueError(f"{operation.name} would return what its model forbids: {'; '.join(problems)}")
-    return json.dumps(wire).encode()
+    return json.dumps(_write(shape, answer) if shape else {}).encode()
+
+
+def problems_of(shape: Shape, value: Any) -> list[str]:
+    """What the model forbids in a value with member names, such as the parameters of a boto3 client."""
+    problems: list[str] = []
+    _read(shape, _write(shape, value), "", problems)
+    return problems
 
 
 def _names(shape: Shape) -> set[str]:
@@ -239,11 +243,12 @@ def _read(shape: Shape, value: Any, place: str, problems: list[str]) -> Any:
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("string", "character", "blob"), (str,)),
+    **dict.fromkeys(("string", "character"), (str,)),
+    "blob": (str, bytes),
     **dict.fromkeys(("integer", "long"), (int,)),
     **dict.fromkeys(("float", "double"), (int, float)),
     "boolean": (bool,),
-    "timestamp": (int, float, str),
+    "timestamp": (int, float, str, datetime),
 }
 
 
@@ -273,14 +278,14 @@ def _size(shape: Shape, size: float, where: str, unit: str, problems: list[str])
 
 
 def _write(shape: Shape, value: Any) -> Any:
-    if isinstance(shape, StructureShape) and not shape.is_document_type:
+    if isinstance(shape, StructureShape) and not shape.is_document_type and isinstance(value, Mapping):
         return {
             member.serialization.get("name", name): _write(member, value[name])
             for name, member in shape.members.items()
             if value.get(name) is not None
         } | {name: item for name, item in value.items() if name not in shape.members}
-    if isinstance(shape, ListShape):
+    if isinstance(shape, ListShape) and isinstance(value, list | tuple):
         return [_write(shape.member, item) for item in value]
-    if isinstance(shape, MapShape):
+    if isinstance(shape, MapShape) and isinstance(value, Mapping):
         return {key: _write(shape.value, item) for key, item in value.items()}
     return value

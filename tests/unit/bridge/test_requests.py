@@ -134,9 +134,9 @@ def test_the_model_refuses_what_botocore_lets_through(account: Account) -> None:
         client.send_chat_integration_event(SourceId="s", DestinationId="d", Event={"Type": "NOTHING"}, Nonsense=1)
     client.send_chat_integration_event(SourceId="s" * 256, DestinationId="d", Event={"Type": "NOTHING"})
     assert account.problems == [
-        "SendChatIntegrationEvent: Event.Type is none of DISCONNECT, MESSAGE, EVENT",
-        "SendChatIntegrationEvent: Nonsense is no member",
-        "SendChatIntegrationEvent: SourceId is above 255",
-        "SendChatIntegrationEvent: Event.Type is none of DISCONNECT, MESSAGE, EVENT",
+        "SendChatIntegrationEvent: Event.Type must be one of DISCONNECT, MESSAGE, EVENT",
+        "SendChatIntegrationEvent: Nonsense is not a member",
+        "SendChatIntegrationEvent: SourceId is over the most of 255 characters",
+        "SendChatIntegrationEvent: Event.Type must be one of DISCONNECT, MESSAGE, EVENT",
     ]
     account.problems.clear()
