@@ -104,6 +104,7 @@ class Fifo:
             now = self.now()
             hidden_until = now + (self.visibility if visibility is None else visibility)
             batch: list[Message] = []
+            self._dead_letter_first_messages(now)
             for group in sorted(self._messages, key=lambda group: self._messages[group][0].sequence):
                 waiting = self._messages[group]
                 for message in list(waiting):
@@ -164,6 +165,16 @@ class Fifo:
             del self._messages[message.group]
         if message.receipt:
             self._by_receipt.pop(message.receipt, None)
+
+    def _dead_letter_first_messages(self, now: float) -> None:
+        """To be called before the groups are ordered: a group whose first message moves is as old as its next one."""
+        limit = self.max_receives
+        while limit is not None:
+            firsts = [waiting[0] for waiting in self._messages.values()]
+            spent = [message for message in firsts if message.visible_at <= now and message.receives >= limit]
+            if not spent:
+                return
+            self._dead_letter(min(spent, key=lambda message: message.sequence))
 
     def _dead_letter(self, message: Message) -> None:
         """A message that SQS moves has no reason. It keeps its id, which becomes its deduplication id."""

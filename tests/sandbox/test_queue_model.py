@@ -209,6 +209,18 @@ def test_the_model_and_the_local_queue_do_the_same_whatever_is_asked_of_them(san
         operations=[("return_to_queue", 0), ("receive", 1), ("return_to_queue", 0), ("receive", 1)],
         wait=None,
     )
+    @example(
+        max_receives=2,  # the first messages of a group go, so that another group has the oldest one
+        operations=[
+            ("send", "b", 3),
+            ("send", "a", 3),
+            ("delete", 89),
+            ("receive", 1),
+            ("receive", 2),
+            ("send", "a", 3),
+        ],
+        wait=(33, 90),
+    )
     @given(
         max_receives=st.sampled_from([None, None, 2, 3]),
         operations=st.lists(operations, min_size=4, max_size=30),
