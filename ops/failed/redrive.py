@@ -26,7 +26,7 @@ from ops.failed.queue import (
 from ops.failed.selection import Selected, reasons
 from ops.ledger import OperatorsLedger
 
-_SECONDS_IN_HAND = 10
+_SECONDS_AHEAD = 10
 """With a rate, messages are received that can be sent within this time."""
 _LEDGER_WRITES = 10
 """At once."""
@@ -85,12 +85,12 @@ class Redrive(QueueRun):
         """Message ids of the same on their source queues."""
         self._skipped_groups: set[str] = set()
         self._pool = ThreadPoolExecutor(max_workers=_LEDGER_WRITES)
-        slowly = max(BATCH / self.rate, _SECONDS_IN_HAND) if self.rate else 0
+        slowly = max(BATCH / self.rate, _SECONDS_AHEAD) if self.rate else 0
         self._consumer = FailedQueueConsumer(
             context=self,
             selected=self.result,
             visibility_timeout=FAILED_VISIBILITY + int(slowly),
-            most=max(1, min(100, int(self.rate * _SECONDS_IN_HAND))) if self.rate else 100,
+            most=max(1, min(100, int(self.rate * _SECONDS_AHEAD))) if self.rate else 100,
         )
 
     def run(self) -> RedriveResult:

@@ -30,7 +30,7 @@ def test_an_alarm_is_on_while_connect_refuses_and_off_afterwards(phones: Phones)
     assert Watch.begin(phones.sandbox).on() == set()
 
 
-def test_an_entry_in_failed_is_noticed_until_there_is_none(phones: Phones) -> None:
+def test_a_message_in_failed_raises_its_alarm_until_there_is_none(phones: Phones) -> None:
     watch = Watch.begin(phones.sandbox)
     text = Text(customer=customer(8020), body="to nobody", business_number="+12125550199")
     phones.send([text])

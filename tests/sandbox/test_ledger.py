@@ -77,7 +77,7 @@ def test_a_write_whose_answer_was_lost_is_repeated_without_harm(ledger: Ledger, 
     assert done(ledger, key, 0, 1) == first
 
 
-def test_giving_back_counts_returns_and_keeps_the_reason_until_the_text_gets_on(
+def test_retries_are_counted_and_their_reason_stays_until_a_part_is_accepted(
     ledger: Ledger, key: str, table: dict[str, Any]
 ) -> None:
     for _ in range(2):
@@ -113,7 +113,7 @@ def test_a_late_worker_does_not_make_wait_what_has_failed_meanwhile(
     assert (item(table, key)["outcome"], item(table, key)["reason"]) == ("pending", "refused")
 
 
-def test_nothing_to_show_is_noted_with_its_reason(ledger: Ledger, key: str, table: dict[str, Any]) -> None:
+def test_nothing_to_show_is_recorded_with_its_reason(ledger: Ledger, key: str, table: dict[str, Any]) -> None:
     assert done(ledger, key, 0, 1, contact=None, new_chat=False, nothing_shown="none was open").outcome == "ignored"
     assert item(table, key)["reason"] == "none was open"
 
@@ -126,7 +126,7 @@ def test_duplicates_are_counted_and_change_nothing_else(ledger: Ledger, key: str
     assert ledger.read(key) == known
 
 
-def test_a_table_that_does_not_respond_is_a_ledger_error_in_our_words(table: dict[str, Any]) -> None:
+def test_a_table_that_does_not_respond_is_a_ledger_error(table: dict[str, Any]) -> None:
     nowhere = Ledger(client=table["client"], table="no-such-table", stage="forward")
     with pytest.raises(LedgerError, match=r"ResourceNotFoundException\)$"):
         nowhere.read("key")

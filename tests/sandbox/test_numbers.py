@@ -91,7 +91,7 @@ def test_twice_is_once(number: TwoWayNumber) -> None:
     assert number.now() == (True, OLD_TOPIC, OLD_ROLE)
 
 
-def test_what_stood_before_is_noted_before_anything_is_changed(number: TwoWayNumber) -> None:
+def test_the_earlier_channel_is_stored_before_anything_is_changed(number: TwoWayNumber) -> None:
     number.have(two_way=True, channel=OLD_TOPIC, role=OLD_ROLE)
     number.simulator.fault("refuse", operation="UpdatePhoneNumber")
     error = number.bridge("connect", NUMBER, expect=2)
@@ -162,7 +162,7 @@ def test_a_number_of_nobody_is_one_line(number: TwoWayNumber) -> None:
     assert "is none of your numbers; see: bridge numbers" in number.bridge("connect", "+12125550109", expect=2)
 
 
-def test_end_user_messagings_own_pace_is_kept(number: TwoWayNumber) -> None:
+def test_end_user_messagings_own_rate_is_kept(number: TwoWayNumber) -> None:
     number.have()
     number.simulator.settings(rates={"*": (1, 1)})
     number.bridge("connect", NUMBER)

@@ -110,7 +110,7 @@ _EXPLAINED = (
         Edit("Ledger.record_failure", 'self._outcome("failed", reason=str(error), ', 'self._outcome("failed", '),
     ),
     unit(
-        "received/not-noted",
+        "received/not-recorded",
         "bridge/test_intake.py::test_intake_records_the_receipt_of_a_queued_text",
         Edit(
             "NotificationIntake._take",

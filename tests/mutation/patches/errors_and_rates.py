@@ -121,12 +121,12 @@ _ERRORS = (
         Edit("Attempt.call", "            except OutOfTimeError as exc:", "            except QueueError as exc:"),
     ),
     unit(
-        "intake/keeps-trouble-quiet",
+        "intake/keeps-errors-quiet",
         "bridge/test_intake.py::test_intake_raises_when_a_malformed_text_cannot_be_failed_or_recorded",
         Edit("NotificationIntake.handle", "        if errors:\n            raise errors[0]\n", ""),
     ),
     unit(
-        "intake/stops-at-trouble",
+        "intake/stops-at-an-error",
         "bridge/test_intake.py::test_intake_takes_all_other_records_before_it_raises_an_error",
         Edit(
             "NotificationIntake.handle",

@@ -109,7 +109,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         Edit("_is_reply", ' == replies.rpartition("/")[2]', ' == "nothing"'),
     ),
     unit(
-        "redrive/noted-over-what-came-since",
+        "redrive/recorded-over-what-came-since",
         "ops/test_ledger.py::test_a_late_record_of_a_redrive_sets_its_time_only[failed again]",
         Edit("_LAST_FAILURE", "outcome = :failed AND failed_entry = :message_id", "outcome = :failed"),
     ),

@@ -33,7 +33,7 @@ _FOR_THE_PHONE = (
         Edit(_STREAMED, _SEEN_BY, ""),
     ),
     _reply(
-        "reply-filter/who-may-see-it-is-not-said",
+        "reply-filter/without-visibility",
         "bridge/replies/test_chat_events.py::test_a_message_that_does_not_say_who_may_see_it_passes_the_filter",
         Edit(_STREAMED, _SEEN_BY, '            "MessageVisibility": list(_FOR_THE_PHONE),\n'),
     ),
@@ -93,7 +93,7 @@ _FOR_THE_PHONE = (
         ),
     ),
     _reply(
-        "replies/end-of-a-chat-not-noted",
+        "replies/end-of-a-chat-not-recorded",
         "bridge/replies/test_delivery.py::test_the_end_of_a_chat_is_recorded_after_the_replies_before_it",
         Edit("ReplyDelivery.deliver", "            self._chats.end(contact)\n", ""),
     ),
@@ -332,7 +332,7 @@ _SENDING = (
         Edit("gsm_length", "            return None\n", "            length += 1\n"),
     ),
     _reply(
-        "options/not-remembered",
+        "options/not-saved",
         "bridge/replies/test_delivery.py::test_an_interactive_message_is_sent_as_text_after_its_options_are_saved",
         Edit("ReplyDelivery.deliver", "            self._chats.save_options(contact, options)\n", "            pass\n"),
     ),

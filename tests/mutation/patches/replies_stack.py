@@ -87,12 +87,12 @@ _IN_THE_STACK = (
         "test_each_role_has_exactly_the_permissions_of_its_function",
     ),
     with_replies(
-        "kept/open-chats-not-pinned",
+        "kept/open-chats-not-retained",
         Edit("infra/storage.py", "        retain(self.table, construct_id, protected=True)\n", ""),
         "test_replies_and_chats_are_retained[Chats]",
     ),
     with_replies(
-        "kept/streaming-topic-not-pinned",
+        "kept/streaming-topic-not-retained",
         Edit("Topic.__init__", "        retain(self.topic, logical_id)\n", ""),
         "test_replies_and_chats_are_retained[StreamingTopic]",
     ),

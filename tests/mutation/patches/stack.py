@@ -122,7 +122,7 @@ _STACK = (
         "test_retention.py::test_retained_resources_survive_deletion_and_replacement_with_policies[InboundTopic]",
     ),
     stack(
-        "kept/topic-not-pinned",
+        "kept/topic-not-retained",
         Edit("Topic.__init__", "        retain(self.topic, logical_id)\n", ""),
         "test_retention.py::test_every_topic_key_queue_and_table_is_retained",
     ),

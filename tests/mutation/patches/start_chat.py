@@ -207,7 +207,7 @@ _CHAT = (
         Edit("StartChat.send", "if chat.first_client_token != request.client_token:", "if True:"),
     ),
     unit(
-        "initial-message/not-noted-as-sent",
+        "initial-message/not-recorded-as-sent",
         f"{_TESTS}test_a_text_sent_as_initial_message_is_not_sent_again",
         Edit(
             "ChatSessions.record_start",

@@ -281,7 +281,7 @@ def test_connect_after_an_interrupted_disconnect_keeps_the_earlier_channel(updat
     assert (eum.now, from_tags(eum.tags)) == (STACK_CHANNEL, BEFORE_US)
 
 
-def test_what_stands_before_a_connect_is_noted_over_an_old_note() -> None:
+def test_connect_stores_the_current_channel_over_an_older_one() -> None:
     eum = Eum()
     eum.tags = to_tags(TwoWayChannel(f"{TOPIC}-3", "x" * 600))
     eum.number |= {"TwoWayEnabled": True, "TwoWayChannelArn": BEFORE_US.channel, "TwoWayChannelRole": None}

@@ -218,7 +218,7 @@ def test_two_messages_with_one_deduplication_id_can_both_be_moved(redriving: Fif
     assert [message.body for message in failed.messages()] == ["a1", "a1"]
 
 
-def test_a_deduplication_id_is_remembered_for_five_minutes_from_the_first(queue: Fifo, clock: Clock) -> None:
+def test_a_deduplication_id_counts_for_five_minutes_from_the_first(queue: Fifo, clock: Clock) -> None:
     (first,) = send(queue, "a1")
     clock.time += 299
     (again,) = send(queue, "a1")
@@ -229,7 +229,7 @@ def test_a_deduplication_id_is_remembered_for_five_minutes_from_the_first(queue:
     assert receive(queue) == ["a1", "a1"]
 
 
-def test_a_deduplication_id_is_remembered_after_its_message_was_deleted(queue: Fifo) -> None:
+def test_a_deduplication_id_counts_after_its_message_was_deleted(queue: Fifo) -> None:
     send(queue, "a1")
     (held,) = queue.receive()
     queue.delete(receipt(held))
@@ -237,7 +237,7 @@ def test_a_deduplication_id_is_remembered_after_its_message_was_deleted(queue: F
     assert len(queue) == 0
 
 
-def test_a_deduplication_id_is_remembered_for_its_group_alone(queue: Fifo) -> None:
+def test_a_deduplication_id_counts_for_its_group_alone(queue: Fifo) -> None:
     queue.send("one", group="a", deduplication_id="id")
     queue.send("two", group="b", deduplication_id="id")
     assert receive(queue) == ["one", "two"]

@@ -107,7 +107,7 @@ def test_a_message_is_deleted_from_failed_only_once_its_queue_has_it() -> None:
     with pytest.raises(ClientError):
         queues.redrive()
     assert (queues.keys(queues.failed), queues.keys(queues.conversations)) == (["one"], [])
-    assert queues.visible() == 1, "it is let go at once"
+    assert queues.visible() == 1, "it is released at once"
 
 
 def test_a_message_sent_but_not_deleted_is_reported_and_not_sent_twice() -> None:
@@ -221,4 +221,6 @@ def test_a_rate_is_kept(rate: float, seconds: float) -> None:
     before = queues.clock.time
     assert queues.redrive(rate=rate).put_back == 21
     assert seconds * 0.75 <= queues.clock.time - before <= seconds + 1
-    assert queues.keys(queues.conversations) == [f"t{n}" for n in range(21)], "nothing came back while it was in hand"
+    assert queues.keys(queues.conversations) == [f"t{n}" for n in range(21)], (
+        "nothing became visible while it was processed"
+    )

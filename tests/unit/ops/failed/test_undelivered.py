@@ -119,7 +119,7 @@ def test_undelivered_messages_stay_hidden_until_all_are_handed_over() -> None:
     seen_by_others: list[int] = []
     functions = Functions(lambda _: seen_by_others.append(len(queue.messages.keys() - queue.hidden)))
     assert hand_over(SlowClient(queue, clock, most=9000), functions, clock=clock).handed_over == 3500
-    assert len(queue.messages) == 0 and seen_by_others[0] == 3500 - 600, "no more than a minute's receives are in hand"
+    assert len(queue.messages) == 0 and seen_by_others[0] == 3500 - 600, "no more than a minute's receives are hidden"
 
 
 def test_more_messages_than_one_round_holds_are_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

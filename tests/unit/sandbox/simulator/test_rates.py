@@ -55,8 +55,8 @@ def test_each_operation_has_a_rate_of_its_own(
         "GetTranscript": functools.partial(simulator.participant.get_transcript, ConnectionToken=token),
     }
     call = calls.pop(operation)
-    for calls_in_hand in (burst, rate):
-        for _ in range(calls_in_hand):
+    for calls_allowed in (burst, rate):
+        for _ in range(calls_allowed):
             call()
         assert refusal(call) == "ThrottlingException"
         simulator.clock.now += 1
