@@ -39,8 +39,8 @@ class Stub:
         self._calls[f"{service} {operation}"] += 1
         if service == "Connect":
             self._spans.append((began, time.monotonic()))
-        said = _said(operation, json.loads(request.body))
-        return Answer(200, json.dumps(said).encode(), {**_JSON, "x-amzn-RequestId": str(uuid.uuid4())})
+        response = _response(operation, json.loads(request.body))
+        return Answer(200, json.dumps(response).encode(), {**_JSON, "x-amzn-RequestId": str(uuid.uuid4())})
 
     def _control(self, request: Request) -> Answer:
         """GET: what was asked. POST: begin anew, with these latencies in seconds by service."""
@@ -48,11 +48,11 @@ class Stub:
             self._latency = json.loads(request.body)
             self._calls.clear()
             self._spans.clear()
-        said = {"calls": self._calls, "spans": self._spans}
-        return Answer(200, json.dumps(said).encode(), {"Content-Type": "application/json"})
+        response = {"calls": self._calls, "spans": self._spans}
+        return Answer(200, json.dumps(response).encode(), {"Content-Type": "application/json"})
 
 
-def _said(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+def _response(operation: str, request: dict[str, Any]) -> dict[str, Any]:
     match operation:
         case "UpdateItem":
             values = {name.removeprefix(":"): value for name, value in request["ExpressionAttributeValues"].items()}

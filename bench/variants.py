@@ -97,8 +97,8 @@ def _asked(path: str) -> Interpreter | None:
         "runtime = 'python%d.%d' % sys.version_info[:2];"
         "print(json.dumps([sys.executable, runtime, version, ssl.OPENSSL_VERSION.split()[1]]))"
     )
-    said = subprocess.run([path, "-c", script], capture_output=True, text=True, check=False)
-    return None if said.returncode else Interpreter(*json.loads(said.stdout))
+    ran = subprocess.run([path, "-c", script], capture_output=True, text=True, check=False)
+    return None if ran.returncode else Interpreter(*json.loads(ran.stdout))
 
 
 def archive(config: Path = SHIPPED, *, runtime: str | None = None) -> Path:
@@ -221,8 +221,8 @@ class Servers:
         self._control.post(CONTROL, json=latency).raise_for_status()
 
     def asked(self) -> dict[str, Any]:
-        said: dict[str, Any] = self._control.get(CONTROL).raise_for_status().json()
-        return said
+        ran: dict[str, Any] = self._control.get(CONTROL).raise_for_status().json()
+        return ran
 
     def variables(self, *, tls: bool) -> dict[str, str]:
         scheme, port = ("https", self.secure) if tls else ("http", self.plain)
@@ -273,11 +273,11 @@ def run(variant: Variant, variables: Mapping[str, str], *, texts: int = 0, batch
         written = log.read_bytes()
         if done.returncode:
             raise subprocess.CalledProcessError(done.returncode, variant.name, written[-2000:], done.stderr[-2000:])
-        said, *events = map(json.loads, result.read_text(encoding="utf-8").splitlines())
+        ran, *events = map(json.loads, result.read_text(encoding="utf-8").splitlines())
         return Ran(
-            ready=said["ready"],
-            ready_memory=said["ready_memory"],
-            modules=said["modules"],
+            ready=ran["ready"],
+            ready_memory=ran["ready_memory"],
+            modules=ran["modules"],
             events=tuple(
                 Handled(texts=texts, processor=processor, wall=wall, memory=memory)
                 for texts, processor, wall, memory in events

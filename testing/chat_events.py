@@ -33,10 +33,12 @@ def item(content: object = "Hello, how can I help?", **changes: object) -> dict[
 
 
 def attributes(of: dict[str, Any], visibility: str | None = "ALL", **changes: object) -> dict[str, Any]:
-    said = {name: of.get(name) for name in ("InitialContactId", "ContactId", "ParticipantRole", "Type", "ContentType")}
-    said |= {"MessageVisibility": visibility, "InstanceId": "instance-1", "AccountId": "111122223333"} | changes
+    values = {
+        name: of.get(name) for name in ("InitialContactId", "ContactId", "ParticipantRole", "Type", "ContentType")
+    }
+    values |= {"MessageVisibility": visibility, "InstanceId": "instance-1", "AccountId": "111122223333"} | changes
     return {
-        name: {"Type": "String", "Value": value} for name, value in said.items() if value is not None and value != ...
+        name: {"Type": "String", "Value": value} for name, value in values.items() if value is not None and value != ...
     }
 
 

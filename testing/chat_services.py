@@ -101,10 +101,10 @@ class ChatServices(Scripted):
         self.tried.append(content)
         contact = self._of_connection(request)
         self._meet(ChatPart("MESSAGE", content))
-        said = (contact, self._client_token(request))
-        if said not in self._messages:
+        key = (contact, self._client_token(request))
+        if key not in self._messages:
             self.shown.append((contact, content))
-        self._messages.add(said)
+        self._messages.add(key)
         return self._answer("send", {"Id": "m"})
 
     def get_attachment(self, **request: Any) -> dict[str, Any]:

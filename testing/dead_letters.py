@@ -251,16 +251,22 @@ class Functions:
         assert InvocationType == "RequestResponse"
         event = json.loads(Payload)
         self.given.append((FunctionName, event))
-        said = self._answer(event)
-        return {"Payload": io.BytesIO(json.dumps(said).encode())} | ({"FunctionError": "Unhandled"} if said else {})
+        error = self._answer(event)
+        return {"Payload": io.BytesIO(json.dumps(error).encode())} | ({"FunctionError": "Unhandled"} if error else {})
 
 
 def sns_notification(
     message: str, *, at: int = 0, topic: str = "arn:aws:sns:us-east-1:111122223333:inbound", **sns: Any
 ) -> str:
     when = (NOON + timedelta(seconds=at)).isoformat().replace("+00:00", "Z")
-    said = {"Type": "Notification", "MessageId": f"sns-{at}", "TopicArn": topic, "Message": message, "Timestamp": when}
-    return json.dumps(said | sns)
+    notification = {
+        "Type": "Notification",
+        "MessageId": f"sns-{at}",
+        "TopicArn": topic,
+        "Message": message,
+        "Timestamp": when,
+    }
+    return json.dumps(notification | sns)
 
 
 def invocation_record(event: object, function: str = "intake") -> str:
@@ -303,9 +309,9 @@ class SqsRouter:
 
 
 def failed_record(seconds: int, key: str = "one", **attributes: Any) -> Any:
-    said = {
+    values = {
         "failed_at": seconds,
         "failed_error": "RejectedError",
         "conversation": conversation_id(CUSTOMER, BUSINESS_NUMBER),
     }
-    return ledger_record(text_key=key, outcome="failed", ours=BUSINESS_NUMBER, **said | attributes)
+    return ledger_record(text_key=key, outcome="failed", ours=BUSINESS_NUMBER, **values | attributes)

@@ -202,14 +202,14 @@ class StartChatHarness:
 
     def send(
         self,
-        said: str | ChatPart,
+        content: str | ChatPart,
         *,
         key: str = "text",
         number: int = 0,
         customer: str = CUSTOMER,
         deadline: float | None = None,
     ) -> Accepted | NoOpenChat:
-        part = ChatPart("MESSAGE", said) if isinstance(said, str) else said
+        part = ChatPart("MESSAGE", content) if isinstance(content, str) else content
         sms = inbound_sms(key, customer=customer)
         request = PartRequest(
             part=part,
@@ -225,11 +225,11 @@ class StartChatHarness:
     def contents(self) -> list[tuple[str, str]]:
         return self.connect.shown
 
-    def send_until_accepted(self, said: str, *, key: str, number: int = 0) -> Accepted:
+    def send_until_accepted(self, content: str, *, key: str, number: int = 0) -> Accepted:
         """Repeat the call while it raises a TransientError."""
         while True:
             try:
-                answer = self.send(said, key=key, number=number)
+                answer = self.send(content, key=key, number=number)
             except TransientError:
                 continue
             assert isinstance(answer, Accepted)

@@ -72,8 +72,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         ).encode()
         connection.request("POST", PATH, body, _signed(body))
         answer = connection.getresponse()
-        said = answer.read()
+        response = answer.read()
         if answer.status != 200:
             raise RuntimeError(f"Connect answered {answer.status}")
-        json.loads(said)
+        json.loads(response)
     return {"statusCode": 200}

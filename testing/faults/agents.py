@@ -33,10 +33,10 @@ class Agents:
 
     async def work(self) -> None:
         while True:
-            await asyncio.to_thread(self._turn)
+            await asyncio.to_thread(self._read_and_act)
             await asyncio.sleep(_PAUSE)
 
-    def _turn(self) -> None:
+    def _read_and_act(self) -> None:
         shown = self._simulator.journal(after=self._seen)
         for entry in shown:
             self._read(entry)
@@ -68,11 +68,11 @@ class Agents:
     def _reply(self, act: AgentAction, contact: str, text: Text) -> None:
         number = len(self.replies)
         body = reply_body(number, self._random, long=act == "long reply")
-        said = self._simulator.reply(contact, body)
+        written = self._simulator.reply(contact, body)
         self.replies.append(
             Reply(
                 number=number,
-                identity=said["id"],
+                identity=written["id"],
                 contact=contact,
                 body=body,
                 kind="opted out" if text.customer in self._opted_out else "reply",

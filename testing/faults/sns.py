@@ -114,8 +114,8 @@ class SnsEndpoint:
         if self.topic is None or not matches(self._policy, attributes):
             self._record.filtered += 1
             return
-        said = json.loads(message)
-        self._record.timestamps[said["Id"]] = said["AbsoluteTime"]
+        item = json.loads(message)
+        self._record.timestamps[item["Id"]] = item["AbsoluteTime"]
         notification = sns_record(
             message,
             sent_at=iso_timestamp(time.time()),

@@ -167,8 +167,8 @@ class BridgeMachine(Simulation):
         waiting = {self._key(message) for message in self.conversations.messages()}
         for message in self.failed.messages():
             text = self.texts[self._key(message)]
-            said = {name: value["StringValue"] for name, value in message.attributes.items()}
-            assert self._was_meant_to_fail(text, message, said), (text, said)
+            attributes = {name: value["StringValue"] for name, value in message.attributes.items()}
+            assert self._was_meant_to_fail(text, message, attributes), (text, attributes)
             recorded = self.ledger.record(text.key) if text.key in self.ledger.table.items else None
             explained = recorded and (recorded.state.finished or recorded.reason)
             assert explained or text.key in waiting or text in self.with_lambda, f"{text.key} failed without a reason"

@@ -331,8 +331,8 @@ class Simulation(RuleBasedStateMachine):
         failed = {f.attributes["entry_id"]["StringValue"] for f in self.failures.values() if "entry_id" in f.attributes}
         return self._finished(self._key(message)) or message.message_id in failed
 
-    def _was_meant_to_fail(self, text: Text, message: Message, said: dict[str, str]) -> bool:
-        match said.get("error"):
+    def _was_meant_to_fail(self, text: Text, message: Message, attributes: dict[str, str]) -> bool:
+        match attributes.get("error"):
             case "MalformedNotificationError":
                 return text.kind == "malformed"
             case "UnknownNumberError":
@@ -341,8 +341,8 @@ class Simulation(RuleBasedStateMachine):
                 return text.key in self.centre.rejected
             case None:
                 return False
-        age = message.sent_at - self.queued[said["entry_id"]].sent_at
-        return said["reason"].startswith("gave up") and age >= self.config.limits.give_up_after - 1
+        age = message.sent_at - self.queued[attributes["entry_id"]].sent_at
+        return attributes["reason"].startswith("gave up") and age >= self.config.limits.give_up_after - 1
 
     def _finished(self, key: str) -> bool:
         return key in self.ledger.table.items and self.ledger.record(key).state.finished

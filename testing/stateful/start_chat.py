@@ -159,7 +159,7 @@ class StartChatMachine(BridgeMachine):
     def a_part_is_in_a_second_chat_only_after_the_first_ended(self) -> None:
         where: dict[tuple[str, ChatPart], Contact] = {}
         for contact in self.services.contacts.values():
-            for shown in contact.said.values():
+            for shown in contact.by_token.values():
                 before = where.setdefault((shown.key, shown.part), contact)
                 assert before is contact or before.over(self.clock.time), f"{shown} is in two open chats"
 
@@ -174,8 +174,8 @@ class StartChatMachine(BridgeMachine):
         if super()._is_whole(text, parts):
             return True
         recorded = " ".join(shown.part.content for shown in parts if shown.recorded).split()
-        in_doubt = text.key in self.services.doubted or any(shown.excuse for shown in parts)
-        return in_doubt and (not self._finished(text.key) or _in_order(text.body.split(), recorded))
+        unconfirmed = text.key in self.services.unconfirmed or any(shown.excuse for shown in parts)
+        return unconfirmed and (not self._finished(text.key) or _in_order(text.body.split(), recorded))
 
     def _contact_centre(self) -> ContactCentre:
         return ChatServices(self.clock, self._on_part, self._had_failed)

@@ -43,7 +43,7 @@ class Contact:
     first: ShownPart | None = None
     connected: bool = False
     ended: bool = False
-    said: dict[str, ShownPart] = field(default_factory=dict)
+    by_token: dict[str, ShownPart] = field(default_factory=dict)
     """By client token."""
 
     def over(self, now: float) -> bool:
@@ -59,7 +59,7 @@ class ChatServices(ContactCentre):
         super().__init__(clock, on_part)
         self._had_failed = had_failed
         self.contacts: dict[str, Contact] = {}
-        self.doubted: set[str] = set()
+        self.unconfirmed: set[str] = set()
         """Keys of texts of which a part was accepted and its response lost."""
         self.sending = ""
         """Key of the text that is being sent."""
@@ -96,10 +96,10 @@ class ChatServices(ContactCentre):
             raise ENDED
         contact.connected = True
         if contact.first:
-            if not contact.said:
+            if not contact.by_token:
                 self.parts.append(contact.first)
-                contact.said[f"{contact.first.key}-initial"] = contact.first
-            self._doubt(contact.first)
+                contact.by_token[f"{contact.first.key}-initial"] = contact.first
+            self._mark_unconfirmed(contact.first)
             contact.first.excuse = self._excuse_of_initial(contact.first, lost=lost)
         if lost:
             raise NO_ANSWER
@@ -139,21 +139,21 @@ class ChatServices(ContactCentre):
             return "another text's call connected the customer, and its own call is still to come"
         return None
 
-    def _doubt(self, shown: ShownPart) -> None:
+    def _mark_unconfirmed(self, shown: ShownPart) -> None:
         if shown.excuse:
-            self.doubted.add(shown.key)
+            self.unconfirmed.add(shown.key)
 
     def _show(self, contact: Contact, token: str, part: ChatPart, *, lost: bool) -> None:
         """A repeated token shows nothing. The part that the first call showed may be recorded now."""
-        shown, initial = contact.said.get(token), contact.said.get(f"{_key(token)}-initial")
+        shown, initial = contact.by_token.get(token), contact.by_token.get(f"{_key(token)}-initial")
         if initial and initial.unexplained and initial.part != part:
             initial.excuse = "the text was split differently after it started the chat"
         if shown is None:
             shown = ShownPart(key=_key(token), part=part)
             self._on_part(shown, contact.customer, ARNS[contact.destination])
             self.parts.append(shown)
-            contact.said[token] = shown
-        self._doubt(shown)
+            contact.by_token[token] = shown
+        self._mark_unconfirmed(shown)
         shown.excuse = "its answer was lost" if lost else None
 
     def _call(self, key: str | None, contact: Contact | None = None, *, denied: ClientError = REFUSED) -> bool:

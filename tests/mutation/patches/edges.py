@@ -119,7 +119,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     unit(
         "redrive/slow-and-hidden-for-as-long-as-ever",
-        "ops/failed/test_rate.py::test_what_is_in_hand_is_put_back_before_it_would_be_seen_again[0.1]",
+        "ops/failed/test_rate.py::test_received_messages_are_put_back_before_they_become_visible_again[0.1]",
         Edit(
             "Redrive.__post_init__",
             "visibility_timeout=FAILED_VISIBILITY + int(slowly)",

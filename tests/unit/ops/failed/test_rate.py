@@ -94,7 +94,7 @@ def test_without_a_rate_ten_go_in_each_request_and_nothing_waits() -> None:
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 3.0, 40.0, None])
-def test_what_is_in_hand_is_put_back_before_it_would_be_seen_again(rate: float | None) -> None:
+def test_received_messages_are_put_back_before_they_become_visible_again(rate: float | None) -> None:
     """Otherwise its receipt handle would have expired, and it would be sent but stay in failed."""
     count = 12 if rate and rate < 1 else 250
     done, sqs = redriven(rate, count=count)
@@ -104,7 +104,7 @@ def test_what_is_in_hand_is_put_back_before_it_would_be_seen_again(rate: float |
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.4])
-def test_a_conversation_in_hand_is_put_back_in_time_and_in_order_at_a_slow_rate(seconds: float) -> None:
+def test_a_conversation_is_put_back_in_time_and_in_order_at_a_slow_rate(seconds: float) -> None:
     done, _ = redriven(0.5, count=12, groups=1, seconds=seconds)
     assert (done.put_back, done.undeleted) == (12, set())
 
