@@ -51,6 +51,8 @@ class Table:
         number = {"ByConversation": "first_seen_at", "Failed": "failed_at"}.get(request["IndexName"])
         if number:
             found = sorted((item for item in found if number in item), key=lambda item: int(item[number]["N"]))
+        if projected := request.get("ProjectionExpression"):
+            found = [{name: item[name] for name in projected.split(", ") if name in item} for item in found]
         return [{"Items": found[start : start + 2]} for start in range(0, len(found) + 1, 2)]
 
     def put_item(self, **request: Any) -> None:

@@ -114,6 +114,8 @@ TESTS = {
         ("lambda/bridge/a.py", "never_called", ["other", "quick", "slow"]),
         ("lambda/bridge/x.py", "f", []),
         ("infra/b.py", "g", ["quick", "tests/infra/test_stack.py"]),
+        ("ops/b.py", "g", ["tests/unit/ops/test_commands.py"]),
+        ("infra/packaging/b.py", "g", [f"tests/infra/test_{one}.py" for one in ("stack", "archive", "packaging")]),
     ],
 )
 def test_a_mutant_runs_against_tests_that_reach_it_quickest_first(file: str, definition: str, tests: list[str]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ops.cli import run
-from ops.target import Target, TargetError
+from ops.target import Target, TargetError, aws_errors
+from sandbox.lifecycle import Sandbox
 from sandbox.state import SandboxError
 
 
@@ -51,6 +55,30 @@ def test_a_stack_is_named_with_its_options_before_it_is_described() -> None:
     assert target.where == "stack SmsToConnect in eu-west-1"
     assert target.options == " --stack SmsToConnect --region eu-west-1"
     assert target.outputs == {}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (ClientError({"Error": {"Code": "AccessDenied"}}, "GetItem"), "stack S does not answer GetItem: AccessDenied"),
+        (EndpointConnectionError(endpoint_url="https://aws"), "stack S cannot be reached: Could not connect"),
+    ],
+)
+def test_an_error_of_aws_names_the_target_the_call_and_the_code(trouble: Exception, said: str) -> None:
+    with pytest.raises(TargetError, match=said), aws_errors(Target(where="stack S", outputs={}, session=None)):
+        raise trouble
+
+
+def test_the_file_is_the_sandboxs_own_or_that_of_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Target(where="stack S", outputs={}, session=None).config == Path("bridge.toml")
+
+    def of_sandbox(config: str) -> Path:
+        local = Sandbox(name="default", port=1, simulator_port=2, processes={}, config=config)
+        return Target(where="sandbox default", outputs={}, session=None, sandbox=local).config
+
+    assert of_sandbox(str(tmp_path / "mine.toml")) == Path("mine.toml")
+    assert of_sandbox("/elsewhere/mine.toml") == Path("/elsewhere/mine.toml")
 
 
 def test_no_sandbox_says_how_to_start_one() -> None:
