@@ -78,6 +78,10 @@ class Table:
         self.items[key] = item
 
     def _check(self, request: Mapping[str, Any], key: str, operation: str) -> None:
+        """DynamoDB refuses a name or value that no expression has, and one of an expression that is not given."""
+        expressions = f"{request.get('UpdateExpression', '')} {request.get('ConditionExpression', '')}"
+        for kind, given in (("#", "ExpressionAttributeNames"), (":", "ExpressionAttributeValues")):
+            assert {*re.findall(rf"{kind}\w+", expressions)} == request.get(given, {}).keys(), given
         condition = request.get("ConditionExpression")
         values = request.get("ExpressionAttributeValues", {})
         item = self.items.get(key, {})

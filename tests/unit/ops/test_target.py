@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -11,6 +12,7 @@ from ops.cli import run
 from ops.target import Target, TargetError, aws_errors
 from sandbox.lifecycle import Sandbox
 from sandbox.state import SandboxError
+from testing.account import Account
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +108,32 @@ def test_a_target_that_cannot_be_reached_is_one_line_and_exit_code_2(
     assert run([*command.split(), *options.split()]) == 2
     shown = capsys.readouterr()
     assert shown.out == "" and shown.err.startswith("bridge: ") and shown.err.count("\n") == 1 and said in shown.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("trace x", "failed list", "failed show x", "failed redrive", "failed discard --all", "replay x.json"),
+        *("doctor", "numbers", "numbers connect x", "numbers disconnect x"),
+    ],
+)
+def test_each_command_acts_where_its_options_say(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[dict[str, Any]] = []
+
+    def choose(**options: Any) -> Target:
+        chosen.append(options)
+        raise TargetError("far enough")
+
+    monkeypatch.setattr(Target, "choose", choose)
+    given = {"stack": "S", "profile": "p", "region": "eu-west-1", "sandbox": "mine"}
+    assert run([*command.split(), *(word for name, value in given.items() for word in (f"--{name}", value))]) == 2
+    deployed = not command.startswith("doctor") and command != "numbers"
+    assert chosen == [given if deployed else given | {"deployed": False}]
+
+
+def test_a_stack_is_described_by_its_name(account: Account) -> None:
+    assert account.command("failed", "list", "--stack", "SmsToConnect") == 0
+    assert account.of("DescribeStacks") == [{"StackName": "SmsToConnect"}]
 
 
 @pytest.mark.parametrize("arguments", [["sandbox", "sideways"], ["sandbox", "up", "--port", "x"], ["--loud"]])

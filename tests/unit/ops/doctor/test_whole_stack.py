@@ -23,26 +23,27 @@ from testing.account import (
     INSTANCE_ID,
     NUMBER,
     OURS_TOO,
+    OUTPUTS,
     STREAMING_TOPIC,
     Account,
     against_the_model,
     refusal,
 )
 from testing.builders import OURS
-from testing.sound_account import ARN_TOO, CONFIG, INTAKE, allow, answers, calls_of, described, subscribed
+from testing.sound_account import ARN_TOO, CONFIG, INSTANCE, INTAKE, allow, answers, calls_of, described, subscribed
 
 
 class Doctor:
     """The command in an account, with answers that a test may change."""
 
     def __init__(self, account: Account, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.account, self._config, self._capsys = account, config, capsys
+        self.account, self.config, self._capsys = account, config, capsys
         account.always |= answers(config)
 
     def rows(self) -> list[dict[str, str]]:
         """The findings, without the name of the folder."""
-        self.account.command("doctor", "--json", "--stack", "SmsToConnect", "--config", str(self._config))
-        shown = self._capsys.readouterr().out.replace(f"{self._config.parent}/", "")
+        self.account.command("doctor", "--json", "--stack", "SmsToConnect", "--config", str(self.config))
+        shown = self._capsys.readouterr().out.replace(f"{self.config.parent}/", "")
         return [json.loads(line) for line in shown.splitlines()]
 
 
@@ -124,6 +125,7 @@ def gone(code: str = "ResourceNotFoundException") -> Exception:
 
 
 OTHER = json.dumps(allow("x:Other"))
+UNKNOWN = {"Fn::If": ["Condition", "a", "b"]}
 DEVIATIONS: Mapping[str, tuple[str, str, Any]] = {
     # what is so: operation, path of what is different (empty: all of the answer), its value
     "credentials expired": ("GetCallerIdentity", "", refusal("ExpiredToken")),
@@ -132,6 +134,8 @@ DEVIATIONS: Mapping[str, tuple[str, str, Any]] = {
     "stack not described": ("DescribeStacks", "", refusal("Throttling")),
     "stack rolled back": ("DescribeStacks", "Stacks/0/StackStatus", "UPDATE_ROLLBACK_COMPLETE"),
     "another file deployed": ("DescribeStacks", "Stacks/0/Outputs/14/OutputValue", "another"),
+    "subscription not understood": ("GetTemplate", "TemplateBody/Resources/Subscription/Properties/Endpoint", UNKNOWN),
+    "policy not understood": ("GetTemplate", "TemplateBody/Resources/Key/Properties/KeyPolicy", UNKNOWN),
     "resources not told": ("ListStackResources", "", refusal("AccessDenied", 403)),
     "function gone": ("GetFunctionConfiguration", "", gone()),
     "function failed": ("GetFunctionConfiguration", "", {"State": "Failed", "StateReason": "no key"}),
@@ -214,3 +218,15 @@ def test_each_deviation_has_these_findings_and_no_others(doctor: Doctor, snapsho
         doctor.account.always[operation] = sound
     assert found == snapshot(extension_class=JSONSnapshotExtension)
     assert all(found.values())
+
+
+def test_open_chats_of_an_instance_that_the_file_no_longer_names_are_counted(doctor: Doctor) -> None:
+    _, first, _ = CONFIG.split("[[numbers]]")
+    doctor.config.write_text(f"[[numbers]]{first}")
+    doctor.account.always["Scan"] = {"Count": 3}
+    (row,) = (row for row in doctor.rows() if row["check"] == "open chats")
+    assert (row["state"], row["finding"].partition(",")[0]) == ("fail", "3 that the bridge started are open")
+    assert f'instance_arn = "{INSTANCE}"' in row["remedy"]
+    (scan,) = doctor.account.of("Scan")
+    assert (scan["TableName"], scan["Select"]) == (OUTPUTS["ChatsTableName"], "COUNT")
+    assert doctor.account.problems == []
