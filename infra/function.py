@@ -96,8 +96,11 @@ class BridgeFunction(Construct):
             "xray:PutTraceSegments", "xray:PutTelemetryRecords", reason="X-Ray knows no resources for writing traces."
         )
 
-    def metric(self, name: str, *, statistic: str, period: Duration) -> cloudwatch.Metric:
-        """A metric that the function writes. Raises ValueError if bridge.metrics does not list it for this function."""
+    def metric(self, name: str, *, statistic: str, period: Duration | None = None) -> cloudwatch.Metric:
+        """A metric that the function writes, by default of each five minutes.
+
+        Raises ValueError for a name that bridge.metrics does not list for it.
+        """
         if name not in METRICS_BY_FUNCTION[self.name]:
             raise ValueError(f"{self.name} writes no metric {name}")
         return cloudwatch.Metric(

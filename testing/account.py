@@ -261,8 +261,7 @@ class Account:
             return self.tables[next(iter(parameters["RequestItems"]))].batch_get_item(**parameters)
         table = self.tables[parameters["TableName"]]
         if name == "Query":
-            items = [item for page in table.paginate(**parameters) for item in page["Items"]]
-            return {"Items": [{"text_key": item["text_key"]} for item in items]}
+            return {"Items": [item for page in table.paginate(**parameters) for item in page["Items"]]}
         return getattr(table, xform_name(name))(**parameters) or {}
 
 

@@ -14,7 +14,6 @@ from infra.monitoring.alarms import Alarms
 from infra.pipeline import Pipeline
 from infra.storage import Storage
 
-PERIOD = Duration.minutes(5)
 WIDTH, HEIGHT = 24, 6
 """In units of CloudWatch's grid: the width of the page, and the height of a graph."""
 
@@ -65,14 +64,9 @@ def _throughput(pipeline: Pipeline) -> list[cloudwatch.IWidget]:
 
 def _latency(pipeline: Pipeline) -> list[cloudwatch.IWidget]:
     worker, title = pipeline.worker, pipeline.messages.title()
-    percentiles = [
-        worker.metric(END_TO_END_MILLISECONDS, statistic=statistic, period=PERIOD)
-        for statistic in ("p50", "p90", "p99")
-    ]
-    age = pipeline.queue.metric_approximate_age_of_oldest_message(
-        statistic="Maximum", period=PERIOD, label="on the queue, not tried"
-    )
-    waiting = worker.metric(SECONDS_WAITING, statistic="Maximum", period=PERIOD).with_(label="tried and given back")
+    percentiles = [worker.metric(END_TO_END_MILLISECONDS, statistic=statistic) for statistic in ("p50", "p90", "p99")]
+    age = pipeline.queue.metric_approximate_age_of_oldest_message(statistic="Maximum", label="on the queue, not tried")
+    waiting = worker.metric(SECONDS_WAITING, statistic="Maximum").with_(label="tried and given back")
     return [
         _graph(f"{title}: milliseconds end to end", percentiles),
         _graph(f"{title}: seconds that the oldest has waited", [age, waiting]),
@@ -86,8 +80,8 @@ def _failures(pipeline: Pipeline) -> list[cloudwatch.IWidget]:
     for each in pipeline.functions:
         by_error += _counts(each, *(name for name in METRICS_BY_FUNCTION[each.name] if name.startswith("Failed")))
         of_lambda += [
-            each.function.metric_errors(period=PERIOD, label=f"{each.name} errors"),
-            each.function.metric_throttles(period=PERIOD, label=f"{each.name} throttles"),
+            each.function.metric_errors(label=f"{each.name} errors"),
+            each.function.metric_throttles(label=f"{each.name} throttles"),
         ]
     retries = _counts(
         pipeline.worker, "Blocked", "Retries", "GaveUp", "DuplicatesSuppressed", "ArrivedOutOfOrder"
@@ -101,8 +95,8 @@ def _failures(pipeline: Pipeline) -> list[cloudwatch.IWidget]:
 
 
 def _queue(pipeline: Pipeline, *, width: int) -> cloudwatch.IWidget:
-    visible = pipeline.queue.metric_approximate_number_of_messages_visible(period=PERIOD, label="visible")
-    in_flight = pipeline.queue.metric_approximate_number_of_messages_not_visible(period=PERIOD, label="in flight")
+    visible = pipeline.queue.metric_approximate_number_of_messages_visible(label="visible")
+    in_flight = pipeline.queue.metric_approximate_number_of_messages_not_visible(label="in flight")
     return _graph(f"{pipeline.messages.title()} on their queue", [visible, in_flight], stacked=True, width=width)
 
 
@@ -110,18 +104,13 @@ def _dead_letters(storage: Storage, *, width: int) -> cloudwatch.IWidget:
     queues = {"failed": storage.failed, "undelivered": storage.undelivered}
     return _graph(
         "Left for you",
-        [
-            queue.metric_approximate_number_of_messages_visible(period=PERIOD, label=name)
-            for name, queue in queues.items()
-        ],
+        [queue.metric_approximate_number_of_messages_visible(label=name) for name, queue in queues.items()],
         width=width,
     )
 
 
 def _counts(function: BridgeFunction, *names: str) -> list[cloudwatch.IMetric]:
-    return [
-        function.metric(name, statistic="Sum", period=PERIOD).with_(label=f"{function.name} {name}") for name in names
-    ]
+    return [function.metric(name, statistic="Sum").with_(label=f"{function.name} {name}") for name in names]
 
 
 def _graph(

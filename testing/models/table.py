@@ -51,6 +51,8 @@ class Table:
         number = {"ByConversation": "first_seen_at", "Failed": "failed_at"}.get(request["IndexName"])
         if number:
             found = sorted((item for item in found if number in item), key=lambda item: int(item[number]["N"]))
+        if projected := request.get("ProjectionExpression"):
+            found = [{name: item[name] for name in projected.split(", ") if name in item} for item in found]
         return [{"Items": found[start : start + 2]} for start in range(0, len(found) + 1, 2)]
 
     def put_item(self, **request: Any) -> None:
@@ -76,6 +78,10 @@ class Table:
         self.items[key] = item
 
     def _check(self, request: Mapping[str, Any], key: str, operation: str) -> None:
+        """DynamoDB refuses a name or value that no expression has, and one of an expression that is not given."""
+        expressions = f"{request.get('UpdateExpression', '')} {request.get('ConditionExpression', '')}"
+        for kind, given in (("#", "ExpressionAttributeNames"), (":", "ExpressionAttributeValues")):
+            assert {*re.findall(rf"{kind}\w+", expressions)} == request.get(given, {}).keys(), given
         condition = request.get("ConditionExpression")
         values = request.get("ExpressionAttributeValues", {})
         item = self.items.get(key, {})

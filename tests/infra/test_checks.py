@@ -160,6 +160,8 @@ def names(count: int) -> dict[str, Any]:
         ({"a": ["x"] * 151}, ["FilterCombinations"]),
         ({"a": ["x"] * 76, "b": ["x", {"exists": False}]}, ["FilterCombinations"]),
         ({"a": [{"anything-but": ["x"] * 151}]}, ["FilterCombinations"]),
+        ({"a": [{"anything-but": "x" * 151}]}, []),
+        ({"a": [*["x"] * 150, {"anything-but": []}]}, ["FilterCombinations"]),
         ({"$or": [{"a": ["x"] * 13}, {"b": ["x"] * 12}]}, ["FilterCombinations"]),
         ({"$or": [{"a": ["x"] * 150}, {"b": ["x"]}]}, ["FilterCombinations"]),
         ({"a": {"b": ["x"] * 75}}, []),

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_logs as logs
 
 from infra.config import BridgeConfig, load
+from infra.config.schema import RETENTION_DAYS
 from testing.bridge_toml import BASE, CHANGES, FLOW, INSTANCE
 from tests.infra.conftest import Synthesised, build_app, refers_to
 
@@ -266,3 +269,10 @@ def test_each_function_has_its_own_role_log_group_and_source(other: Synthesised)
     for name in functions:
         written = {what for action, what in other.allowed(other.role(name)) if action == "logs:PutLogEvents"}
         assert written == {refers_to(of[name]["LoggingConfig"]["LogGroup"])}
+
+
+def test_logs_may_be_kept_for_the_days_that_cloudwatch_knows_and_no_others() -> None:
+    known = [one for one in logs.RetentionDays if one is not logs.RetentionDays.INFINITE]
+    stack = cdk.Stack()
+    groups = [logs.LogGroup(stack, one.name, retention=one).node.default_child for one in known]
+    assert [cast(logs.CfnLogGroup, group).retention_in_days for group in groups] == sorted(RETENTION_DAYS)

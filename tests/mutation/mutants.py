@@ -35,8 +35,13 @@ _ARITHMETIC: Mapping[type[ast.operator], tuple[str, str]] = {
     ast.FloorDiv: ("//", "/"),
     ast.Mod: ("%", "*"),
 }
-_NO_BEHAVIOUR = {"slots", "frozen", "kw_only", "repr", "description", "help", "metavar", "show_default"}
-"""Keyword arguments without behaviour: how objects are made and printed, and help texts."""
+_NO_BEHAVIOUR = {
+    *("slots", "frozen", "kw_only", "repr"),
+    *("description", "help", "metavar", "show_default"),
+    *("box", "padding", "pad_edge", "style", "header_style", "no_wrap", "justify", "align", "width", "bar_width"),
+    *("highlight", "label", "left_y_axis"),
+}
+"""Keyword arguments without behaviour: how objects are made, help texts, the look of tables and of graphs."""
 _A_NAME = re.compile(r"[A-Za-z][\w:.*/-]{2,}")
 """Strings that programs read, not prose."""
 

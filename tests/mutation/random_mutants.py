@@ -18,8 +18,13 @@ from tests.mutation.mutants import FOLDERS, Mutant, chosen, equivalents, is_writ
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 _UNIT = ("tests/unit",)
 _INFRA = "tests/infra"
-_OTHER = ("test_archive.py", "test_packaging.py", "test_synth.py")
-"""Tests of packaging, which are slow, and of the CDK command line, which copies do not have."""
+_READ = {
+    "infra/packaging/": (f"{_INFRA}/test_archive.py", f"{_INFRA}/test_packaging.py"),
+    "ops/": ("tests/unit/ops/test_commands.py",),
+}
+"""Tests of what is made of a folder's code without a call in the test: the archive, and the commands' options."""
+_OTHER = (*_READ["infra/packaging/"], f"{_INFRA}/test_synth.py")
+"""Slow ones, and those of the CDK command line, which copies do not have."""
 _FIRST = 12
 """Number of tests that run before the others are collected. They kill most mutants."""
 _LONGEST = 600.0
@@ -61,11 +66,8 @@ class Reach:
                 raise MutationError(f"tests fail without a mutation:\n{output[-4000:]}")
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, kept)
-        infra = sorted((copy.root / _INFRA).glob("test_*.py"))
-        return cls(
-            tests=json.loads(kept.read_text()),
-            infra=[path.relative_to(copy.root).as_posix() for path in infra if path.name not in _OTHER],
-        )
+        infra = (path.relative_to(copy.root).as_posix() for path in sorted((copy.root / _INFRA).glob("test_*.py")))
+        return cls(tests=json.loads(kept.read_text()), infra=[file for file in infra if file not in _OTHER])
 
     def for_mutant(self, mutant: Mutant) -> list[str]:
         """Tests that reach the mutant, the quickest first. For code outside of functions: tests that reach its file."""
@@ -78,7 +80,8 @@ class Reach:
             or (whole and any(function.startswith(f"{mutant.file}::") for function in one["functions"]))
         }
         of_template = self.infra if mutant.file.startswith("infra/") else ()  # most of it runs in their fixtures
-        return [*sorted(found, key=lambda test: found[test]), *of_template]
+        read = next((tests for folder, tests in _READ.items() if mutant.file.startswith(folder)), ())
+        return [*sorted(found, key=lambda test: found[test]), *of_template, *read]
 
 
 def _fingerprint(root: Path) -> str:

@@ -29,6 +29,7 @@ class Pace:
             return 1 - now
         if not now and now < until:
             self.note(now, at=until)
+        self.print(style="bold", width=7, label="in flight")
         self.count += 1
         return inner() if until in (now,) else None
 '''
@@ -64,7 +65,8 @@ def test_a_mutant_is_one_small_change_in_its_definition(definition: str, before:
         assert was.replace(before, after) == is_now
 
 
-def test_words_imports_annotations_and_how_objects_are_made_are_left_alone() -> None:
+def test_words_imports_annotations_and_the_look_of_things_are_left_alone() -> None:
+    assert [after for _, before, after in changes(SOURCE) if "self.print" in before] == ["pass"]
     for _, before, _ in changes(SOURCE):
         for left_alone in ("nobody reads", "import os", "PROSE", "@dataclass"):
             assert left_alone not in before
@@ -112,6 +114,8 @@ TESTS = {
         ("lambda/bridge/a.py", "never_called", ["other", "quick", "slow"]),
         ("lambda/bridge/x.py", "f", []),
         ("infra/b.py", "g", ["quick", "tests/infra/test_stack.py"]),
+        ("ops/b.py", "g", ["tests/unit/ops/test_commands.py"]),
+        ("infra/packaging/b.py", "g", [f"tests/infra/test_{one}.py" for one in ("stack", "archive", "packaging")]),
     ],
 )
 def test_a_mutant_runs_against_tests_that_reach_it_quickest_first(file: str, definition: str, tests: list[str]) -> None:

@@ -289,5 +289,4 @@ def _state(item: Mapping[str, Any]) -> DeliveryState:
         parts_done=int(item.get("parts_done", {}).get("N", "0")),
         retries=int(item.get("retries", {}).get("N", "0")),
         contact=item.get("contact", {}).get("S"),
-        new_chat=item.get("new_chat", {}).get("BOOL", False),
     )

@@ -35,7 +35,6 @@ class DeliveryState:
     parts_done: int
     retries: int
     contact: str | None
-    new_chat: bool
 
     @property
     def finished(self) -> bool:

@@ -30,6 +30,7 @@ BAD: dict[str, tuple[str, int | None, str, str]] = {
     "empty numbers": ("numbers = []\n", 1, "numbers", "add [[numbers]]"),
     "one table": ("[numbers]\n" + GOOD[12:], 1, "numbers", "double brackets"),
     "stack name": (f'stack = "1st"\n{GOOD}', 1, "stack", "beginning with a letter"),
+    "a date": (f"stack = 2026-11-22\n{GOOD}", 1, "stack", '"2026-11-22" is not text'),
     "old runtime": (f'runtime = "python3.8"\n{GOOD}', 1, "runtime", "python3.13"),
     "unknown setting": (f'\nruntimes = "python3.13"\n{GOOD}', 2, "runtimes", "did you mean runtime?"),
     "misplaced": (f"part_length = 100\n{GOOD}", 1, "part_length", "belongs under [limits]"),

@@ -41,6 +41,30 @@ def sections() -> dict[str, set[str]]:
     return {section.partition("\n")[0]: set(re.findall(r"(?m)^\| `(--[a-z-]+)", section)) for section in found}
 
 
+def parameters(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
+    """Each option and argument of each command, with the command."""
+    for name, one in getattr(command, "commands", {}).items():
+        yield from parameters(one, *path, name)
+    yield from ((" ".join(path), parameter) for parameter in command.params)
+
+
+def test_an_option_that_is_not_given_is_off_unless_it_has_one_of_these_defaults() -> None:
+    defaults = {
+        (command, parameter.opts[0]): parameter.default
+        for command, parameter in parameters(typer.main.get_command(app))
+    }
+    of_sandboxes = {key: defaults.pop(key) for key in [*defaults] if key[1] in ("--sandbox", "--name")}
+    assert of_sandboxes.pop(("sandbox status", "--name")) is None, "all"
+    assert set(of_sandboxes.values()) == {"default"}
+    assert {key: value for key, value in defaults.items() if value not in (None, False)} == {
+        ("trace", "--hours"): 24,
+        ("replay", "--timeout"): 60,
+        ("sandbox up", "--port"): 4566,
+        ("sandbox up", "--double-port"): 4567,
+        ("sandbox up", "--config"): ROOT / "bridge.toml",
+    }
+
+
 def test_the_readme_names_every_command() -> None:
     rows = re.findall(r"(?m)^\| (`bridge .+?) \|", README)
     assert {command for row in rows for command in commands(row)} == COMMANDS.keys()

@@ -8,12 +8,16 @@ from typing import Any, cast
 
 import pytest
 
+from bridge.aws.chat_sessions import ChatSession
 from bridge.aws.ledger import KEEP_SECONDS, Ledger
 from bridge.errors import RejectedError, UnavailableError
 from bridge.processing.notification import valid_key
 from bridge.processing.state import MessageMetadata, SplitPlan
-from ops.ledger import OperatorsLedger
+from bridge.replies.participants import Participants
+from ops.ledger import OperatorsChats, OperatorsLedger
+from testing.builders import ARN, CUSTOMER, OURS
 from testing.clock import NOON, FakeClock
+from testing.harness import chat_sessions
 from testing.models.table import Table
 
 SPLIT = SplitPlan(limit=100)
@@ -95,6 +99,18 @@ def test_failed_texts_of_all_days_in_the_ledger_are_found_the_oldest_first() -> 
     ledgers.deliver("t5")
     ledgers.forward.record_retry("t6", MessageMetadata(), UnavailableError("500"), attempts=1, message_id="put back")
     assert ledgers.failed() == [f"t{n}" for n in range(130) if n not in (5, 6)]
+
+
+def test_failed_texts_are_looked_for_on_each_day_that_the_ledger_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledgers, days = Ledgers(), list[str]()
+
+    def paginate(*, ExpressionAttributeValues: Any, **_: Any) -> list[Any]:  # noqa: N803
+        days.append(ExpressionAttributeValues[":day"]["S"])
+        return []
+
+    monkeypatch.setattr(ledgers.table, "paginate", paginate)
+    assert ledgers.failed() == []
+    assert days == [f"{NOON - timedelta(days=ago):%Y-%m-%d}" for ago in range(16, -1, -1)]
 
 
 def test_a_text_that_was_put_back_is_on_its_way_and_why_it_failed_stays_known() -> None:
@@ -185,3 +201,18 @@ def test_a_discarded_text_that_comes_again_is_delivered_all_the_same() -> None:
     ledgers.operator.discarded("one", message_id="entry", at=NOON)
     known = ledgers.forward.read("one")
     assert known and not known.finished
+
+
+def test_an_operator_knows_the_chats_of_a_bridge_that_starts_them() -> None:
+    table = Table(by="chat_key")
+    participants = Participants(customer_number=CUSTOMER, business_number=OURS, business_number_arn=ARN)
+    chat = ChatSession(generation=1, contact="contact-1", participant_token="token")
+    chat_sessions(table, FakeClock()).record_start("group", participants, chat)
+    outputs = {"ChatsTableName": "chats"}
+    starting, other = (
+        OperatorsChats(cast(Any, SimpleNamespace(where="stack S", client=lambda _: table, outputs=known)))
+        for known in (outputs, {})
+    )
+    assert (starting.latest("group"), starting.latest("other")) == ("contact-1", None)
+    assert (starting.participants("contact-1"), starting.participants("contact-2")) == (participants, None)
+    assert (other.latest("group"), other.participants("contact-1")) == (None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.config import BridgeConfig, load
+from ops.cli import run
 from ops.doctor.findings import State
 from ops.doctor.numbers import described_as, of_channel, of_identity, of_pool, well
 from ops.numbers.command import block, rows
@@ -229,7 +231,7 @@ def numbers(eum: Eum, pauses: list[float] | None = None) -> PhoneNumbers:
         def client(self, *_: Any, **__: Any) -> Eum:
             return eum
 
-    target = Target(where="stack S", outputs=OUTPUTS, session=Session(), stack="S")
+    target = Target(where="stack S", outputs=OUTPUTS, session=Session(), stack="S", options=" --stack S")
     return PhoneNumbers(target, pause=([] if pauses is None else pauses).append)
 
 
@@ -287,3 +289,65 @@ def test_connect_stores_the_current_channel_over_an_older_one() -> None:
     eum.number |= {"TwoWayEnabled": True, "TwoWayChannelArn": BEFORE_US.channel, "TwoWayChannelRole": None}
     numbers(eum).connect("+12125550101")
     assert from_tags(eum.tags) == BEFORE_US
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"Status": "PENDING"}, "is PENDING; it can be changed once it is ACTIVE"),
+        ({"PoolId": "pool-1"}, "is in pool pool-1, whose two-way channel is that of its numbers"),
+        ({"NumberCapabilities": ["VOICE", "MMS"]}, "has no SMS: VOICE, MMS"),
+        ({"PhoneNumber": "+12125550109"}, r"is none of your numbers; see: bridge numbers --stack S$"),
+    ],
+)
+def test_a_number_that_cannot_be_changed_is_told(change: dict[str, Any], said: str) -> None:
+    eum = Eum()
+    eum.number |= change
+    for made in (numbers(eum).connect, numbers(eum).disconnect):
+        with pytest.raises(TargetError, match=rf"\+12125550101 {said}"):
+            made("+12125550101")
+    assert eum.now == TwoWayChannel() and eum.tags == {}
+
+
+@pytest.mark.parametrize("known_as", ["+12125550101", ARN, "phone-0123456789abcdef"])
+def test_a_number_is_named_by_its_spelling_arn_or_id(known_as: str) -> None:
+    assert numbers(Eum()).connect(known_as).number == "+12125550101"
+
+
+@pytest.fixture
+def eum(monkeypatch: pytest.MonkeyPatch) -> Eum:
+    """What the commands find, whatever their options."""
+    found = Eum()
+    monkeypatch.setattr(Target, "choose", lambda **_: numbers(found)._target)
+    return found
+
+
+def test_a_change_of_a_number_is_told_with_the_command_that_undoes_it(
+    eum: Eum, capsys: pytest.CaptureFixture[str]
+) -> None:
+    eum.number |= {"TwoWayEnabled": True, "TwoWayChannelArn": BEFORE_US.channel, "TwoWayChannelRole": None}
+    told = []
+    for command in ("connect", "connect", "disconnect"):
+        assert run(["numbers", command, "+12125550101"]) == 0
+        told.append(capsys.readouterr().out)
+    connected, again, disconnected = told
+    assert connected == (
+        "+12125550101: its texts go elsewhere from now on\n"
+        f"  two-way SMS  {STACK_CHANNEL}\n"
+        f"  before       {BEFORE_US}\n"
+        "  undo it      bridge numbers disconnect +12125550101 --stack S\n"
+    )
+    assert again == f"+12125550101: nothing to do\n  two-way SMS  {STACK_CHANNEL}\n"
+    assert "  undo it      bridge numbers connect +12125550101 --stack S\n" in disconnected
+    assert disconnected.endswith("two-way SMS was off for a moment in between: a text of that moment is lost\n")
+
+
+def test_a_change_of_a_number_is_an_object_for_programs(eum: Eum, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = []
+    for _ in range(2):
+        assert run(["numbers", "connect", "+12125550101", "--json"]) == 0
+        rows.append(json.loads(capsys.readouterr().out))
+    off, ours = {"channel": None, "role": None}, {"channel": TOPIC, "role": ROLE}
+    number = {"number": "+12125550101", "interrupted": False, "now": ours}
+    assert rows == [number | {"before": off, "changed": True}, number | {"before": ours, "changed": False}]
+    assert eum.now == STACK_CHANNEL

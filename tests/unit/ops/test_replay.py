@@ -60,6 +60,10 @@ def test_what_undelivered_holds_is_unwrapped_when_it_is_named() -> None:
         (sns,) = [one["Sns"] for one in file.event["Records"]]
         assert sns["MessageId"] == sample.message_id
         assert {"SigningCertUrl", "UnsubscribeUrl", "Subject", "MessageAttributes"} <= sns.keys()
+        (unwrapped,) = file.event["Records"]
+        assert unwrapped.keys() == {"EventSource", "EventVersion", "EventSubscriptionArn", "Sns"}
+        assert (unwrapped["EventSource"], unwrapped["EventVersion"]) == ("aws:sns", "1.0")
+        assert unwrapped["EventSubscriptionArn"].startswith(sns["TopicArn"])
 
 
 @pytest.mark.parametrize(

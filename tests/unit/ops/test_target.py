@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ops.cli import run
-from ops.target import Target, TargetError
+from ops.target import Target, TargetError, aws_errors
+from sandbox.lifecycle import Sandbox
 from sandbox.state import SandboxError
+from testing.account import Account
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +59,30 @@ def test_a_stack_is_named_with_its_options_before_it_is_described() -> None:
     assert target.outputs == {}
 
 
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (ClientError({"Error": {"Code": "AccessDenied"}}, "GetItem"), "stack S does not answer GetItem: AccessDenied"),
+        (EndpointConnectionError(endpoint_url="https://aws"), "stack S cannot be reached: Could not connect"),
+    ],
+)
+def test_an_error_of_aws_names_the_target_the_call_and_the_code(trouble: Exception, said: str) -> None:
+    with pytest.raises(TargetError, match=said), aws_errors(Target(where="stack S", outputs={}, session=None)):
+        raise trouble
+
+
+def test_the_file_is_the_sandboxs_own_or_that_of_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Target(where="stack S", outputs={}, session=None).config == Path("bridge.toml")
+
+    def of_sandbox(config: str) -> Path:
+        local = Sandbox(name="default", port=1, simulator_port=2, processes={}, config=config)
+        return Target(where="sandbox default", outputs={}, session=None, sandbox=local).config
+
+    assert of_sandbox(str(tmp_path / "mine.toml")) == Path("mine.toml")
+    assert of_sandbox("/elsewhere/mine.toml") == Path("/elsewhere/mine.toml")
+
+
 def test_no_sandbox_says_how_to_start_one() -> None:
     with pytest.raises(SandboxError, match="start it with: bridge sandbox up --name nobody"):
         Target.choose(stack=None, sandbox="nobody")
@@ -78,6 +108,32 @@ def test_a_target_that_cannot_be_reached_is_one_line_and_exit_code_2(
     assert run([*command.split(), *options.split()]) == 2
     shown = capsys.readouterr()
     assert shown.out == "" and shown.err.startswith("bridge: ") and shown.err.count("\n") == 1 and said in shown.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("trace x", "failed list", "failed show x", "failed redrive", "failed discard --all", "replay x.json"),
+        *("doctor", "numbers", "numbers connect x", "numbers disconnect x"),
+    ],
+)
+def test_each_command_acts_where_its_options_say(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[dict[str, Any]] = []
+
+    def choose(**options: Any) -> Target:
+        chosen.append(options)
+        raise TargetError("far enough")
+
+    monkeypatch.setattr(Target, "choose", choose)
+    given = {"stack": "S", "profile": "p", "region": "eu-west-1", "sandbox": "mine"}
+    assert run([*command.split(), *(word for name, value in given.items() for word in (f"--{name}", value))]) == 2
+    deployed = not command.startswith("doctor") and command != "numbers"
+    assert chosen == [given if deployed else given | {"deployed": False}]
+
+
+def test_a_stack_is_described_by_its_name(account: Account) -> None:
+    assert account.command("failed", "list", "--stack", "SmsToConnect") == 0
+    assert account.of("DescribeStacks") == [{"StackName": "SmsToConnect"}]
 
 
 @pytest.mark.parametrize("arguments", [["sandbox", "sideways"], ["sandbox", "up", "--port", "x"], ["--loud"]])

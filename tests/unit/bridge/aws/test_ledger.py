@@ -53,6 +53,22 @@ def test_a_late_worker_does_not_set_the_ledger_back_and_gets_the_newer_state() -
     assert stored.item()["parts_done"] == "2"
 
 
+def test_an_accepted_part_is_one_write_and_one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored, writes = LedgerOnTable(), list[Any]()
+    update = stored.table.update_item
+
+    def counted(**request: Any) -> Any:
+        writes.append(request)
+        return update(**request)
+
+    monkeypatch.setattr(stored.table, "update_item", counted)
+    for part in range(3):
+        stored.done(part)
+    assert len(writes) == 3 and stored.item()["attempts"] == "3"
+    stored.done(2)
+    assert len(writes) == 4, "the last part of another worker is not tried again"
+
+
 def test_the_ledger_is_read_consistently() -> None:
     stored = LedgerOnTable()
     stored.done(0)

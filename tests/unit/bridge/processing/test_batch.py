@@ -119,6 +119,7 @@ def test_a_permanent_error_dead_letters_the_text_and_the_next_is_delivered(deliv
     assert dead.error.code == "RejectedError" and "400" in str(dead.error)
     assert dead.deduplication_id == dead.message_id == bad.message_id
     assert (harness.ledger.outcome("bad"), harness.ledger.record("bad").reason) == ("failed", str(dead.error))
+    assert harness.ledger.record("bad").attributes["failed_entry"] == bad.message_id
     assert harness.connect.tried == ["bad", "good"]
 
 

@@ -122,20 +122,26 @@ def test_a_stack_without_outputs_is_judged_by_its_state_first(target: Any, comma
 
 
 @pytest.mark.parametrize(
-    ("answer", "state"),
+    ("answer", "said"),
     [
-        (None, State.FAIL),
-        ({"State": "Failed", "StateReason": "The KMS key is disabled"}, State.FAIL),
-        ({"State": "Active", "LastUpdateStatus": "Failed", "LastUpdateStatusReason": "x"}, State.FAIL),
-        ({"State": "Pending"}, State.WARN),
-        ({"State": "Active", "LastUpdateStatus": "InProgress"}, State.WARN),
+        (None, (State.FAIL, "is gone")),
+        ({"State": "Failed", "StateReason": "no key"}, (State.FAIL, "does not work: no key")),
+        (
+            {"State": "Active", "LastUpdateStatus": "Failed", "LastUpdateStatusReason": "no role", "StateReason": "x"},
+            (State.FAIL, "does not work: no role"),
+        ),
+        ({"LastUpdateStatus": "Failed"}, (State.FAIL, "does not work: Lambda says Failed")),
+        ({"State": "Pending"}, (State.WARN, "is being changed")),
+        ({"State": "Active", "LastUpdateStatus": "InProgress"}, (State.WARN, "is being changed")),
         ({"State": "Inactive"}, None),
         ({"State": "Active", "LastUpdateStatus": "Successful"}, None),
     ],
 )
-def test_a_function_must_be_one_that_can_be_called(answer: Mapping[str, Any] | None, state: State | None) -> None:
+def test_a_function_must_be_one_that_can_be_called(
+    answer: Mapping[str, Any] | None, said: tuple[State, str] | None
+) -> None:
     found = of_function(answer, restore="deploy")
-    assert (found and found.state) == state
+    assert (found and (found.state, found.finding)) == said
 
 
 @pytest.mark.parametrize(
