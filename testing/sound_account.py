@@ -13,13 +13,13 @@ from testing.account import (
     INBOUND_TOPIC,
     INSTANCE_ID,
     NUMBER,
-    OURS_TOO,
+    OTHER_BUSINESS_NUMBER,
     OUTPUTS,
     QUEUES,
     STREAMING_TOPIC,
     Request,
 )
-from testing.builders import ARN, OURS
+from testing.builders import ARN, BUSINESS_NUMBER
 
 AWS = f"arn:aws:{{}}:us-east-1:{NUMBER}:{{}}"
 ALARMS, UNDELIVERED = AWS.format("sns", "alarms"), AWS.format("sqs", "undelivered")
@@ -31,10 +31,10 @@ CONFIG = f"""
 instance_arn = "{INSTANCE}"
 contact_flow_id = "{FLOW_ID}"
 [[numbers]]
-number = "{OURS}"
+number = "{BUSINESS_NUMBER}"
 arn = "{ARN}"
 [[numbers]]
-number = "{OURS_TOO}"
+number = "{OTHER_BUSINESS_NUMBER}"
 arn = "{ARN_TOO}"
 delivery = "start-chat"
 """
@@ -128,45 +128,17 @@ def calls_of(service: str, topic: str) -> str:
 
 def answers(config: Path) -> dict[str, Any]:
     """Those of an account in which all is well."""
-    outputs = OUTPUTS | {"AlarmTopicArn": ALARMS, "ConfigFingerprint": load(config).fingerprint()}
     return {
         "GetCallerIdentity": {"Account": NUMBER, "Arn": f"arn:aws:iam::{NUMBER}:user/somebody"},
-        "DescribeStacks": {
-            "Stacks": [
-                {
-                    "StackName": "SmsToConnect",
-                    "CreationTime": "2026-11-22T12:00:00Z",
-                    "StackStatus": "UPDATE_COMPLETE",
-                    "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()],
-                }
-            ]
-        },
-        "GetTemplate": {
-            "TemplateBody": {
-                "Resources": {
-                    name: {"Type": f"AWS::{kind}", "Properties": properties}
-                    for name, (kind, _, properties) in RESOURCES.items()
-                }
-            }
-        },
-        "ListStackResources": {
-            "StackResourceSummaries": [
-                {
-                    "LogicalResourceId": name,
-                    "PhysicalResourceId": physical_id,
-                    "ResourceType": f"AWS::{kind}",
-                    "LastUpdatedTimestamp": "2026-11-22T12:00:00Z",
-                    "ResourceStatus": "UPDATE_COMPLETE",
-                }
-                for name, (kind, physical_id, _) in RESOURCES.items()
-            ]
-        },
+        **_of_cloudformation(config),
         "GetFunctionConfiguration": {"State": "Active", "LastUpdateStatus": "Successful"},
         "GetEventSourceMapping": {"EventSourceArn": AWS.format("sqs", "conversations"), "State": "Enabled"},
         "ListSubscriptionsByTopic": subscribed(),
         "GetSubscriptionAttributes": {"Attributes": {"RedrivePolicy": json.dumps(REDRIVE)}},
         "GetPolicy": {"Policy": calls_of("sns.amazonaws.com", INBOUND_TOPIC)},
-        "DescribePhoneNumbers": {"PhoneNumbers": [described(OURS, ARN), described(OURS_TOO, ARN_TOO)]},
+        "DescribePhoneNumbers": {
+            "PhoneNumbers": [described(BUSINESS_NUMBER, ARN), described(OTHER_BUSINESS_NUMBER, ARN_TOO)]
+        },
         "GetTopicAttributes": {"Attributes": {"Policy": json.dumps(CONNECT_PUBLISHES)}},
         "GetQueueAttributes": {"Attributes": {"Policy": json.dumps(allow("sqs:SendMessage"))}},
         "DescribeKey": {"KeyMetadata": {"KeyId": "key-1", "KeyState": "Enabled"}},
@@ -208,4 +180,40 @@ def answers(config: Path) -> dict[str, Any]:
         "DescribeAccountAttributes": {"AccountAttributes": [{"Name": "ACCOUNT_TIER", "Value": "PRODUCTION"}]},
         "GetAccountSettings": {"AccountLimit": {"UnreservedConcurrentExecutions": 900}},
         "GetFunctionConcurrency": {},
+    }
+
+
+def _of_cloudformation(config: Path) -> dict[str, Any]:
+    outputs = OUTPUTS | {"AlarmTopicArn": ALARMS, "ConfigFingerprint": load(config).fingerprint()}
+    return {
+        "DescribeStacks": {
+            "Stacks": [
+                {
+                    "StackName": "SmsToConnect",
+                    "CreationTime": "2026-11-22T12:00:00Z",
+                    "StackStatus": "UPDATE_COMPLETE",
+                    "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()],
+                }
+            ]
+        },
+        "GetTemplate": {
+            "TemplateBody": {
+                "Resources": {
+                    name: {"Type": f"AWS::{kind}", "Properties": properties}
+                    for name, (kind, _, properties) in RESOURCES.items()
+                }
+            }
+        },
+        "ListStackResources": {
+            "StackResourceSummaries": [
+                {
+                    "LogicalResourceId": name,
+                    "PhysicalResourceId": physical_id,
+                    "ResourceType": f"AWS::{kind}",
+                    "LastUpdatedTimestamp": "2026-11-22T12:00:00Z",
+                    "ResourceStatus": "UPDATE_COMPLETE",
+                }
+                for name, (kind, physical_id, _) in RESOURCES.items()
+            ]
+        },
     }

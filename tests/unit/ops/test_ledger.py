@@ -15,7 +15,7 @@ from bridge.processing.notification import valid_key
 from bridge.processing.state import MessageMetadata, SplitPlan
 from bridge.replies.participants import Participants
 from ops.ledger import OperatorsChats, OperatorsLedger
-from testing.builders import ARN, CUSTOMER, OURS
+from testing.builders import ARN, BUSINESS_NUMBER, CUSTOMER
 from testing.clock import NOON, FakeClock
 from testing.harness import chat_sessions
 from testing.models.table import Table
@@ -205,7 +205,7 @@ def test_a_discarded_text_that_comes_again_is_delivered_all_the_same() -> None:
 
 def test_an_operator_knows_the_chats_of_a_bridge_that_starts_them() -> None:
     table = Table(by="chat_key")
-    participants = Participants(customer_number=CUSTOMER, business_number=OURS, business_number_arn=ARN)
+    participants = Participants(customer_number=CUSTOMER, business_number=BUSINESS_NUMBER, business_number_arn=ARN)
     chat = ChatSession(generation=1, contact="contact-1", participant_token="token")
     chat_sessions(table, FakeClock()).record_start("group", participants, chat)
     outputs = {"ChatsTableName": "chats"}

@@ -17,19 +17,19 @@ from botocore.model import ServiceModel
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from sandbox.simulator.protocols import problems_of
 from testing.account import (
     FLOW_ID,
     INBOUND_TOPIC,
     INSTANCE_ID,
     NUMBER,
-    OURS_TOO,
+    OTHER_BUSINESS_NUMBER,
     OUTPUTS,
     STREAMING_TOPIC,
     Account,
-    against_the_model,
     refusal,
 )
-from testing.builders import OURS
+from testing.builders import BUSINESS_NUMBER
 from testing.sound_account import ARN_TOO, CONFIG, INSTANCE, INTAKE, allow, answers, calls_of, described, subscribed
 
 
@@ -63,15 +63,15 @@ WELL: Mapping[tuple[str, str], str] = {
     ("event sources", ""): "enabled",
     ("subscriptions", ""): "there, with what cannot be handed over kept",
     ("alarms", ""): "1 are told of them",
-    ("number", OURS): "active, its texts come to this stack",
-    ("number", OURS_TOO): "active, its texts come to this stack",
+    ("number", BUSINESS_NUMBER): "active, its texts come to this stack",
+    ("number", OTHER_BUSINESS_NUMBER): "active, its texts come to this stack",
     ("topic policies", ""): "as deployed",
     ("queue policies", ""): "as deployed",
     ("key", ""): "as deployed",
     ("channel role", ""): "as deployed: End User Messaging publishes in it",
     ("function roles", ""): "as deployed, all 2",
     ("permissions", ""): "the roles may do what they are for",
-    ("import", OURS): f"in instance {INSTANCE_ID}, with flow {FLOW_ID}",
+    ("import", BUSINESS_NUMBER): f"in instance {INSTANCE_ID}, with flow {FLOW_ID}",
     ("instance", INSTANCE_ID): "is active",
     ("contact flow", FLOW_ID): "Texts, published",
     ("streaming topic", "streaming"): f"admits instance {INSTANCE_ID}",
@@ -100,7 +100,7 @@ def test_the_answers_of_these_tests_are_answers_of_the_apis(doctor: Doctor) -> N
         answer = doctor.account.always[request.operation]
         shape = service.operation_model(request.operation).output_shape
         assert shape
-        found = against_the_model(shape, answer(request) if callable(answer) else answer)
+        found = problems_of(shape, answer(request) if callable(answer) else answer)
         problems += [one for one in found if not one.endswith(" is missing")]  # it is not read
     assert set(problems) == {f"{name} is no string" for name in DECODED}
 
@@ -156,7 +156,7 @@ DEVIATIONS: Mapping[str, tuple[str, str, Any]] = {
     "function without policy": ("GetPolicy", "", gone()),
     "another service calls": ("GetPolicy", "Policy", calls_of("s3.amazonaws.com", INBOUND_TOPIC)),
     "another topic calls": ("GetPolicy", "Policy", calls_of("sns.amazonaws.com", STREAMING_TOPIC)),
-    "number gone": ("DescribePhoneNumbers", "PhoneNumbers", [described(OURS_TOO, ARN_TOO)]),
+    "number gone": ("DescribePhoneNumbers", "PhoneNumbers", [described(OTHER_BUSINESS_NUMBER, ARN_TOO)]),
     "two-way off": ("DescribePhoneNumbers", "PhoneNumbers/0/TwoWayEnabled", False),
     "in a pool": ("DescribePhoneNumbers", "PhoneNumbers/0/PoolId", "pool-1"),
     "topic gone": ("GetTopicAttributes", "", gone("NotFound")),
