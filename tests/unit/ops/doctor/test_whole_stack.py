@@ -102,7 +102,7 @@ def test_the_answers_of_these_tests_are_answers_of_the_apis(doctor: Doctor) -> N
         assert shape
         found = problems_of(shape, answer(request) if callable(answer) else answer)
         problems += [one for one in found if not one.endswith(" is missing")]  # it is not read
-    assert set(problems) == {f"{name} is no string" for name in DECODED}
+    assert set(problems) == {f"{name} must be of type string" for name in DECODED}
 
 
 DECODED = ("TemplateBody", "Role.AssumeRolePolicyDocument", "PolicyDocument")
