@@ -102,7 +102,7 @@ class SimulatorHarness:
         return self.connect.send_chat_integration_event(**request | more)  # type: ignore[no-any-return]
 
     def start(self, *, customer: str = CUSTOMER, **more: Any) -> dict[str, Any]:
-        """StartChatContact, streamed to TOPIC."""
+        """StartChatContact, chat_record to TOPIC."""
         request = {
             "InstanceId": INSTANCE,
             "ContactFlowId": FLOW,

@@ -66,7 +66,7 @@ def load(path: Path) -> BridgeConfig:
     try:
         config = BridgeConfig.model_validate(raw)
     except ValidationError as error:
-        findings = [_finding(details) for details in error.errors(include_url=False)]
+        findings = [_finding(details) for details in error.errors()]
     findings += findings_between_settings(raw, {loc for loc, _, _ in findings})
     if config is None or findings:
         lines = line_numbers(text)

@@ -67,6 +67,11 @@ BAD: dict[str, tuple[str, int | None, str, str]] = {
     "timeout": (f'[limits]\nfunction_timeout = "16m"\n{GOOD}', 2, "limits.function_timeout", 'to "15m"'),
     "half seconds": (f'[limits]\nfunction_timeout = "20.5s"\n{GOOD}', 2, "limits.function_timeout", "whole"),
     "deadline": (f'[limits]\nbatch_deadline = "24s"\n{GOOD}', 2, "limits.batch_deadline", "more than 7.5 s"),
+    "call timeout": (f'[limits]\ncall_timeout = "18s"\n{GOOD}', 2, "limits.call_timeout", "more than 20.5 s"),
+    "call timeout without unit": (
+        f'[limits]\ncall_timeout = "5"\nbatch_deadline = "24s"\n{GOOD}',
+        *(2, "limits.call_timeout", "a number with its unit"),
+    ),
     "timeout under deadline": (
         f'[limits]\nfunction_timeout = "16s"\n{GOOD}',
         *(2, "limits.function_timeout", "more than 7.5 s"),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+import ops.demo
 from infra.config import load
 from ops.cli import run
 from ops.demo import ANSWER, CONFIG, QUESTION, THANKS, Dialogue, broken_promises, chat_panel, numbers_by_delivery
 from ops.replay.outcomes import Outcome, Result
 from ops.replay.samples import read
+from ops.target import Target
 from sandbox.lifecycle import Sandbox
 from sandbox.state import ROOT, SandboxError
 
@@ -110,3 +114,33 @@ def test_the_demo_has_a_number_of_each_delivery_and_those_that_are_texted() -> N
     samples = [sample for file in read([ROOT / "events/forwarded"]) for sample in file.samples]
     texted = {sample.parsed("m").required().destination_number for sample in samples}
     assert texted <= {number.number for number in config.numbers}
+
+
+@pytest.mark.parametrize("broken", ["", "the answer did not reach the phone"])
+def test_the_demo_shows_outcomes_chats_and_answers_and_stops_its_sandbox(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], broken: str
+) -> None:
+    stopped: list[str] = []
+    sandbox = SimpleNamespace(name="demo", down=lambda: stopped.append("demo"))
+    centre = SimpleNamespace(chats=list)
+    results = [result("events/forwarded/hello.json", "forwarded"), result("events/failed/odd.json", "failed")]
+    monkeypatch.setattr(Sandbox, "up", lambda *_, **__: sandbox)
+    monkeypatch.setattr(Target, "in_sandbox", lambda name: name)
+    monkeypatch.setattr(ops.demo, "replay", lambda target, paths, **_: results if target == "demo" else paths)
+    monkeypatch.setattr(ops.demo, "contact_centre", lambda _: nullcontext(centre))
+    monkeypatch.setattr(
+        ops.demo,
+        "play",
+        lambda *_, delivery, number, **__: SimpleNamespace(
+            delivery=delivery, number=number, chat=None, phone=[], broken=broken if delivery == "start-chat" else ""
+        ),
+    )
+    assert run(["demo"]) == (1 if broken else 0)
+    shown = capsys.readouterr().out
+    headings = ("a sandbox on this", "events/, published", "the chats, as", "both ways", "in the failed queue")
+    assert [line for line in headings if line in shown] == [*headings]
+    assert "delivery = integration-event\ndelivery = start-chat\n" in shown and "failed/odd: None" in shown
+    assert "2 notifications: 1 forwarded, 1 failed; 0 chats" in shown
+    assert (f"not as promised: {broken}\n" in shown) == bool(broken)
+    assert ("each event ended as its folder promises" in shown) == (not broken)
+    assert stopped == ["demo"]

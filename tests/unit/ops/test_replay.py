@@ -16,6 +16,8 @@ from ops.ledger import LedgerRecord
 from ops.replay.command import outcomes_table
 from ops.replay.outcomes import Result, Sent, decide, undelivered_reasons
 from ops.replay.samples import SampleError, addressed, fresh_ids, publish_attributes, read
+from testing.account import Account, Request
+from testing.builders import CUSTOMER, payload
 
 EVENTS = Path(__file__).parents[3] / "events"
 
@@ -303,3 +305,32 @@ def test_a_text_done_by_the_ledger_is_not_undelivered_with_its_event() -> None:
         [sent()], records={"a": known()}, before={}, undelivered={"m-1": "the other record failed"}, settled=True
     )
     assert result.outcome == "forwarded"
+
+
+# --- in which order ---------------------------------------------------------------------------------------------
+
+
+def test_a_text_is_published_after_the_one_before_it_is_in_the_ledger(account: Account, tmp_path: Path) -> None:
+    """SNS keeps no order. Here intake takes a notification only after the ledger was read twice."""
+    published, taken, reads = list[str](), list[str](), 0
+
+    def publish(request: Request) -> Any:
+        message = json.loads(request.parameters["Message"])
+        if message["originationNumber"] == CUSTOMER:
+            assert len(taken) == len(published), "the one before is not in the ledger"
+            published.append(message["inboundMessageId"])
+        return {"MessageId": f"sns-{message['inboundMessageId']}"}
+
+    def read(request: Request) -> Any:
+        nonlocal reads
+        reads += 1
+        if reads % 3 == 0 and len(taken) < len(published):
+            taken.append(published[len(taken)])
+        (table,) = request.parameters["RequestItems"]
+        items = [{"text_key": {"S": key}, "outcome": {"S": "ignored"}, "done_at": {"N": "1"}} for key in taken]
+        return {"Responses": {table: items}}
+
+    account.always |= {"Publish": publish, "BatchGetItem": read}
+    write(tmp_path / "a.json", *(record(payload(f"text {n}")) for n in range(3)))
+    assert account.command("replay", str(tmp_path / "a.json"), "--stack", "SmsToConnect", "--json") == 0
+    assert len(published) == 3

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import ops.trace
+from bridge.texts.sms_event import conversation_id
 from ops.console import Output
 from ops.ledger import LedgerRecord
 from ops.trace import headline, history, row
-from testing.builders import BUSINESS_NUMBER
+from testing.account import OTHER_BUSINESS_NUMBER, Account
+from testing.builders import BUSINESS_NUMBER, CUSTOMER
 from testing.clock import NOON
 from testing.ledger import ledger_record
+from testing.scenarios import batch, by_chat, text
 
 
 def told(record: LedgerRecord) -> list[tuple[float | None, str, str]]:
@@ -130,3 +135,64 @@ def test_a_row_for_programs_has_times_in_utc() -> None:
         "detail": "published to the topic",
     }
     assert datetime.fromisoformat(row(ledger_record(**QUEUED), Output())["events"][0]["at"]).tzinfo == UTC
+
+
+# --- everything of a customer -----------------------------------------------------------------------------------
+
+STACK = ("--stack", "SmsToConnect")
+
+
+@pytest.fixture
+def _deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The business numbers of the deployed configuration."""
+    monkeypatch.setattr(
+        ops.trace, "_deployed_config", lambda _: SimpleNamespace(routes={BUSINESS_NUMBER: 1, OTHER_BUSINESS_NUMBER: 2})
+    )
+
+
+@pytest.mark.usefixtures("_deployed")
+def test_the_texts_of_a_customer_to_all_numbers_or_one_are_traced(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.call("forward", batch(text(key="one", group=conversation_id(CUSTOMER, BUSINESS_NUMBER))))
+    account.call("forward", batch(by_chat(key="two", group=conversation_id(CUSTOMER, OTHER_BUSINESS_NUMBER))))
+
+    def traced(*more: str) -> list[str]:
+        assert account.command("trace", "--from", CUSTOMER, *more, *STACK) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return [line for line in lines if line.startswith("text ")]
+
+    assert traced() == ["text one to …0101: forwarded", "text two to …0102: forwarded"]
+    assert traced("--to", OTHER_BUSINESS_NUMBER) == ["text two to …0102: forwarded"]
+    assert traced("--to", BUSINESS_NUMBER, "--show-content") == [f"text one to {BUSINESS_NUMBER}: forwarded"]
+
+
+@pytest.mark.usefixtures("_deployed")
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((), "nothing from …0182 to any of 2 numbers in the last 24 h; numbers are as End User Messaging spells them"),
+        (("--to", BUSINESS_NUMBER, "--hours", "1.5"), "nothing from …0182 to …0101 in the last 1.5 h; numbers are as"),
+    ],
+)
+def test_a_customer_without_texts_is_told_with_the_numbers_and_the_time(
+    account: Account, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], said: str
+) -> None:
+    assert account.command("trace", "--from", CUSTOMER, *more, *STACK) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith(f"bridge: {said}") and shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "say which text: ID, or --from NUMBER"),
+        (("one", "--from", CUSTOMER), "say which text: ID, or --from NUMBER"),
+        (("one", "--to", BUSINESS_NUMBER), "--to goes with --from"),
+    ],
+)
+def test_a_trace_is_of_one_text_or_of_one_customer(
+    account: Account, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    assert account.command("trace", *arguments, *STACK) == 2
+    assert said in capsys.readouterr().err

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from botocore.model import ServiceModel
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from bridge.aws.chat_sessions import KEEP_SECONDS
 from sandbox.simulator.protocols import problems_of
 from testing.account import (
     FLOW_ID,
@@ -228,5 +230,7 @@ def test_open_chats_of_an_instance_that_the_file_no_longer_names_are_counted(doc
     assert (row["state"], row["finding"].partition(",")[0]) == ("fail", "3 that the bridge started are open")
     assert f'instance_arn = "{INSTANCE}"' in row["remedy"]
     (scan,) = doctor.account.of("Scan")
+    over = int(scan["ExpressionAttributeValues"][":youngest_over"]["N"])
+    assert over == pytest.approx(time.time() + KEEP_SECONDS - 7 * 24 * 3600, abs=60), "no chat lasts a week"
     assert (scan["TableName"], scan["Select"]) == (OUTPUTS["ChatsTableName"], "COUNT")
     assert doctor.account.problems == []

@@ -14,6 +14,7 @@ from bridge.errors import MalformedNotificationError
 from bridge.texts.sms_event import conversation_id
 from ops.failed.commands import print_discarded
 from ops.failed.discard import Copy
+from ops.failed.messages import BRIDGE_ATTRIBUTES
 from ops.failed.selection import Selection
 from ops.target import TargetError
 from testing.builders import BUSINESS_NUMBER, CUSTOMER
@@ -43,6 +44,7 @@ def test_what_is_discarded_is_copied_recorded_in_the_ledger_and_deleted(tmp_path
     kept = json.loads(line)
     assert (kept["queue"], kept["body"], kept["group"]) == ("failed", body, conversation_id(CUSTOMER, BUSINESS_NUMBER))
     assert kept["attributes"]["error"] == "RejectedError"
+    assert kept["attributes"].keys() == set(BRIDGE_ATTRIBUTES)
     assert (queues.ledger.outcome("one"), queues.ledger.outcome("two")) == ("discarded", "failed")
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
 
-from ops.failed.listing import Failed, compared, summed_up
+from ops.failed.listing import ADVICE, Failed, compared, summed_up
 from ops.failed.queue import Counts
 from ops.failed.selection import Selection
+from testing.account import Account, refusal
 from testing.clock import NOON
 from testing.dead_letters import (
     failed_record,
     of_reason,
 )
+from testing.scenarios import batch, text
 
 AFTER = NOON + timedelta(hours=1)
 
@@ -72,3 +75,50 @@ def test_what_the_queues_hold_is_compared_with_what_the_ledger_says(
     assert len(lines) == len(said)
     for line, beginning in zip(lines, said, strict=True):
         assert line.startswith(beginning)
+
+
+STACK = ("--stack", "SmsToConnect")
+
+
+def test_a_failed_text_is_shown_with_advice_and_the_commands_for_it(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.call("forward", batch(text(key="text-one", business_number="+12125550199")))
+    for an_id in ("text-one", "text-o"):
+        assert account.command("failed", "show", an_id, *STACK) == 0
+        first, *lines = capsys.readouterr().out.splitlines()
+        assert first == "text text-one to …0199: failed"
+        assert "".join(lines).count("in forward: bridge.toml has no") == 1
+        assert " ".join(lines).replace("  ", " ").count(ADVICE["UnknownNumberError"][:30]) == 1
+        assert lines[-2:] == [f"  bridge failed {one} text-one --stack SmsToConnect" for one in ("redrive", "discard")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"), [(None, "forwarded"), (refusal("AccessDeniedException", 403), "on its way")]
+)
+def test_a_text_that_is_not_failed_is_shown_as_what_it_is(
+    account: Account, capsys: pytest.CaptureFixture[str], reason: Exception | None, said: str
+) -> None:
+    account.always["SendChatIntegrationEvent"] = reason
+    account.call("forward", batch(text(key="one")))
+    assert account.command("failed", "show", "one", *STACK) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"text one to …0101: {said}\n")
+    assert shown.endswith(f"\nIt is not in failed: it is {said}.\n")
+
+
+def test_the_list_is_a_table_for_people_and_its_sums_go_to_stderr_for_programs(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.call("forward", batch(text(key="one", business_number="+12125550199")))
+    assert account.command("failed", "list", *STACK) == 0
+    shown = capsys.readouterr()
+    assert "one" in shown.out and "1 UnknownNumberError: bridge.toml has no number" in shown.out and shown.err == ""
+    assert "nothing in undelivered" in shown.out
+    assert account.command("failed", "list", *STACK, "--json") == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["text_key"] == "one"
+    assert (
+        "bridge: 1 UnknownNumberError: bridge.toml has no number" in shown.err
+        and "bridge: nothing in undelivered" in shown.err
+    )
