@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -36,6 +37,8 @@ _LONGEST = 180.0
 """Seconds for the tests of one mutation. After that it is not red."""
 _SLIPS = ("NameError", "ImportError", "ModuleNotFoundError", "SyntaxError", "AttributeError", "TypeError")
 """A test that fails with one of these shows that the patch is wrong."""
+_PARSING = threading.Lock()
+"""Python 3.11 counts the depth of trees for all threads together, and raises SystemError where two parse at once."""
 
 
 class MutationError(Exception):
@@ -86,7 +89,8 @@ def span(source: str, definition: str) -> tuple[int, int]:
     `definition` is its qualified name: Class.method, function, or CONSTANT.
     """
     try:
-        node: ast.AST | None = ast.parse(source)
+        with _PARSING:
+            node: ast.AST | None = ast.parse(source)
     except SyntaxError:  # of an earlier edit; the result is checked after all edits
         return 0, len(source)
     for name in definition.split("."):
