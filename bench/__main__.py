@@ -19,6 +19,7 @@ from typing import Any
 from bench import flood, measurements, report, variants
 from bench.variants import BUILD, ROOT, Servers
 from infra import config as configuration
+from testing.forward_functions import settings
 
 RESULTS = BUILD / "results.json"
 MEASURING = BUILD / "measuring.json"
@@ -123,7 +124,7 @@ def _flood(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:
         name: asdict(flood.play(flood.Flood(seed=options.seed, customers=customers)))
         for name, customers in flood.CROWDS.items()
     }
-    return {"runs": runs, "quota": flood.QUOTA, "connect_rate": flood.settings().limits.connect_rate}
+    return {"runs": runs, "quota": flood.QUOTA, "connect_rate": settings().limits.connect_rate}
 
 
 def _latency(options: argparse.Namespace, servers: Servers) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class LedgerRecord:
     retries: int = 0
     duplicates: int = 0
     failures: int = 0
+    lost_answers: int = 0
+    possible_duplicates: int = 0
     contact: str | None = None
     new_chat: bool = False
     reason: str | None = None

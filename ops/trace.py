@@ -29,7 +29,8 @@ from ops.target import (
 _COLUMNS = (Column(name="UTC"), Column(name="event"), Column(name="detail", fold=True))
 _FIELDS = (
     *("text_key", "direction", "outcome", "sns_message_id", "ours", "contact", "new_chat", "parts", "parts_done"),
-    *("attempts", "retries", "duplicates", "failures", "stage", "error", "reason"),
+    *("attempts", "retries", "duplicates", "lost_answers", "possible_duplicates", "failures"),
+    *("stage", "error", "reason"),
 )
 
 
@@ -190,7 +191,8 @@ def _events(record: LedgerRecord) -> Iterator[Event]:
     if record.failed_at:
         failure = f"in {record.failed_stage}: {record.failed_reason} ({record.failed_error})"
         often = f"; it has failed {_times(record.failures)}" if record.failures > 1 else ""
-        yield Event(record.failed_at, "failed", failure + often)
+        maybe = _maybe_shown(record) if record.outcome == "failed" else ""
+        yield Event(record.failed_at, "failed", failure + often + maybe)
     if record.redriven_at:
         yield Event(record.redriven_at, "redriven", "put back on its queue by an operator")
     if record.outcome == "pending":
@@ -216,11 +218,12 @@ def _received(record: LedgerRecord) -> Event:
 
 def _waiting(record: LedgerRecord) -> Iterator[Event]:
     if record.parts_done:
-        progress = f"{record.parts_done} of {plural(record.parts, 'part')} delivered{_contact(record)}"
+        progress = f"{record.parts_done} of {plural(record.parts, 'part')} delivered{_again(record)}{_contact(record)}"
         yield Event(record.updated_at, "begun", progress)
     if record.reason:
         tried = f"given back {_times(record.retries)} after {plural(record.attempts, 'call')}"
-        yield Event(record.updated_at, "waiting", f"{record.reason} ({record.error}); {tried}")
+        why = f"{record.reason} ({record.error})"
+        yield Event(record.updated_at, "waiting", f"{why}; {tried}{_maybe_shown(record)}")
     elif not record.parts_done:
         yield Event(record.redriven_at, "waiting", "not tried yet: what is before it on its queue comes first")
 
@@ -229,7 +232,20 @@ def _delivered(record: LedgerRecord) -> str:
     again = f", given back {_times(record.retries)}" if record.retries else ""
     chat = "to a new chat" if record.new_chat else "to an open chat"
     where = "to the phone, from a chat" if record.direction == "out" else chat
-    return f"{plural(record.parts, 'part')}, {plural(record.attempts, 'call')}{again}, {where}{_contact(record)}"
+    made = f"{plural(record.parts, 'part')}, {plural(record.attempts, 'call')}{again}{_again(record)}"
+    return f"{made}, {where}{_contact(record)}"
+
+
+def _again(record: LedgerRecord) -> str:
+    """What may be shown more than once, because the answer to a call was lost."""
+    count = record.possible_duplicates
+    return f", perhaps shown again {_times(count)} (an answer was lost)" if count else ""
+
+
+def _maybe_shown(record: LedgerRecord) -> str:
+    """The part that is not accepted yet."""
+    lost = record.lost_answers
+    return f"; perhaps shown already, {plural(lost, 'answer')} lost" if lost else ""
 
 
 def _contact(record: LedgerRecord) -> str:

@@ -95,6 +95,7 @@ def settings(
                 ("connect_rate", "start_chat_rate", "connection_rate", "message_rate", "disconnect_rate", "sms_rate"),
                 1000.0,
             ),
+            "max_lost_answers": 2,
             "max_concurrency": 2,
             "part_length": 64,
             "mark_late_after": 900.0,

@@ -55,6 +55,7 @@ CHANGES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "limits.message_rate": (13, {"limits.message_rate": 13.0}),
     "limits.disconnect_rate": (13, {"limits.disconnect_rate": 13.0}),
     "limits.sms_rate": (13, {"limits.sms_rate": 13.0}),
+    "limits.max_lost_answers": (5, {"limits.max_lost_answers": 5}),
     "limits.max_concurrency": (7, {"limits.max_concurrency": 7}),
     "limits.part_length": (512, {"limits.part_length": 512}),
     "limits.mark_late_after": ("20m", {"limits.mark_late_after": 1200.0}),

@@ -35,6 +35,7 @@ CONFIG = Config(
         message_rate=100,
         disconnect_rate=100,
         sms_rate=100,
+        max_lost_answers=2,
         max_concurrency=2,
         part_length=1024,
         mark_late_after=900,

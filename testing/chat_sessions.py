@@ -34,6 +34,9 @@ class Open:
     def latest(self) -> ChatSession | None:
         return self.chats.latest(self.conversation)
 
+    def of_another_environment(self) -> ChatSessions:
+        return ChatSessions(client=self._client, table=self._table, now=lambda: self.now)
+
     def items(self) -> list[Mapping[str, Any]]:
         """Those of the conversation and of its first chat."""
         keys = (f"conversation:{self.conversation}", f"contact:{self.contacts[1]}")
@@ -114,6 +117,44 @@ def test_chat_sessions_expire_after_the_longest_chat(opened: Open) -> None:
         ((kind, when),) = item["expires_at"].items()
         assert kind == "N"
         assert LONGEST_CHAT < int(when) - opened.now < 2 * LONGEST_CHAT
+
+
+def test_a_phone_is_claimed_for_a_time_by_one_environment(opened: Open) -> None:
+    contact, other = opened.start(1).contact, opened.of_another_environment()
+    assert opened.chats.claim_phone(contact, seconds=1.25) == (PARTICIPANTS, 0.0)
+    opened.now += 1
+    assert other.claim_phone(contact, seconds=1.25) == (PARTICIPANTS, 0.25)
+    opened.now += 0.25
+    assert other.claim_phone(contact, seconds=1.25) == (PARTICIPANTS, 0.0)
+    assert opened.chats.claim_phone(contact, seconds=1.25) == (PARTICIPANTS, 1.25)
+
+
+def test_an_environment_renews_its_own_claim(opened: Open) -> None:
+    contact, other = opened.start(1).contact, opened.of_another_environment()
+    for _ in range(3):
+        assert opened.chats.claim_phone(contact, seconds=2) == (PARTICIPANTS, 0.0)
+        opened.now += 1
+    assert other.claim_phone(contact, seconds=1) == (PARTICIPANTS, 1.0)
+
+
+def test_no_phone_is_claimed_for_a_chat_that_is_not_recorded(opened: Open) -> None:
+    assert opened.chats.claim_phone(opened.contacts[1], seconds=1) == (None, 0.0)
+    assert opened.chats.participants(opened.contacts[1]) is None
+    opened.start(1)
+    assert opened.chats.claim_phone(opened.contacts[1], seconds=1) == (PARTICIPANTS, 0.0)
+
+
+def test_the_first_refusal_of_a_chat_is_remembered_until_it_accepts_something(opened: Open) -> None:
+    chat = opened.start(1)
+    first = opened.now
+    for _ in range(2):
+        opened.chats.record_refusal(opened.conversation, chat.contact)
+        opened.now += 60
+    assert opened.latest() == replace(chat, refused_at=first)
+    opened.chats.record_acceptance(opened.conversation, "another-contact")
+    assert opened.latest() == replace(chat, refused_at=first)
+    opened.chats.record_acceptance(opened.conversation, chat.contact)
+    assert opened.latest() == chat
 
 
 TESTS = {name: test for name, test in globals().items() if name.startswith("test_")}

@@ -82,6 +82,8 @@ class Scripted:
 class FakeTransport(Scripted):
     """A transport with one chat per customer. `calls`: its requests. `shown`: customer and content."""
 
+    idempotent = False
+
     def __init__(
         self,
         answers: Iterable[Answer] = (),
@@ -91,13 +93,18 @@ class FakeTransport(Scripted):
         seconds: float = 0,
     ) -> None:
         super().__init__(answers, clock=clock, seconds=seconds)
-        self.rate_limiter = rate_limiter
+        self._rate_limiter = rate_limiter
         self.calls: list[PartRequest] = []
         self.shown: list[tuple[str, str]] = []
         self._chats: dict[str, str] = {}
         self._contacts = itertools.count(1)
 
     def send(self, request: PartRequest) -> Accepted | NoOpenChat:
+        return self._rate_limiter.call(
+            lambda: self._send(request), deadline=request.deadline, key=request.sms.conversation_id
+        )
+
+    def _send(self, request: PartRequest) -> Accepted | NoOpenChat:
         part, customer, session = request.part, request.sms.origination_number, request.session
         content = part.content if part.type == "MESSAGE" else part.type
         self.calls.append(request)
@@ -212,17 +219,22 @@ class FakePhones:
 
 
 class FakeChatSessions:
-    """Chats that the bridge started, by InitialContactId. `broken`: number of next calls that fail."""
+    """Chats that the bridge started, by InitialContactId. `broken`: number of next calls that fail.
+
+    `claims`: contact and seconds.
+    """
 
     def __init__(self, participants: Mapping[str, Participants]) -> None:
         self.participants_of = dict(participants)
         self.ended: list[str] = []
         self.offers: list[tuple[str, tuple[str, ...]]] = []
+        self.claims: list[tuple[str, float]] = []
         self.broken = 0
 
-    def participants(self, initial_contact_id: str) -> Participants | None:
+    def claim_phone(self, initial_contact_id: str, *, seconds: float) -> tuple[Participants | None, float]:
         self._fail()
-        return self.participants_of.get(initial_contact_id)
+        self.claims.append((initial_contact_id, seconds))
+        return self.participants_of.get(initial_contact_id), 0.0
 
     def end(self, initial_contact_id: str) -> None:
         self._fail()

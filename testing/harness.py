@@ -127,7 +127,9 @@ class ReplyHarness:
         queue: Queue | None = None,
         dead_letters: DeadLetterQueue | None = None,
         ledger: TableLedger | None = None,
+        chats: ChatSessions | None = None,
     ) -> None:
+        """`chats`: in place of `self.chats`."""
         self.clock = clock or FakeClock()
         self.phones, self.agents = FakePhones(answers, clock=self.clock), FakeAgentLine()
         self.chats = FakeChatSessions(
@@ -142,11 +144,12 @@ class ReplyHarness:
         self.dead_letters, self.queue = FakeDeadLetters(), FakeQueue()
         self.processor = FifoBatchProcessor(
             handler=ReplyDelivery(
-                chats=self.chats,
+                chats=chats or self.chats,
                 agents=self.agents,
                 phones=self.phones,
                 ledger=self.ledger,
                 rate_limiter=RateLimiter(rate=1000, environments=1, clock=self.clock.as_clock()),
+                max_lost_answers=config.limits.max_lost_answers,
                 clock=self.clock.as_clock(),
             ),
             parse=chat_events.parse,
@@ -263,7 +266,7 @@ def start_chat(
         connection_limiter=limiter("connection"),
         disconnect_limiter=limiter("disconnect"),
         streaming_topic_arn=STREAMING_TOPIC,
-        now=clock.now,
+        clock=clock.as_clock(),
     )
 
 

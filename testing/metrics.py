@@ -5,7 +5,7 @@ from __future__ import annotations
 from bridge import logging
 
 OF_A_TEXT = {"correlation_id", "error", "reason", "attempts", "waited_seconds", "again_in_seconds"} | {
-    *("parts", "contact", "new_chat", "milliseconds", "where")
+    *("parts", "contact", "new_chat", "milliseconds", "possible_duplicates", "where")
 }
 """Fields of a log line beside metrics."""
 OF_POWERTOOLS = {"level", "location", "message", "timestamp", "service", "xray_trace_id"}

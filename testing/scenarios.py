@@ -126,6 +126,9 @@ TEXTS: Mapping[str, Callable[[Account], None]] = {
     "forward: came again": _forward(text, text),
     "forward: throttled": _forward(text, plan={"SendChatIntegrationEvent": THROTTLED}, config=BRIEFLY),
     "forward: no answer": _forward(text, plan={"SendChatIntegrationEvent": NO_ANSWER}, config=BRIEFLY),
+    "forward: perhaps shown again": _forward(
+        text, planned={"SendChatIntegrationEvent": [NO_ANSWER, {"InitialContactId": "contact-1"}]}
+    ),
     "forward: blocked": _forward(text, plan={"SendChatIntegrationEvent": OVER}),
     "forward: rejected": _forward(text, plan={"SendChatIntegrationEvent": refusal("InvalidRequestException")}),
     "forward: unknown number": _forward(lambda: text(business_number="+12125550199")),
@@ -154,6 +157,8 @@ TEXTS: Mapping[str, Callable[[Account], None]] = {
     "start-chat: the chat is over": _forward(
         by_chat, lambda: by_chat("And?", key="text-2"), planned={"SendMessage": [{"Id": "m"}, OVER]}
     ),
+    "start-chat: shown keyword without a chat": _forward(lambda: by_chat("STOP")),
+    "start-chat: nothing is accepted": _forward(by_chat, plan={"SendMessage": OVER, "DisconnectParticipant": OVER}),
     "start-chat: no room": _forward(by_chat, plan={"StartChatContact": refusal("LimitExceededException", 429)}),
     "start-chat: the tables break": _forward(by_chat, plan={"PutItem": BROKEN}),
 }
@@ -194,6 +199,7 @@ def _reply(
     chat_recorded: bool = True,
     offered: tuple[str, ...] = (),
     plan: Mapping[str, Any] | None = None,
+    planned: Mapping[str, list[Any]] | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Callable[[Account], None]:
     def run(account: Account) -> None:
@@ -201,6 +207,7 @@ def _reply(
             open_chat(account, offered=offered)
         account.config = settings(**(config or {}))
         account.always |= plan or {}
+        account.planned |= {name: list(answers) for name, answers in (planned or {}).items()}
         for make in records:
             account.call("reply", batch(make()))
 
@@ -240,6 +247,8 @@ REPLIES: Mapping[str, Callable[[Account], None]] = {
     "reply: throttled": _reply(
         reply_record, plan={"SendTextMessage": refusal("ThrottlingException", 400)}, config=BRIEFLY
     ),
+    "reply: perhaps sent again": _reply(reply_record, planned={"SendTextMessage": [NO_ANSWER, {"MessageId": "sms-1"}]}),
+    "reply: perhaps delivered": _reply(reply_record, plan={"SendTextMessage": NO_ANSWER}),
     "reply: blocked": _reply(reply_record, plan={"SendTextMessage": refusal("AccessDeniedException", 400)}),
     "reply: rejected": _reply(reply_record, plan={"SendTextMessage": refusal("ValidationException", 400)}),
     "reply: malformed": _reply(lambda: sqs_record(body="no JSON", group=CHAT, queued_at=now())),

@@ -99,6 +99,7 @@ class Limits(Section):
     message_rate: Rate = 10.0
     disconnect_rate: Rate = 3.0
     sms_rate: Rate = 1.0
+    max_lost_answers: Annotated[int, whole_number(1, 10)] = 2
     max_concurrency: Annotated[int, whole_number(2, 1000)] = 4
     part_length: Annotated[int, whole_number(64, 1024)] = 1024
     mark_late_after: Annotated[float, duration("0s", "14d")] = 15 * 60.0

@@ -84,7 +84,13 @@ def _failures(pipeline: Pipeline) -> list[cloudwatch.IWidget]:
             each.function.metric_throttles(label=f"{each.name} throttles"),
         ]
     retries = _counts(
-        pipeline.worker, "Blocked", "Retries", "GaveUp", "DuplicatesSuppressed", "ArrivedOutOfOrder"
+        pipeline.worker,
+        "Blocked",
+        "Retries",
+        "GaveUp",
+        "DuplicatesSuppressed",
+        "PossibleDuplicates",
+        "ArrivedOutOfOrder",
     ) + _counts(pipeline.intake, RECEIPTS_MISSED)
     third = WIDTH // 3
     return [

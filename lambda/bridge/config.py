@@ -66,6 +66,7 @@ class Limits:
     message_rate: float
     disconnect_rate: float
     sms_rate: float
+    max_lost_answers: int
     max_concurrency: int
     part_length: int
     mark_late_after: float

@@ -6,10 +6,12 @@
     │   ├── UnknownNumberError             no route for the number that was texted
     │   ├── RejectedError                  Connect or EUM says that the request itself is wrong
     │   ├── NotDeliverableError            a reply cannot reach this phone: opted out, blocked, spending limit
-    │   └── UnknownChatError               a reply in a chat that the bridge did not start
+    │   ├── UnknownChatError               a reply in a chat that the bridge did not start
+    │   └── MaybeDeliveredError            EUM did not answer so often that sending again would only repeat the text
     ├── TransientError                 retry in order, with backoff
     │   ├── ThrottledError                 the rate limit of Connect or EUM
-    │   ├── UnavailableError               5xx, time-outs, resets
+    │   ├── UnavailableError               5xx, no connection
+    │   │   └── AnswerLostError                a time-out or a reset: the service may have done what was asked
     │   ├── LedgerError                    DynamoDB
     │   ├── QueueError                     SQS
     │   ├── ChatNotKnownYetError           the chat of a reply is not recorded yet
@@ -63,6 +65,10 @@ class UnknownChatError(PermanentError):
     """No phone number is recorded for this chat: the bridge did not start it, or its item has expired."""
 
 
+class MaybeDeliveredError(PermanentError):
+    """End User Messaging answered none of several calls: each of them may have sent the text."""
+
+
 class TransientError(BridgeError):
     """A retry can succeed."""
 
@@ -73,6 +79,14 @@ class ThrottledError(TransientError):
 
 class UnavailableError(TransientError):
     """Connect or End User Messaging answered 5xx, not in time, or not at all."""
+
+
+class AnswerLostError(UnavailableError):
+    """The call was sent and its answer did not come. Repeated, it may be done twice."""
+
+    @property
+    def code(self) -> str:
+        return UnavailableError.__name__
 
 
 class LedgerError(TransientError):
@@ -88,7 +102,15 @@ class ChatNotKnownYetError(TransientError):
 
 
 class OutOfTimeError(TransientError):
-    """The batch deadline came before the call could be made."""
+    """The batch deadline, or a rate limiter, left no room for a call.
+
+    Parameters:
+        again_in: seconds until a rate limiter expects to have room; None where none said so.
+    """
+
+    def __init__(self, message: str, *, again_in: float | None = None) -> None:
+        super().__init__(message)
+        self.again_in = again_in
 
 
 class UnexpectedError(TransientError):
@@ -109,6 +131,16 @@ class NotFoundError(BlockedError):
 
 class ChatLimitError(BlockedError):
     """The Connect instance has as many active chats as its quota allows."""
+
+
+def error_of(code: str, message: str) -> BridgeError:
+    """The error that has this code; an UnexpectedError where no class has."""
+    classes: list[type[BridgeError]] = [BridgeError]
+    for known in classes:
+        if known.__name__ == code:
+            return known(message)
+        classes.extend(known.__subclasses__())
+    return UnexpectedError(f"{code}: {message}")
 
 
 def last_digits(number: str) -> str:

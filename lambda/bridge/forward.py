@@ -32,7 +32,7 @@ def _processor() -> FifoBatchProcessor[InboundSms]:
     settings = ForwardSettings.from_environment(os.environ)
     config = Config.load()
     sqs, dynamodb = clients.lazy_client(clients.sqs), clients.dynamodb()
-    connect = clients.connect(read_timeout=config.limits.call_timeout)
+    connect = clients.adaptive_client(clients.connect, longest=config.limits.call_timeout)
     ledger = Ledger(client=dynamodb, table=settings.ledger_table, stage=STAGE)
     transports: dict[Delivery, ChatTransport] = {
         "integration-event": IntegrationEvents(
@@ -63,7 +63,7 @@ def _start_chat(
     limits = config.limits
     return StartChat(
         connect=connect,
-        participant=clients.connectparticipant(read_timeout=limits.call_timeout),
+        participant=clients.adaptive_client(clients.connectparticipant, longest=limits.call_timeout),
         chats=ChatSessions(client=dynamodb, table=table),
         message_limiter=_rate_limiter(config, limits.message_rate),
         start_limiter=_rate_limiter(config, limits.start_chat_rate),

@@ -81,6 +81,8 @@ class Reporter:
                     "new_chat": result.new_chat,
                     "milliseconds": result.milliseconds,
                 }
+                if result.possible_duplicates:
+                    fields["possible_duplicates"] = result.possible_duplicates
                 logger.info(f"{one} forwarded", extra=about | fields)
             case Failed():
                 self._failed(result.message.key, result.error, attempts=result.attempts)
@@ -92,6 +94,8 @@ class Reporter:
                     "waited_seconds": result.waited,
                     "again_in_seconds": result.delay,
                 }
+                if result.possible_duplicates:
+                    fields["possible_duplicates"] = result.possible_duplicates
                 if result.traceback:
                     fields["where"] = result.traceback
                 level = logger.error if isinstance(error, BlockedError) or result.traceback else logger.warning

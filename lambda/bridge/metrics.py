@@ -20,8 +20,10 @@ from bridge.errors import (
     ChatNotKnownYetError,
     LedgerError,
     MalformedNotificationError,
+    MaybeDeliveredError,
     NotDeliverableError,
     NotFoundError,
+    OutOfTimeError,
     RejectedError,
     ThrottledError,
     TransientError,
@@ -64,6 +66,9 @@ REPLY = Direction(
 END_TO_END_MILLISECONDS = "EndToEndMilliseconds"
 """From the notification's Timestamp to Connect's response; of a reply, from AbsoluteTime to End User Messaging's
 response."""
+POSSIBLE_DUPLICATES = "PossibleDuplicates"
+"""How many messages may have been shown once more: calls that were repeated after their answer was lost, or because
+their acceptance could not be recorded."""
 SECONDS_WAITING = "SecondsWaiting"
 """How long a message that returns to its queue has been there. SQS's own ApproximateAgeOfOldestMessage leaves out
 messages that are received again and again, as happens in an outage."""
@@ -74,18 +79,26 @@ ARRIVED_OUT_OF_ORDER = "ArrivedOutOfOrder"
 
 def failed_by(error: type[BridgeError] | BridgeError) -> str:
     """The metric that counts what failed with this error."""
-    kind = error if isinstance(error, type) else type(error)
-    return f"Failed{kind.__name__}"
+    return f"Failed{error.__name__ if isinstance(error, type) else error.code}"
 
 
 def _failures(*errors: type[BridgeError]) -> tuple[str, ...]:
     return tuple(map(failed_by, errors))
 
 
-_GIVEN_UP = _failures(ThrottledError, UnavailableError, LedgerError, UnexpectedError, AccessRefusedError, NotFoundError)
+_GIVEN_UP = _failures(
+    ThrottledError,
+    UnavailableError,
+    LedgerError,
+    OutOfTimeError,
+    UnexpectedError,
+    AccessRefusedError,
+    NotFoundError,
+)
 _FIFO = (
     ARRIVED_OUT_OF_ORDER,
     "DuplicatesSuppressed",
+    POSSIBLE_DUPLICATES,
     "Retries",
     "Blocked",
     "GaveUp",
@@ -109,6 +122,7 @@ METRICS_BY_FUNCTION: Mapping[str, tuple[str, ...]] = {
     "reply": (
         *(REPLY.done, REPLY.parts, "ChatsEnded", REPLY.ignored, REPLY.failed, *_FIFO, *_GIVEN_UP),
         *_failures(MalformedNotificationError, UnknownChatError, NotDeliverableError, RejectedError),
+        *_failures(MaybeDeliveredError),
         *_failures(ChatNotKnownYetError),  # where give_up_after is shorter than a chat may be unknown
     ),
 }
@@ -133,6 +147,7 @@ def counts_of(results: Sequence[Result], direction: Direction) -> dict[str, int]
         "NewChats": sum(isinstance(result, (Delivered, Retry)) and result.new_chat for result in results),
         "ChatsEnded": skipped("ended"),
         "DuplicatesSuppressed": skipped("duplicate"),
+        POSSIBLE_DUPLICATES: sum(result.possible_duplicates for result in results),
         "Retries": sum(isinstance(error, TransientError) for error in returned),
         "Blocked": sum(isinstance(error, BlockedError) for error in errors),
         "GaveUp": sum(result.gave_up for result in failed),

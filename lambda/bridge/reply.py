@@ -37,9 +37,10 @@ def _processor() -> FifoBatchProcessor[ChatEvent]:
         handler=ReplyDelivery(
             chats=chats,
             agents=AgentLine(participant=participant, chats=chats),
-            phones=SmsClient(client=clients.sms(read_timeout=limits.call_timeout)),
+            phones=SmsClient(client=clients.adaptive_client(clients.sms, longest=limits.call_timeout)),
             ledger=ledger,
             rate_limiter=RateLimiter(rate=limits.sms_rate, environments=limits.max_concurrency),
+            max_lost_answers=limits.max_lost_answers,
             clock=Clock(),
         ),
         parse=chat_events.parse,

@@ -55,6 +55,10 @@ ADVICE: Mapping[str, str] = {
     errors.UnknownChatError.__name__: (
         "The bridge did not start this chat, or it began more than a week ago, so nobody knows the phone. Discard it."
     ),
+    errors.MaybeDeliveredError.__name__: (
+        "End User Messaging did not answer several calls for this text, so the phone may have it already, even more "
+        "than once; the agent was told. Redrive only if the customer does not have it. Otherwise discard it."
+    ),
     errors.ThrottledError.__name__: (
         "Connect or End User Messaging wanted fewer calls for longer than limits.give_up_after: have the quota raised, "
         "then redrive with --rate."
@@ -69,7 +73,10 @@ ADVICE: Mapping[str, str] = {
     errors.ChatNotKnownYetError.__name__: (
         "The reply was given up before its chat was noted: limits.give_up_after is too short. Redrive."
     ),
-    errors.OutOfTimeError.__name__: "There was no room for it at the rate of calls. Redrive.",
+    errors.OutOfTimeError.__name__: (
+        "It never had its turn at the rate of calls, for twice limits.give_up_after: raise the quota or the "
+        "rate in bridge.toml, then redrive with --rate."
+    ),
     errors.UnexpectedError.__name__: (
         f"A defect of the bridge: forward's log has where, under the text key. Deploy what mends it, {_AGAIN}"
     ),

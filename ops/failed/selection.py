@@ -174,7 +174,7 @@ def reasons() -> list[str]:
         kind = left.pop()
         left += kind.__subclasses__()
         if not kind.__subclasses__():
-            found.append(kind.__name__)
+            found.append(kind("").code)
     return [*sorted(found), MOVED_BY_SQS, NOT_HANDED_OVER, NOT_TAKEN]
 
 

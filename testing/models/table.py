@@ -101,6 +101,8 @@ def _holds(term: str, item: Item, values: Mapping[str, Any]) -> bool:
         return match[1] in item and float(item[match[1]]["N"]) >= float(values[match[2]]["N"])
     if match := re.fullmatch(r"(\w+) < (:\w+)", term):
         return match[1] in item and float(item[match[1]]["N"]) < float(values[match[2]]["N"])
+    if match := re.fullmatch(r"NOT (\w+) > (:\w+)", term):
+        return not (match[1] in item and float(item[match[1]]["N"]) > float(values[match[2]]["N"]))
     if match := re.fullmatch(r"NOT (\w+) IN \((.*)\)", term):
         return item.get(match[1]) not in [values[name] for name in match[2].split(", ")]
     raise AssertionError(f"this table does not know the condition {term}")

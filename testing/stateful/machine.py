@@ -209,6 +209,7 @@ class BridgeMachine(Simulation):
     def _drain(self) -> None:
         started = self.clock.time
         while len(self.conversations):
+            self._ends_are_streamed()
             if held := self._receive(10):
                 self._work(held)
             else:
@@ -219,6 +220,9 @@ class BridgeMachine(Simulation):
             took = self.clock.time - started
             assert took <= self.drains_within, "does not drain by itself"
         self._promises()
+
+    def _ends_are_streamed(self) -> None:
+        """Where chats are started: reply has recorded by now which of them ended."""
 
     def _promises(self) -> None:
         self.nothing_is_broken()

@@ -25,7 +25,7 @@ from bridge.processing.message import QueueMessage
 from bridge.processing.rate_limiter import RateLimiter
 from bridge.processing.result import Failed, Result, Retry
 from bridge.texts import sms_event
-from bridge.texts.delivery import ChatTransport, TextDelivery
+from bridge.texts.delivery import Accepted, ChatTransport, NoOpenChat, PartRequest, TextDelivery
 from bridge.texts.sms_event import InboundSms
 from ops.failed.redrive import Redrive
 from ops.failed.selection import Selection
@@ -74,8 +74,16 @@ class RecordingProcessor(FifoBatchProcessor[InboundSms]):
 class Transport:
     """The transport of one process."""
 
+    idempotent = False
+
     def __init__(self, centre: Any, rate_limiter: RateLimiter) -> None:
-        self.send, self.rate_limiter = centre.send, rate_limiter
+        self._centre, self._rate_limiter = centre, rate_limiter
+
+    def send(self, request: PartRequest) -> Accepted | NoOpenChat:
+        answer: Accepted | NoOpenChat = self._rate_limiter.call(
+            lambda: self._centre.send(request), deadline=request.deadline, key=request.sms.conversation_id
+        )
+        return answer
 
 
 @dataclass(slots=True)

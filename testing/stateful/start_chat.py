@@ -173,9 +173,16 @@ class StartChatMachine(BridgeMachine):
         """Also where Connect dropped a part as a duplicate of one that was accepted under another split."""
         if super()._is_whole(text, parts):
             return True
+        if text.kind == "stop" and not parts and self.ledger.outcome(text.key) == "ignored":
+            return True  # there was no chat to end
         recorded = " ".join(shown.part.content for shown in parts if shown.recorded).split()
         unconfirmed = text.key in self.services.unconfirmed or any(shown.excuse for shown in parts)
         return unconfirmed and (not self._finished(text.key) or _in_order(text.body.split(), recorded))
+
+    def _ends_are_streamed(self) -> None:
+        for contact in self.services.contacts.values():
+            if contact.over(self.clock.time):
+                self.open_chats.end(contact.name)
 
     def _contact_centre(self) -> ContactCentre:
         return ChatServices(self.clock, self._on_part, self._had_failed)
@@ -197,7 +204,7 @@ class StartChatMachine(BridgeMachine):
                 connection_limiter=self._rate_limiter(),
                 disconnect_limiter=self._rate_limiter(),
                 streaming_topic_arn=STREAMING_TOPIC,
-                now=self.clock.now,
+                clock=self.clock.as_clock(),
             )
         }
 

@@ -254,8 +254,8 @@ _ONLY_START_CHAT = {
             {"dynamodb", "sqs"},
             {"bridge.texts.delivery", "bridge.processing.rate_limiter", *_ONLY_START_CHAT},
         ),
-        ("forward", {}, 190, {"connect", "dynamodb"}, _ONLY_START_CHAT),
-        ("forward", START_CHAT, 196, {"connect", "connectparticipant", "dynamodb"}, {"bridge.aws.sms"}),
+        ("forward", {}, 191, {"connect", "dynamodb"}, _ONLY_START_CHAT),
+        ("forward", START_CHAT, 197, {"connect", "connectparticipant", "dynamodb"}, {"bridge.aws.sms"}),
         (
             "reply_intake",
             {},
@@ -263,7 +263,7 @@ _ONLY_START_CHAT = {
             {"dynamodb", "sqs"},
             {"bridge.texts.delivery", "bridge.processing.rate_limiter", "bridge.aws.start_chat"},
         ),
-        ("reply", START_CHAT, 198, {"dynamodb", "pinpoint-sms-voice-v2"}, {"bridge.aws.integration_events"}),
+        ("reply", START_CHAT, 199, {"dynamodb", "pinpoint-sms-voice-v2"}, {"bridge.aws.integration_events"}),
     ],
 )
 def test_a_start_reads_no_more_than_its_path_needs(

@@ -8,6 +8,7 @@ stack's key; both items expire at `expires_at`.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ class ChatSession:
         first_client_token: of the part that was its initial message; None if it had none.
         connection_token: None until the customer is connected.
         token_expires_at: seconds since the epoch.
+        refused_at: when Connect first refused what was sent into this chat, which had accepted nothing before; in
+            seconds since the epoch. None once it accepted something.
     """
 
     generation: int
@@ -39,6 +42,7 @@ class ChatSession:
     first_client_token: str | None = None
     connection_token: str | None = field(default=None, repr=False)
     token_expires_at: float = 0.0
+    refused_at: float | None = None
     ended: bool = False
 
 
@@ -47,6 +51,8 @@ class ChatSessions:
 
     def __init__(self, *, client: DynamoDBClient, table: str, now: Callable[[], float] = time.time) -> None:
         self._client, self._table, self._now = client, table, now
+        self._name = uuid.uuid4().hex
+        """Names this environment in a claim."""
 
     def latest(self, conversation: str) -> ChatSession | None:
         """A consistent read: another environment may have started the chat a moment ago."""
@@ -104,17 +110,57 @@ class ChatSessions:
             {":true": {"BOOL": True}, ":contact": {"S": contact}},
         )
 
-    def participants(self, initial_contact_id: str) -> Participants | None:
-        """The participants of a chat, open or not, until KEEP_SECONDS after its start."""
-        item = self._get(_of_contact(initial_contact_id))
-        if not item:
-            return None
-        return Participants(
-            customer_number=item["customer"]["S"],
-            business_number=item["ours"]["S"],
-            business_number_arn=item["ours_arn"]["S"],
-            options=tuple(option["S"] for option in item.get("offered", {}).get("L", ())),
+    def record_refusal(self, conversation: str, contact: str) -> None:
+        """Record that nothing was accepted in this very chat since it was started. The first time stays."""
+        self._update(
+            _of_conversation(conversation),
+            "SET refused_at = if_not_exists(refused_at, :now)",
+            "contact = :contact",
+            {":now": {"N": str(int(self._now()))}, ":contact": {"S": contact}},
         )
+
+    def record_acceptance(self, conversation: str, contact: str) -> None:
+        """Undo record_refusal."""
+        self._update(
+            _of_conversation(conversation), "REMOVE refused_at", "contact = :contact", {":contact": {"S": contact}}
+        )
+
+    def claim_phone(self, initial_contact_id: str, *, seconds: float) -> tuple[Participants | None, float]:
+        """To whom the replies in this chat go, and for how many seconds another environment texts them.
+
+        0.0 where none does: then the replies of this chat are this environment's for `seconds`, and a second claim
+        replaces its first. A claim of an environment that was killed ends by itself. The participants are known for
+        KEEP_SECONDS after the chat was started, open or not.
+        """
+        key, now = _of_contact(initial_contact_id), self._now()
+        try:
+            response = self._client.update_item(
+                TableName=self._table,
+                Key={"chat_key": {"S": key}},
+                UpdateExpression="SET texts_until = :until, texts_by = :me",
+                ConditionExpression="attribute_exists(chat_key) AND NOT texts_until > :now OR texts_by = :me",
+                ExpressionAttributeValues={
+                    ":until": {"N": f"{now + seconds:.3f}"},
+                    ":now": {"N": f"{now:.3f}"},
+                    ":me": {"S": self._name},
+                },
+                ReturnValues="ALL_NEW",
+            )
+        except SDK_ERRORS as exc:
+            if error_code(exc) != "ConditionalCheckFailedException":
+                raise LedgerError(f"the chat sessions could not be written ({error_code(exc)})") from exc
+        else:
+            return _participants(response["Attributes"]), 0.0
+        item = self._get(key)
+        if not item:
+            return None, 0.0
+        until = float(item.get("texts_until", {}).get("N", "0"))  # it may have been recorded after the condition failed
+        return _participants(item), max(0.001, until - now)
+
+    def participants(self, initial_contact_id: str) -> Participants | None:
+        """The same without a claim."""
+        item = self._get(_of_contact(initial_contact_id))
+        return _participants(item) if item else None
 
     def conversation_of(self, initial_contact_id: str) -> str | None:
         """The conversation of this chat."""
@@ -167,6 +213,15 @@ def _of_contact(contact: str) -> str:
     return f"contact:{contact}"
 
 
+def _participants(item: Mapping[str, Any]) -> Participants:
+    return Participants(
+        customer_number=item["customer"]["S"],
+        business_number=item["ours"]["S"],
+        business_number_arn=item["ours_arn"]["S"],
+        options=tuple(option["S"] for option in item.get("offered", {}).get("L", ())),
+    )
+
+
 def _chat(item: Mapping[str, Any]) -> ChatSession:
     return ChatSession(
         generation=int(item["generation"]["N"]),
@@ -176,4 +231,5 @@ def _chat(item: Mapping[str, Any]) -> ChatSession:
         connection_token=item.get("connection_token", {}).get("S"),
         token_expires_at=int(item.get("token_expires_at", {}).get("N", "0")) / 1000,
         ended=item.get("ended", {}).get("BOOL", False),
+        refused_at=float(item["refused_at"]["N"]) if "refused_at" in item else None,
     )

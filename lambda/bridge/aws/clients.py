@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore import httpsession, session
 from botocore.config import Config as ClientConfig
+from botocore.exceptions import ReadTimeoutError
 
 from bridge.config import CONNECT_TIMEOUT, STORE_TIMEOUT
+from bridge.processing.latency import UsualLatency
 
 if TYPE_CHECKING:
     from mypy_boto3_connect import ConnectClient
@@ -58,16 +61,16 @@ _SHORT = 0.5
 """Seconds to connect to DynamoDB, and for its response, in a best-effort write."""
 
 
-def connect(*, read_timeout: float) -> ConnectClient:
+def connect(read_timeout: float) -> ConnectClient:
     return cast("ConnectClient", _client("connect", config=_single_attempt(read_timeout)))
 
 
-def connectparticipant(*, read_timeout: float) -> Any:
+def connectparticipant(read_timeout: float) -> Any:
     """The Amazon Connect participant service. Times in seconds."""
     return _client("connectparticipant", config=_single_attempt(read_timeout))
 
 
-def sms(*, read_timeout: float) -> Any:
+def sms(read_timeout: float) -> Any:
     """AWS End User Messaging SMS."""
     return _client("pinpoint-sms-voice-v2", config=_single_attempt(read_timeout))
 
@@ -99,6 +102,48 @@ class _LazyClient:
             if self._client is None:
                 self._client = self._make()
         return getattr(self._client, name)
+
+
+def adaptive_client(
+    make: Callable[[float], T], *, longest: float, monotonic: Callable[[], float] = time.monotonic
+) -> T:
+    """A client that stops waiting for an answer after a few seconds where answers usually come sooner.
+
+    One call that hangs holds up what came in the same batch.
+
+    Parameters:
+        make: creates a client with a read timeout, in seconds.
+        longest: the read timeout while answers are slow or their latency is unknown, in seconds.
+    """
+    return cast(T, _AdaptiveClient(make, longest, monotonic))
+
+
+class _AdaptiveClient:
+    def __init__(self, make: Callable[[float], Any], longest: float, monotonic: Callable[[], float]) -> None:
+        self._make, self._longest, self._monotonic = make, longest, monotonic
+        self._clients: dict[float, Any] = {longest: make(longest)}
+        self._latencies: dict[str, UsualLatency] = {}
+        self._lock = threading.Lock()
+
+    def __getattr__(self, operation: str) -> Any:
+        with self._lock:
+            latency = self._latencies.setdefault(operation, UsualLatency(longest=self._longest))
+            timeout = latency.short_timeout or self._longest
+            if timeout not in self._clients:
+                self._clients[timeout] = self._make(timeout)
+            call = getattr(self._clients[timeout], operation)
+
+        def timed(**arguments: Any) -> Any:
+            began = self._monotonic()
+            try:
+                answer = call(**arguments)
+            except ReadTimeoutError:
+                latency.timed_out()
+                raise
+            latency.answered(self._monotonic() - began)
+            return answer
+
+        return timed
 
 
 def _client(service: str, *, config: ClientConfig) -> Any:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    ParamValidationError,
+    SSLError,
+)
 from botocore.parsers import ResponseParserError
 
 from bridge.errors import (
     AccessRefusedError,
+    AnswerLostError,
     BridgeError,
     ChatLimitError,
     NotFoundError,
@@ -43,10 +51,20 @@ def error_code(exc: BaseException) -> str:
     return str(exc.response["Error"]["Code"]) if isinstance(exc, ClientError) else type(exc).__name__
 
 
+_SENT = (HTTPClientError, IncompleteReadError, ResponseParserError, SSLError)
+"""What the SDK raises where the request may have reached the service. Others mean that no connection was made."""
+
+
+def no_answer(exc: BaseException, service: str) -> UnavailableError:
+    """An AnswerLostError if the request may have reached the service."""
+    kind = AnswerLostError if isinstance(exc, _SENT) else UnavailableError
+    return kind(f"{service} did not answer ({error_code(exc)})")
+
+
 def connect_error(exc: BaseException) -> BridgeError:
     """The bridge's error for one of SDK_ERRORS that a call of `connect` or `connectparticipant` raised.
 
-    After an UnavailableError it is unknown whether Connect accepted the call.
+    After an AnswerLostError it is unknown whether Connect accepted the call.
     """
     return service_error(exc, "Connect", by_code=_OF_CONNECT)
 
@@ -63,7 +81,7 @@ def service_error(
     if isinstance(exc, ParamValidationError):
         return RejectedError("the request does not fit the API's model")
     if not isinstance(exc, ClientError):
-        return UnavailableError(f"{service} did not answer ({error_code(exc)})")
+        return no_answer(exc, service)
     code, metadata = error_code(exc), exc.response["ResponseMetadata"]
     status = metadata["HTTPStatusCode"]
     kind = (by_code or {}).get(code) or _BY_CODE.get(code)

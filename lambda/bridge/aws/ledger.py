@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bridge.aws.errors import SDK_ERRORS, error_code
-from bridge.errors import BridgeError, LedgerError
+from bridge.errors import BridgeError, LedgerError, error_of
 from bridge.processing.state import DeliveryState, MessageMetadata, Outcome, SplitPlan
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Ledger:
         contact: str | None = None,
         new_chat: bool = False,
         nothing_shown: str | None = None,
+        possible_duplicates: int = 0,
     ) -> DeliveryState:
         """Part number `part` (from 0) of `parts` was accepted; the last one makes the message forwarded.
 
@@ -101,11 +102,10 @@ class Ledger:
         }
         finished = part + 1 == parts
         outcome: Outcome = ("ignored" if nothing_shown else "forwarded") if finished else "pending"
-        if contact:
-            progress["contact"] = {"S": contact}
-        if new_chat:
-            progress["new_chat"] = {"BOOL": True}
+        progress |= {"contact": {"S": contact}} if contact else {}
+        progress |= {"new_chat": {"BOOL": True}} if new_chat else {}
         values = progress | self._outcome(outcome, reason=nothing_shown)
+        counts = {"possible_duplicates": possible_duplicates} if possible_duplicates else {}
         next_part = ("attribute_not_exists(parts_done)", "parts_done = :before")
         before = {":before": {"N": str(part)}}
         not_dead_lettered = "" if finished else " AND NOT failed_entry = :entry"
@@ -114,7 +114,8 @@ class Ledger:
             metadata,
             values,
             attempts=attempts,
-            remove=(*_FAILED_INDEX, "error") if "reason" in values else (*_FAILED_INDEX, "error", "reason"),
+            counts=counts,
+            remove=(*_FAILED_INDEX, "error", "lost_answers", *(() if "reason" in values else ("reason",))),
             condition=" OR ".join(f"{one}{not_dead_lettered}" for one in next_part),
             condition_values=before if finished else before | {":entry": {"S": message_id}},
         )
@@ -124,6 +125,8 @@ class Ledger:
                 metadata,
                 progress,
                 attempts=attempts,
+                counts=counts,
+                remove=("lost_answers",),
                 condition=" OR ".join(next_part),
                 condition_values=before,
             )
@@ -133,7 +136,14 @@ class Ledger:
         return state
 
     def record_retry(
-        self, key: str, metadata: MessageMetadata, error: BridgeError, *, attempts: int, message_id: str
+        self,
+        key: str,
+        metadata: MessageMetadata,
+        error: BridgeError,
+        *,
+        attempts: int,
+        message_id: str,
+        lost_answers: int = 0,
     ) -> None:
         """The message returns to its queue because of `error`.
 
@@ -142,9 +152,9 @@ class Ledger:
         self._update(
             key,
             metadata,
-            self._outcome("pending", reason=str(error), error=error.code),
+            self._outcome("pending", reason=str(error), error=error.code) | _lost(lost_answers),
             attempts=attempts,
-            count="retries",
+            counts={"retries": 1},
             remove=_FAILED_INDEX,
             condition="NOT outcome IN (:forwarded, :ignored) AND NOT failed_entry = :entry",
             condition_values=_FINISHED | {":entry": {"S": message_id}},
@@ -158,8 +168,11 @@ class Ledger:
         *,
         attempts: int = 0,
         message_id: str | None = None,
+        lost_answers: int = 0,
     ) -> None:
         """The message is in the dead-letter queue because of `error`. No-op for one that was shown.
+
+        `lost_answers` is kept: a redriven message that is accepted may have been shown before.
 
         `message_id` is that of the queue message that failed; after a redrive it is another. The attributes of the last
         failure stay after a redrive.
@@ -173,13 +186,13 @@ class Ledger:
             "failed_stage": {"S": self._stage},
             "failed_error": {"S": error.code},
             "failed_reason": {"S": str(error)},
-        }
+        } | _lost(lost_answers)
         self._update(
             key,
             metadata,
             values,
             attempts=attempts,
-            count="failures",
+            counts={"failures": 1},
             condition="NOT outcome IN (:forwarded, :ignored)",
             condition_values=_FINISHED,
         )
@@ -191,7 +204,7 @@ class Ledger:
     def record_duplicate(self, key: str) -> None:
         """The message was received again and not shown again."""
         at = {"duplicate_at": {"N": str(self._milliseconds())}}
-        self._update(key, MessageMetadata(), at, attempts=0, count="duplicates")
+        self._update(key, MessageMetadata(), at, attempts=0, counts={"duplicates": 1})
 
     def _outcome(self, outcome: Outcome, *, reason: str | None = None, error: str | None = None) -> dict[str, Any]:
         values: dict[str, Any] = {"outcome": {"S": outcome}, "stage": {"S": self._stage}}
@@ -210,18 +223,19 @@ class Ledger:
         values: Mapping[str, Any],
         *,
         attempts: int,
-        count: str | None = None,
+        counts: Mapping[str, int] | None = None,
         remove: tuple[str, ...] = (),
         condition: str | None = None,
         condition_values: Mapping[str, Any] | None = None,
     ) -> DeliveryState | None:
-        """Set `values`, add `attempts`, and one to `count`. None if the condition did not hold."""
+        """Set `values`, add `attempts` and `counts`. None if the condition did not hold."""
         now = self._milliseconds()
+        added = {"attempts": attempts, **(counts or {})}
         times = {"updated_at": {"N": str(now)}, "expires_at": {"N": str(now // 1000 + KEEP_SECONDS)}}
         changed = {**values, **_attributes(metadata), **times}
         expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changed)
         expression += ", first_seen_at = if_not_exists(first_seen_at, :now)"
-        expression += f" ADD attempts :attempts, {count} :one" if count else " ADD attempts :attempts"
+        expression += " ADD " + ", ".join(f"{name} :{name}" for name in added)
         if remove:
             expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
         arguments: dict[str, Any] = {
@@ -230,8 +244,8 @@ class Ledger:
             "UpdateExpression": expression,
             "ExpressionAttributeNames": {f"#{name}": name for name in (*changed, *remove)},
             "ExpressionAttributeValues": {f":{name}": value for name, value in changed.items()}
-            | {":now": {"N": str(now)}, ":attempts": {"N": str(attempts)}}
-            | ({":one": {"N": "1"}} if count else {})
+            | {":now": {"N": str(now)}}
+            | {f":{name}": {"N": str(number)} for name, number in added.items()}
             | dict(condition_values or {}),
             "ReturnValues": "ALL_NEW",
         }
@@ -265,6 +279,10 @@ def _attributes(metadata: MessageMetadata) -> dict[str, Any]:
     }
 
 
+def _lost(answers: int) -> dict[str, Any]:
+    return {"lost_answers": {"N": str(answers)}} if answers else {}
+
+
 def _serialised(split: SplitPlan) -> dict[str, Any]:
     return {
         "limit": {"N": str(split.limit)},
@@ -289,4 +307,6 @@ def _state(item: Mapping[str, Any]) -> DeliveryState:
         parts_done=int(item.get("parts_done", {}).get("N", "0")),
         retries=int(item.get("retries", {}).get("N", "0")),
         contact=item.get("contact", {}).get("S"),
+        last_error=error_of(item["error"]["S"], item.get("reason", {}).get("S", "")) if "error" in item else None,
+        lost_answers=int(item.get("lost_answers", {}).get("N", "0")),
     )

@@ -34,7 +34,7 @@ class SmsClient:
         """`to` a phone in E.164, `origin` the ARN of the business number.
 
         Raises NotDeliverableError, RejectedError, ThrottledError, UnavailableError, or one of the BlockedErrors. After
-        an UnavailableError it is unknown whether the text was sent.
+        an AnswerLostError it is unknown whether the text was sent.
         """
         try:
             self._client.send_text_message(

@@ -6,8 +6,8 @@ DisconnectParticipant in that of the Amazon Connect participant service.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,15 @@ from bridge.aws.errors import SDK_ERRORS, connect_error, error_code
 from bridge.config import StartChatRoute
 from bridge.errors import (
     AccessRefusedError,
+    AnswerLostError,
     BridgeError,
+    ChatLimitError,
     NotFoundError,
-    OutOfTimeError,
     RejectedError,
     ThrottledError,
+    UnavailableError,
 )
+from bridge.processing.clock import Clock
 from bridge.processing.rate_limiter import RateLimiter
 from bridge.replies import interactive
 from bridge.replies.participants import Participants
@@ -32,6 +35,10 @@ if TYPE_CHECKING:
     from mypy_boto3_connect import ConnectClient
 
 _LONGEST_ANSWER = 8
+_START_PATIENCE = 0.1
+"""Seconds for which a text whose chat has to be started waits for its turn within a batch."""
+_FULL_AFTER = 60.0
+"""Seconds for which Connect throttles every new chat and accepts messages, until that is taken for a full instance."""
 _RENEW_SECONDS = 3600.0
 """A connection token is valid for a day, less than a chat: it is renewed this long before it expires."""
 
@@ -47,9 +54,11 @@ class StartChat:
     gets the same chat, and a replacement a new one. That of SendMessage is the text key and the part's number.
 
     Parameters:
-        message_limiter: of SendMessage; it is the `rate_limiter` of the transport.
-        now: seconds since the epoch.
+        message_limiter, start_limiter, connection_limiter, disconnect_limiter: of SendMessage, StartChatContact,
+            CreateParticipantConnection and DisconnectParticipant.
     """
+
+    idempotent = True
 
     def __init__(
         self,
@@ -62,13 +71,14 @@ class StartChat:
         connection_limiter: RateLimiter,
         disconnect_limiter: RateLimiter,
         streaming_topic_arn: str,
-        now: Callable[[], float] = time.time,
+        clock: Clock | None = None,
     ) -> None:
+        clock = clock or Clock()
         self._connect, self._participant, self._chats = connect, participant, chats
-        self.rate_limiter = message_limiter
+        self._message_limiter = message_limiter
         self._start_limiter, self._connection_limiter = start_limiter, connection_limiter
         self._disconnect_limiter = disconnect_limiter
-        self._topic, self._now = streaming_topic_arn, now
+        self._topic, self._now, self._monotonic = streaming_topic_arn, clock.now, clock.monotonic
 
     def send(self, request: PartRequest) -> Accepted | NoOpenChat:
         """Show the part in the open chat or in a new one. Idempotent while the chat is open.
@@ -88,12 +98,19 @@ class StartChat:
                     return self._send_message(request, chat)
                 self._connected(request, chat)  # the chat was started with this part; the customer may not be connected
                 return Accepted(chat.contact, new_chat=True)
-            except _ChatEndedError:
-                self._chats.record_end(conversation, chat.contact)
+            except _ChatEndedError as exc:
+                self._record_end(request, chat, exc)
+        if not request.opens_chat:
+            return NoOpenChat()
         return self._start(request, generation=chat.generation + 1 if chat else 1)
 
     def _start(self, request: PartRequest, *, generation: int) -> Accepted:
-        """Start a chat with the part. If it ends at once it is not replaced: that is a problem of its flow."""
+        """A new chat with the part in it.
+
+        A new chat that accepts nothing is ended again. If that is refused as well, it may have ended or may be open.
+        It then stays the conversation's chat, so that no second one is started: until Connect streams that it has
+        ended, or until its duration is over.
+        """
         route, sms = _start_chat_route(request), request.sms
         initial = route.first_text == "initial-message"
         arguments: dict[str, Any] = {
@@ -109,12 +126,7 @@ class StartChat:
         if initial:  # another chat than one that an earlier attempt started without the message
             arguments["ClientToken"] += ":initial-message"
             arguments["InitialMessage"] = {"ContentType": "text/plain", "Content": request.part.content}
-        response = self._call(
-            lambda: self._connect.start_chat_contact(**arguments),
-            request,
-            limiter=self._start_limiter,
-            carries_token=False,
-        )
+        response = self._start_chat_contact(arguments, request)
         chat = ChatSession(
             generation=generation,
             contact=response["ContactId"],
@@ -133,9 +145,52 @@ class StartChat:
             else:
                 self._send_message(request, chat)
         except _ChatEndedError as exc:
-            self._chats.record_end(sms.conversation_id, chat.contact)
-            raise AccessRefusedError("Connect ended a new chat before the customer could be connected to it") from exc
+            self._end_refused(request, chat)
+            raise AccessRefusedError("Connect accepted nothing in a new chat") from exc
         return Accepted(chat.contact, new_chat=True)
+
+    def _record_end(self, request: PartRequest, chat: ChatSession, cause: _ChatEndedError) -> None:
+        """Raises AccessRefusedError where the chat may be open: nothing was ever accepted in it."""
+        over_after = _start_chat_route(request).chat_minutes * 60
+        if chat.refused_at is not None and self._now() - chat.refused_at < over_after:
+            self._end_refused(request, chat)
+            raise AccessRefusedError("Connect accepts nothing in the chat that was started for it") from cause
+        self._chats.record_end(request.sms.conversation_id, chat.contact)
+
+    def _end_refused(self, request: PartRequest, chat: ChatSession) -> None:
+        """End a chat that accepts nothing, or record that it may be open."""
+        conversation = request.sms.conversation_id
+        latest = self._chats.latest(conversation)  # with the connection token, where the customer was connected
+        if latest and latest.contact == chat.contact and latest.connection_token:
+            with suppress(BridgeError, _ChatEndedError):
+                self._disconnect_participant(request, latest)
+                self._chats.record_end(conversation, chat.contact)
+                return
+        self._chats.record_refusal(conversation, chat.contact)
+
+    def _disconnect_participant(self, request: PartRequest, chat: ChatSession) -> None:
+        self._call(
+            lambda: self._participant.disconnect_participant(
+                ClientToken=request.client_token, ConnectionToken=chat.connection_token or ""
+            ),
+            request,
+            limiter=self._disconnect_limiter,
+        )
+
+    def _start_chat_contact(self, arguments: dict[str, Any], request: PartRequest) -> Any:
+        """A text that has no turn returns to its queue at once: texts for open chats wait in the same batch."""
+        try:
+            return self._call(
+                lambda: self._connect.start_chat_contact(**arguments),
+                request,
+                limiter=self._start_limiter,
+                deadline=self._monotonic() + _START_PATIENCE,
+                carries_token=False,
+            )
+        except ThrottledError as exc:
+            if self._start_limiter.refusing_for >= _FULL_AFTER > self._message_limiter.accepted_ago:
+                raise ChatLimitError(f"Connect accepts messages in open chats and starts no chat: {exc}") from exc
+            raise
 
     def _send_message(self, request: PartRequest, chat: ChatSession) -> Accepted:
         chat = self._connected(request, chat)
@@ -148,9 +203,10 @@ class StartChat:
                 ConnectionToken=chat.connection_token or "",
             ),
             request,
+            limiter=self._message_limiter,
         )
-        if chosen:
-            self._chats.save_options(chat.contact, ())
+        if chat.refused_at:
+            self._chats.record_acceptance(request.sms.conversation_id, chat.contact)
         return Accepted(chat.contact)
 
     def _chosen_option(self, answer: str, chat: ChatSession) -> str | None:
@@ -164,16 +220,9 @@ class StartChat:
         if chat is None or chat.ended:
             return NoOpenChat()
         try:
-            connected = self._connected(request, chat)
-            self._call(
-                lambda: self._participant.disconnect_participant(
-                    ClientToken=request.client_token, ConnectionToken=connected.connection_token or ""
-                ),
-                request,
-                limiter=self._disconnect_limiter,
-            )
-        except _ChatEndedError:
-            self._chats.record_end(request.sms.conversation_id, chat.contact)
+            self._disconnect_participant(request, self._connected(request, chat))
+        except _ChatEndedError as exc:
+            self._record_end(request, chat, exc)
             return NoOpenChat()
         self._chats.record_end(request.sms.conversation_id, chat.contact)
         return Accepted(chat.contact)
@@ -203,24 +252,26 @@ class StartChat:
         call: Callable[[], Any],
         request: PartRequest,
         *,
-        limiter: RateLimiter | None = None,
+        limiter: RateLimiter,
+        deadline: float | None = None,
         carries_token: bool = True,
     ) -> Any:
-        """`limiter`: of an operation other than SendMessage, whose limiter the caller of `send` observes."""
-        if limiter and not limiter.acquire(deadline=request.deadline):
-            raise OutOfTimeError("Connect's rate left no room for it in this batch")
-        try:
-            response = call()
-        except SDK_ERRORS as exc:
-            if carries_token and error_code(exc) == "AccessDeniedException":
-                raise _ChatEndedError from exc
-            error = connect_error(exc)
-            if limiter and isinstance(error, ThrottledError):
-                limiter.throttled()
-            raise error from exc
-        if limiter:
-            limiter.succeeded()
-        return response
+        """`deadline`: where the call is to wait for its turn for a shorter time than the batch allows."""
+
+        def translated() -> Any:
+            try:
+                return call()
+            except SDK_ERRORS as exc:
+                if carries_token and error_code(exc) == "AccessDeniedException":
+                    raise _ChatEndedError from exc
+                error = connect_error(exc)
+                if isinstance(error, AnswerLostError) and limiter is not self._message_limiter:
+                    error = UnavailableError(str(error))  # repeated, these calls show nothing twice
+                raise error from exc
+
+        return limiter.call(
+            translated, deadline=min(deadline or request.deadline, request.deadline), key=request.sms.conversation_id
+        )
 
 
 class AgentLine:

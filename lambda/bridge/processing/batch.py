@@ -6,11 +6,12 @@ of a batch ends in one Result.
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from bridge.config import Limits
@@ -21,13 +22,12 @@ from bridge.errors import (
     OutOfTimeError,
     PermanentError,
     QueueError,
-    ThrottledError,
     TransientError,
     UnexpectedError,
 )
+from bridge.processing.attempt import Attempt
 from bridge.processing.clock import Clock
 from bridge.processing.message import Content, Parse, QueueMessage, message_groups
-from bridge.processing.rate_limiter import RateLimiter
 from bridge.processing.result import Delivered, Failed, Result, Retry, Skipped
 from bridge.processing.retry import jitter, retry_delay, steps_untried, with_jitter
 from bridge.processing.state import DeliveryState, MessageMetadata, SplitPlan
@@ -35,9 +35,8 @@ from bridge.processing.state import DeliveryState, MessageMetadata, SplitPlan
 C = TypeVar("C", bound=Content)
 T = TypeVar("T")
 
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 2.0
-"""Seconds between two calls for one part within a batch, doubling."""
+_EARLY_RECEIVES = 8
+"""Receives after which a message without a turn is delayed ever longer, so that maxReceiveCount is not reached."""
 _ONE_SECOND = 1
 """The smallest difference between two visibility timeouts."""
 
@@ -82,9 +81,17 @@ class Ledger(Protocol):
         contact: str | None = None,
         new_chat: bool = False,
         nothing_shown: str | None = None,
+        possible_duplicates: int = 0,
     ) -> DeliveryState: ...
     def record_retry(
-        self, key: str, metadata: MessageMetadata, error: BridgeError, *, attempts: int, message_id: str
+        self,
+        key: str,
+        metadata: MessageMetadata,
+        error: BridgeError,
+        *,
+        attempts: int,
+        message_id: str,
+        lost_answers: int = 0,
     ) -> None: ...
     def record_failure(
         self,
@@ -94,6 +101,7 @@ class Ledger(Protocol):
         *,
         attempts: int = 0,
         message_id: str | None = None,
+        lost_answers: int = 0,
     ) -> None: ...
     def record_duplicate(self, key: str) -> None: ...
 
@@ -113,91 +121,6 @@ class MessageHandler(Protocol[C]):
 
     def on_failed(self, attempt: Attempt[C], error: BridgeError, *, gave_up: bool) -> None:
         """Called once the message is in the dead-letter queue. Must not raise."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Attempt(Generic[C]):
-    """One message in one batch, and the calls that are made for it.
-
-    Parameters:
-        deadline: by the monotonic clock, in seconds: no call begins after it.
-        recorded_retries: retries of it in the ledger; None until that was read.
-        retry_recorded: false once a retry could not be recorded.
-        attempts: calls made for it in this batch.
-        parts: parts accepted in this batch.
-        new_chat: a part of it started a chat.
-    """
-
-    message: QueueMessage[C]
-    deadline: float
-    clock: Clock
-    jitter: Callable[[], float]
-    recorded_retries: int | None = None
-    retry_recorded: bool = True
-    attempts: int = 0
-    parts: int = 0
-    new_chat: bool = False
-    _unrecorded: int = 0
-
-    def call(
-        self,
-        call: Callable[[], T],
-        *,
-        rate_limiter: RateLimiter,
-        recipient_limiter: RateLimiter | None = None,
-    ) -> T:
-        """The result of `call`, repeated with backoff after a TransientError. Each call waits for the limiters.
-
-        Raises the last error of `call`, or OutOfTimeError where a limiter allows no call before the deadline.
-        """
-        pause, last = _FIRST_PAUSE, None
-        while True:
-            if recipient_limiter and not recipient_limiter.acquire(deadline=self.deadline):
-                raise last or OutOfTimeError("other texts to the same phone left no room for it in this batch")
-            if not rate_limiter.acquire(deadline=self.deadline):
-                raise last or OutOfTimeError("the rate of calls left no room for it in this batch")
-            self.attempts += 1
-            self._unrecorded += 1
-            try:
-                answer = call()
-            except OutOfTimeError as exc:  # of a limiter inside the transport: no call was made
-                if last:
-                    raise last from exc
-                raise
-            except TransientError as exc:
-                last = exc
-                if isinstance(exc, ThrottledError):
-                    rate_limiter.throttled()
-            else:
-                rate_limiter.succeeded()
-                return answer
-            wait = pause * (1 + 0.5 * self.jitter())
-            pause = min(2 * pause, _LONGEST_PAUSE)
-            if self.clock.monotonic() + wait >= self.deadline:
-                raise last
-            self.clock.sleep(wait)
-
-    def take_attempts(self) -> int:
-        """The number of calls that are not in the ledger yet. It is reset."""
-        taken, self._unrecorded = self._unrecorded, 0
-        return taken
-
-    @property
-    def retries(self) -> int:
-        """How often the message has returned to its queue.
-
-        SQS's receive count is higher: a follower is received with the message before it and not tried. It is used only
-        where the ledger could not be written.
-        """
-        if self.retry_recorded and self.recorded_retries is not None:
-            return self.recorded_retries
-        return max(self.recorded_retries or 0, self.message.receive_count - 1)
-
-    @property
-    def age_milliseconds(self) -> int | None:
-        """Since the message was sent; None if that time is unknown."""
-        sent_at = self.message.sent_at
-        return max(0, int((self.clock.now() - sent_at.timestamp()) * 1000)) if sent_at else None
 
 
 class FifoBatchProcessor(Generic[C]):
@@ -297,6 +220,8 @@ class FifoBatchProcessor(Generic[C]):
         if content.in_ledger:
             state = self._ledger.read(message.key)
             attempt.recorded_retries = state.retries if state else 0
+            if state:
+                attempt.last_error, attempt.lost_answers = state.last_error, state.lost_answers
             if state and state.finished:
                 with suppress(LedgerError):  # it only counts duplicates
                     self._ledger.record_duplicate(message.key)
@@ -304,10 +229,15 @@ class FifoBatchProcessor(Generic[C]):
         return self._handler.deliver(content, attempt, state)
 
     def _retry_or_give_up(self, attempt: Attempt[C], error: BridgeError, *, traceback: str | None = None) -> Result:
+        if isinstance(error, LedgerError):
+            attempt.part_unrecorded()
         tried = not isinstance(error, OutOfTimeError)
+        cause = error if tried else attempt.last_error or error
         age = self._clock.now() - attempt.message.queued_at
-        if tried and age >= self._limits.give_up_after:
-            last_error = type(error)(f"gave up after {_duration(age)}; last: {error}")
+        # A message that no call was ever made for may have waited behind another one: it gets as long once more.
+        never_tried = isinstance(cause, OutOfTimeError)
+        if age >= self._limits.give_up_after * (2 if never_tried else 1):
+            last_error = type(cause)(f"gave up after {_duration(age)}; last: {cause}")
             result = self._fail(attempt, last_error, gave_up=True)
             return replace(result, traceback=traceback)
         if tried:
@@ -336,12 +266,20 @@ class FifoBatchProcessor(Generic[C]):
                 error,
                 attempts=attempt.take_attempts(),
                 message_id=message.message_id,
+                lost_answers=attempt.lost_answers,
             )
         except (QueueError, LedgerError) as exc:
             self._record_retry(attempt, exc)
             return self._retry(attempt, exc)
         self._handler.on_failed(attempt, error, gave_up=gave_up)
-        return Failed(message=message, error=error, gave_up=gave_up, parts=attempt.parts, attempts=attempt.attempts)
+        return Failed(
+            message=message,
+            error=error,
+            gave_up=gave_up,
+            parts=attempt.parts,
+            attempts=attempt.attempts,
+            possible_duplicates=attempt.possible_duplicates,
+        )
 
     def _record_retry(self, attempt: Attempt[C], error: BridgeError) -> None:
         """Best effort: the message is still in its queue. After a LedgerError the ledger is not called again."""
@@ -355,6 +293,7 @@ class FifoBatchProcessor(Generic[C]):
                     error,
                     attempts=attempt.take_attempts(),
                     message_id=message.message_id,
+                    lost_answers=attempt.lost_answers,
                 )
                 attempt.retry_recorded = True
 
@@ -370,6 +309,9 @@ class FifoBatchProcessor(Generic[C]):
                 longest=limits.retry_longest,
                 jitter=self._jitter(),
             )
+            if isinstance(error, OutOfTimeError) and error.again_in is not None:
+                turn = math.ceil(min(error.again_in, limits.retry_longest))
+                delay = turn if message.receive_count <= _EARLY_RECEIVES else max(turn, delay)
         return Retry(
             message=message,
             delay=delay,
@@ -378,6 +320,7 @@ class FifoBatchProcessor(Generic[C]):
             parts=attempt.parts,
             attempts=attempt.attempts,
             new_chat=attempt.new_chat,
+            possible_duplicates=attempt.possible_duplicates,
         )
 
 

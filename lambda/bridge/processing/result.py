@@ -11,11 +11,15 @@ from bridge.processing.message import QueueMessage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:
-    """`parts` and `attempts` are those of this batch."""
+    """`parts` and `attempts` are those of this batch.
+
+    `possible_duplicates`: calls for these parts whose answers were lost before another one was accepted.
+    """
 
     message: QueueMessage[Any]
     parts: int = 0
     attempts: int = 0
+    possible_duplicates: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bridge.errors import BridgeError
+
 Outcome = Literal["pending", "forwarded", "failed", "ignored", "discarded"]
 """What became of a message. `discarded`: it was in the dead-letter queue and an operator removed it."""
 
@@ -28,13 +30,21 @@ class SplitPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryState:
-    """The state of one message in the ledger. `split` is None until it was saved or a part was accepted."""
+    """The state of one message in the ledger.
+
+    Parameters:
+        split: None until it was saved or a part was accepted.
+        last_error: why the message returned to its queue, until a part was accepted.
+        lost_answers: calls for the next part whose answers were lost.
+    """
 
     outcome: Outcome
     split: SplitPlan | None
     parts_done: int
     retries: int
     contact: str | None
+    last_error: BridgeError | None = None
+    lost_answers: int = 0
 
     @property
     def finished(self) -> bool:

@@ -18,13 +18,14 @@ from bridge.processing.notification import SnsNotification, is_valid_key, json_o
 CHAT_ENDED = "application/vnd.amazonaws.connect.event.chat.ended"
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
 NOT_FOR_THE_PHONE = "it is not for the phone"
+_EVENT = "application/vnd.amazonaws.connect.event."
 _CUSTOMER_ROLE = "CUSTOMER"
 _FOR_THE_PHONE = ("CUSTOMER", "ALL")
 
 FILTER_POLICY: Mapping[str, Any] = {
     "$or": [
         {
-            "Type": ["MESSAGE", "ATTACHMENT"],
+            "ContentType": [{"anything-but": {"prefix": _EVENT}}, {"exists": False}],
             "MessageVisibility": [*_FOR_THE_PHONE, {"exists": False}],
             "ParticipantRole": [{"anything-but": [_CUSTOMER_ROLE]}],
         },
@@ -33,9 +34,11 @@ FILTER_POLICY: Mapping[str, Any] = {
 }
 """The subscription's filter policy, on message attributes. It passes what `_kind` does not ignore.
 
-Events without MessageVisibility pass: AWS does not document whether attachments have it, and a message without it fails
-with a reason. SNS accepts five keys, counted in each branch ("Filter policy constraints" in the Amazon SNS developer
-guide; infra.checks counts them at synth), so the two types share a branch.
+It asks what a notification is not: an event such as typing, or the customer's own message. AWS documents neither the
+Type nor the ContentType nor the MessageVisibility of a file, so a file passes whatever the first says and without the
+other two. A message without MessageVisibility passes as well, and `parse` refuses it with its reason. One case does not
+pass: a file whose ContentType is that of an event. SNS counts each key in each branch and accepts five ("Filter policy
+constraints" in the Amazon SNS developer guide; infra.checks counts them at synth).
 """
 
 
@@ -115,7 +118,8 @@ def _chat_event(item: Mapping[str, Any], kind: Literal["reply", "ended"], messag
     if not isinstance(contact, str) or not is_valid_key(contact):
         raise MalformedNotificationError("InitialContactId is missing, or nothing that a message group can be")
     content = item.get("Content")
-    if kind == "reply" and item["Type"] == "MESSAGE" and not isinstance(content, str):
+    attachments = _attachments(item)
+    if kind == "reply" and not _has_files(item) and not isinstance(content, str):
         raise MalformedNotificationError("a message's Content is missing, or is no text")
     return ChatEvent(
         kind=kind,
@@ -123,7 +127,7 @@ def _chat_event(item: Mapping[str, Any], kind: Literal["reply", "ended"], messag
         initial_contact_id=contact,
         content=content if isinstance(content, str) else "",
         content_type=_text(item, "ContentType"),
-        attachments=_attachments(item),
+        attachments=attachments,
     )
 
 
@@ -147,7 +151,8 @@ def _kind(item: Mapping[str, Any]) -> Literal["reply", "ended", "nothing"]:
     if item.get("ContentType") == CHAT_ENDED:
         return "ended"
     type_, visibility, role = item.get("Type"), item.get("MessageVisibility"), item.get("ParticipantRole")
-    if type_ not in ("MESSAGE", "ATTACHMENT"):
+    file = type_ == "ATTACHMENT" or _has_files(item)
+    if type_ != "MESSAGE" and not file:
         if not isinstance(type_, str) or not type_:
             raise MalformedNotificationError("Type is missing, so it cannot be told what it is")
         return "nothing"
@@ -155,11 +160,17 @@ def _kind(item: Mapping[str, Any]) -> Literal["reply", "ended", "nothing"]:
         return "nothing"
     if not isinstance(role, str) or not role:
         raise MalformedNotificationError("ParticipantRole is missing, so it cannot be told from the customer's own")
-    if visibility is None and type_ == "MESSAGE":
+    if visibility is None and not file:
         raise MalformedNotificationError(
             "MessageVisibility is missing, so it cannot be told whether the customer may see it"
         )
     return "reply" if visibility is None or visibility in _FOR_THE_PHONE else "nothing"
+
+
+def _has_files(item: Mapping[str, Any]) -> bool:
+    """Whatever the attributes call it, a notification that lists attachments is a file."""
+    listed = item.get("Attachments")
+    return isinstance(listed, list) and any(isinstance(attachment, dict) for attachment in listed)
 
 
 def _attachments(item: Mapping[str, Any]) -> tuple[Attachment, ...]:

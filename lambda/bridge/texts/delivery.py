@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.config import Config, Delivery, Route
-from bridge.errors import UnexpectedError, UnknownNumberError, last_digits
-from bridge.processing.batch import Attempt, Ledger
+from bridge.errors import ChatLimitError, ThrottledError, UnexpectedError, UnknownNumberError, last_digits
+from bridge.processing.attempt import Attempt
+from bridge.processing.batch import Ledger
 from bridge.processing.clock import Clock
-from bridge.processing.rate_limiter import RateLimiter
 from bridge.processing.result import Delivered, Skipped
 from bridge.processing.state import DeliveryState, SplitPlan
 from bridge.texts.chat_messages import ChatPart, NewSession, chat_parts, new_session, split_plan
 from bridge.texts.sms_event import InboundSms
 
-_NO_CHAT_ENDED = "a disconnect keyword, and nothing to show of it; Connect named no chat that it ended"
+_THROTTLED = (ThrottledError, ChatLimitError)
+_NO_CHAT_ENDED = "a disconnect keyword, and no chat was open that it could have ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class PartRequest:
 
     Parameters:
         deadline: by the monotonic clock, in seconds: no call begins after it.
+        opens_chat: whether it may start a chat. False for a disconnect keyword.
+        throttled_before: how often the text has returned to its queue, if it was throttled the last time.
     """
 
     part: ChatPart
@@ -33,6 +36,8 @@ class PartRequest:
     route: Route
     session: NewSession
     deadline: float
+    opens_chat: bool = True
+    throttled_before: int = 0
 
     @property
     def client_token(self) -> str:
@@ -50,18 +55,21 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class NoOpenChat:
-    """A DISCONNECT found no chat to end."""
+    """No chat was open: a DISCONNECT had none to end, and a disconnect keyword starts none."""
 
 
 class ChatTransport(Protocol):
     """Delivers parts into a chat, by one of Connect's APIs."""
 
     @property
-    def rate_limiter(self) -> RateLimiter:
-        """The limiter of the calls that show a part; the caller of `send` observes it."""
+    def idempotent(self) -> bool:
+        """Whether Connect recognises a part that is sent into the same chat again."""
 
     def send(self, request: PartRequest) -> Accepted | NoOpenChat:
-        """Raises RejectedError, TransientErrors and BlockedErrors."""
+        """Make the calls for a part, each when the rate limiter of its API allows it.
+
+        Raises RejectedError, TransientErrors and BlockedErrors.
+        """
 
 
 class TextDelivery:
@@ -88,23 +96,33 @@ class TextDelivery:
         part = state.parts_done if state else 0
         while part < len(parts):
             request = PartRequest(
-                part=parts[part], number=part, sms=sms, route=route, session=session, deadline=attempt.deadline
+                part=parts[part],
+                number=part,
+                sms=sms,
+                route=route,
+                session=session,
+                deadline=attempt.deadline,
+                opens_chat=not split.ends_chat,
+                throttled_before=attempt.retries if isinstance(attempt.last_error, _THROTTLED) else 0,
             )
             answer = self._send(request, attempt)
-            shown = isinstance(answer, Accepted)
+            nothing_to_end = isinstance(answer, NoOpenChat) and part == 0
             state = self._ledger.record_part(
                 sms.text_key,
                 message.metadata,
                 split=split,
                 part=part,
-                parts=len(parts),
+                parts=1 if nothing_to_end else len(parts),
                 attempts=attempt.take_attempts(),
                 contact=answer.contact if isinstance(answer, Accepted) else None,
                 new_chat=isinstance(answer, Accepted) and answer.new_chat,
                 message_id=message.message_id,
-                nothing_shown=None if shown or len(parts) > 1 else _NO_CHAT_ENDED,
+                nothing_shown=_NO_CHAT_ENDED if nothing_to_end else None,
+                possible_duplicates=attempt.part_duplicates,
             )
             part = state.parts_done
+            if state.outcome == "ignored":
+                break
             if state.split and state.split != split:  # another worker has recorded a part of another split
                 split = state.split
                 parts = chat_parts(sms, split, chat)
@@ -116,6 +134,7 @@ class TextDelivery:
             attempts=attempt.attempts,
             contact=state.contact if state else None,
             new_chat=attempt.new_chat,
+            possible_duplicates=attempt.possible_duplicates,
             milliseconds=attempt.age_milliseconds,
         )
 
@@ -150,8 +169,12 @@ class TextDelivery:
             raise UnexpectedError(
                 "a number has start-chat delivery, and the function's environment lacks what it needs"
             )
-        answer = attempt.call(lambda: transport.send(request), rate_limiter=transport.rate_limiter)
+        idempotent = transport.idempotent or request.part.type == "DISCONNECT"
+        answer = attempt.call(lambda: transport.send(request), idempotent=idempotent)
         if isinstance(answer, Accepted):
             attempt.parts += 1
-            attempt.new_chat = attempt.new_chat or answer.new_chat
+            if answer.new_chat:
+                attempt.new_chat = True
+                if transport.idempotent:  # within one chat
+                    attempt.not_recognised()
         return answer

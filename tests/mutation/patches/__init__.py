@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.harness import Mutation
 from tests.mutation.patches import (
     archive,
+    chat_events,
     content,
     edges,
     errors_and_rates,
@@ -28,6 +29,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *monitoring.MUTATIONS,
     *archive.MUTATIONS,
     *start_chat.MUTATIONS,
+    *chat_events.MUTATIONS,
     *replies.MUTATIONS,
     *replies_stack.MUTATIONS,
     *operating.MUTATIONS,

@@ -41,15 +41,14 @@ _SHOWN = (
         "bridge/aws/test_integration_events.py::test_a_rejected_disconnect_event_means_that_no_chat_is_open",
         Edit(
             "IntegrationEvents.send",
-            '            if part.type == "DISCONNECT" and isinstance(error, (RejectedError, NotFoundError)):\n'
-            "                return NoOpenChat()\n",
-            "",
+            'if part.type == "DISCONNECT":\n                return NoOpenChat()\n            raise\n',
+            "raise\n",
         ),
     ),
     unit(
         "disconnect-keyword/no-chat-is-forwarded",
         "bridge/texts/test_delivery.py::test_ending_a_chat_that_is_not_open_is_not_an_error",
-        Edit("TextDelivery.deliver", "None if shown or len(parts) > 1 else _NO_CHAT_ENDED", "None"),
+        Edit("TextDelivery.deliver", "_NO_CHAT_ENDED if nothing_to_end else None", "None"),
     ),
     unit(
         "empty-body/no-line",

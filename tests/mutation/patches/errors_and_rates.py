@@ -8,7 +8,7 @@ from tests.mutation.patches.making import unit
 _ERRORS = (
     unit(
         "followers/not-hidden-alike",
-        "bridge/processing/test_batch.py::test_a_failing_text_returns_at_the_deadline_with_all_its_followers",
+        "bridge/processing/test_batch.py::test_a_failing_text_returns_after_four_calls_with_all_its_followers",
         Edit(
             "FifoBatchProcessor.process_group",
             "Retry(message=follower, delay=result.delay)",
@@ -42,7 +42,20 @@ _ERRORS = (
     unit(
         "give-up/never",
         "bridge/processing/test_batch.py::test_a_text_is_given_up_by_its_age_in_the_queue_with_its_last_reason",
-        Edit("FifoBatchProcessor._retry_or_give_up", "if tried and age >= self._limits.give_up_after:", "if False:"),
+        Edit(
+            "FifoBatchProcessor._retry_or_give_up",
+            "if age >= self._limits.give_up_after * (2 if never_tried else 1):",
+            "if False:",
+        ),
+    ),
+    unit(
+        "give-up/trouble-hidden-by-no-turn",
+        "bridge/processing/test_batch.py::test_a_text_without_a_turn_is_given_up_by_the_error_it_had_before",
+        Edit(
+            "FifoBatchProcessor._retry_or_give_up",
+            "cause = error if tried else attempt.last_error or error",
+            "cause = error",
+        ),
     ),
     unit(
         "give-up/by-age-of-the-sms",
@@ -78,8 +91,8 @@ _ERRORS = (
     ),
     unit(
         "deadline/not-between-tries",
-        "bridge/processing/test_batch.py::test_a_failing_text_returns_at_the_deadline_with_all_its_followers",
-        Edit("Attempt.call", "if self.clock.monotonic() + wait >= self.deadline:", "if False:"),
+        "bridge/test_edges.py::test_no_pause_is_begun_that_would_end_after_the_deadline",
+        Edit("Attempt.call", "if not remaining or self.clock.monotonic() + wait >= until:", "if not remaining:"),
     ),
     unit(
         "blocked/as-permanent",
@@ -138,47 +151,108 @@ _ERRORS = (
 
 _POLITE = (
     unit(
-        "pacing/no-halving",
-        "bridge/processing/test_rate_limiter.py::test_a_429_halves_the_rate_once_for_calls_in_flight_together",
-        Edit("RateLimiter.throttled", "self._rate = max(self._lowest, self._rate / 2)", "self._rate = self._rate"),
+        "pacing/no-decrease",
+        "bridge/processing/test_rate_limiter.py::test_a_429_lowers_the_rate_by_what_32_accepted_calls_raised_it",
+        Edit("RateLimiter.throttled", "self._rate - self._step * (1 - tolerated) / tolerated", "self._rate"),
     ),
     unit(
         "pacing/not-told-of-429",
-        "bridge/processing/test_batch.py::test_throttling_halves_the_rate",
-        Edit("Attempt.call", "rate_limiter.throttled()", "pass"),
+        "bridge/processing/test_batch.py::test_throttling_lowers_the_rate",
+        Edit("RateLimiter.call", "            if new:\n                self.throttled()\n", ""),
     ),
     unit(
-        "pacing/no-bucket",
-        "bridge/processing/test_batch.py::test_untried_texts_wait_longer_every_few_receives_and_are_not_given_up",
-        Edit(
-            "Attempt.call",
-            "if not rate_limiter.acquire(deadline=self.deadline):",
-            "if self.clock.monotonic() >= self.deadline:",
-        ),
+        "pacing/no-floor",
+        "bridge/processing/test_rate_limiter.py::test_no_429_lowers_the_rate_below_its_floor_before_a_probe",
+        Edit("RateLimiter.throttled", "max(min(self._floor, self._rate), ", "max(0.01, "),
     ),
     unit(
         "pacing/no-waiting",
-        "bridge/processing/test_rate_limiter.py::test_a_call_waits_for_a_token",
+        "bridge/aws/test_start_chat.py::test_customers_are_connected_and_disconnected_within_connects_rates",
         Edit("RateLimiter.acquire", "        if wait:\n            self._clock.sleep(wait)\n", ""),
     ),
     unit(
         "pacing/no-share",
-        "bridge/processing/test_rate_limiter.py::test_it_starts_at_its_share_of_the_rate",
-        Edit("RateLimiter.__init__", "max(rate / environments, self._lowest)", "max(rate, self._lowest)"),
+        "bridge/processing/test_rate_limiter.py::test_an_environment_starts_at_its_share_of_the_rate",
+        Edit("RateLimiter.__init__", "rate, rate / environments", "rate, rate"),
     ),
     unit(
         "pacing/never-raises",
-        "bridge/processing/test_rate_limiter.py::test_the_rate_grows_while_calls_succeed_up_to_the_configured_rate",
-        Edit("Attempt.call", "                rate_limiter.succeeded()\n", ""),
+        "bridge/processing/test_rate_limiter.py::test_a_conversation_that_is_throttled_again_lowers_the_rate_once_a_minute",
+        Edit("RateLimiter.call", "        self.succeeded()\n", ""),
+    ),
+    unit(
+        "pacing/no-growth",
+        "bridge/processing/test_rate_limiter.py::test_an_accepted_call_raises_the_rate_by_one_percent_up_to_the_configured",
+        Edit("RateLimiter.succeeded", "self._rate + self._step", "self._rate"),
+    ),
+    unit(
+        "pacing/unrelated-429s-taken-for-a-quota",
+        "bridge/processing/test_rate_limiter.py::test_unrelated_429s_leave_a_share_of_the_calls_of_the_limit[1-4-0.6]",
+        Edit("RateLimiter._decide", "if evidence > 0:", "if False:"),
+    ),
+    unit(
+        "pacing/quota-not-found",
+        "bridge/processing/test_rate_limiter.py::test_a_quota_below_the_configured_rate_is_found[8.5-0.16-1]",
+        Edit("RateLimiter._decide", "max(self._floor / 2, _LOWEST * self._highest)", "self._floor"),
+    ),
+)
+
+_FAIR = (
+    unit(
+        "fair/each-refusal-lowers-the-rate",
+        "bridge/processing/test_rate_limiter.py::test_a_conversation_that_is_throttled_again_lowers_the_rate_once_a_minute",
+        Edit("RateLimiter._refuse", "return new", "return True"),
+    ),
+    unit(
+        "fair/no-patience",
+        "bridge/processing/test_batch.py::test_a_call_that_takes_long_is_repeated_once_and_later_not_at_all",
+        Edit("Attempt.call", "until = min(self.deadline, self.clock.monotonic() + patience)", "until = self.deadline"),
+    ),
+    unit(
+        "fair/calls-until-the-deadline",
+        "bridge/processing/test_batch.py::test_a_failing_text_returns_after_four_calls_with_all_its_followers",
+        Edit("Attempt.call", "range(_CALLS)", "range(1000)"),
+    ),
+    unit(
+        "fair/strangers-wait-in-the-batch",
+        "bridge/aws/test_start_chat.py::test_a_text_that_cannot_start_its_chat_now_returns_at_once",
+        Edit("StartChat._start_chat_contact", "                deadline=self._monotonic() + _START_PATIENCE,\n", ""),
+    ),
+    unit(
+        "fair/one-turn-for-all",
+        "bridge/processing/test_rate_limiter.py::test_each_call_without_a_turn_is_told_a_later_one",
+        Edit("RateLimiter._next_turn", "max(now, self._promised_until) + 1 / self.rate", "now + 1 / self.rate"),
+    ),
+    unit(
+        "fair/full-instance-not-named",
+        "bridge/aws/test_integration_events.py::test_a_conversation_that_alone_is_throttled_meets_a_full_instance",
         Edit(
-            "RateLimiter.succeeded",
-            "self._rate + self._highest / _SECONDS_TO_FULL_RATE / self._rate",
-            "self._rate",
+            "IntegrationEvents._call", "if not self._rate_limiter.by_chance(request.throttled_before + 1):", "if False:"
         ),
+    ),
+    unit(
+        "fair/full-at-the-start-not-named",
+        "bridge/aws/test_start_chat.py::test_an_instance_that_starts_no_chat_for_a_minute_is_full",
+        Edit(
+            "StartChat._start_chat_contact",
+            "if self._start_limiter.refusing_for >= _FULL_AFTER > self._message_limiter.accepted_ago:",
+            "if False:",
+        ),
+    ),
+    unit(
+        "fair/hanging-call-waited-for",
+        "bridge/aws/test_clients.py::test_a_hanging_call_is_given_up_early_where_answers_usually_come_soon",
+        Edit("_AdaptiveClient.__getattr__", "latency.short_timeout or self._longest", "self._longest"),
+    ),
+    unit(
+        "fair/late-answers-not-waited-for",
+        "bridge/processing/test_latency.py::test_after_two_time_outs_the_longest_time_is_waited_until_answers_come",
+        Edit("UsualLatency.timed_out", "self._backoff * 2", "self._backoff"),
     ),
 )
 
 MUTATIONS: tuple[Mutation, ...] = (
     *_ERRORS,
     *_POLITE,
+    *_FAIR,
 )

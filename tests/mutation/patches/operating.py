@@ -14,7 +14,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     unit(
         "configuration/flood-of-the-users",
         "bench/test_flood.py::test_a_flood_is_played_with_the_defaults",
-        Edit("bench/flood.py", '/ "docs/bridge.toml"', '/ "bridge.toml"'),
+        Edit("testing/forward_functions.py", '/ "docs/bridge.toml"', '/ "bridge.toml"'),
     ),
     unit(
         "configuration/samples-to-nobody",

@@ -49,6 +49,80 @@ _GROUPS = (
     ),
 )
 
+_TEXTS = "bridge/texts/test_delivery.py::"
+_MARKED = f"{_TEXTS}test_a_text_whose_answers_were_lost_is_marked_as_perhaps_shown_again"
+_KEPT = f"{_TEXTS}test_lost_answers_are_remembered_between_batches_and_marked_once"
+
+_POSSIBLE_DUPLICATES = tuple(
+    unit(f"possible-duplicates/{name}", test, Edit(*edit), control=BY_EVENTS)
+    for name, test, edit in (
+        (
+            "not-counted",
+            _MARKED,
+            (
+                "Attempt.call",
+                "self.part_duplicates = 0 if idempotent else self._lost_before",
+                "self.part_duplicates = 0",
+            ),
+        ),
+        (
+            "not-in-the-ledger",
+            _MARKED,
+            (
+                "Ledger.record_part",
+                'counts = {"possible_duplicates": possible_duplicates} if possible_duplicates else {}',
+                "counts = dict[str, int]()",
+            ),
+        ),
+        ("forgotten-between-batches", _KEPT, ("FifoBatchProcessor._record_retry", "attempt.lost_answers", "0")),
+        ("counted-for-the-next-part-too", _KEPT, ("Ledger.record_part", '"error", "lost_answers", *', '"error", *')),
+        (
+            "of-a-refused-call",
+            f"{_TEXTS}test_a_call_that_was_refused_marks_nothing",
+            ("Attempt.call", "if isinstance(exc, AnswerLostError):", "if True:"),
+        ),
+        (
+            "of-a-call-that-was-not-sent",
+            "bridge/aws/test_errors.py::test_only_a_request_that_may_have_been_sent_has_a_lost_answer",
+            ("no_answer", "AnswerLostError if isinstance(exc, _SENT) else UnavailableError", "AnswerLostError"),
+        ),
+        (
+            "of-the-end-of-a-chat",
+            f"{_TEXTS}test_a_repeated_end_of_a_chat_is_not_marked_as_shown_again",
+            ("TextDelivery._send", ' or request.part.type == "DISCONNECT"', ""),
+        ),
+        (
+            "unrecorded-part-not-counted",
+            f"{_TEXTS}test_an_accepted_part_that_is_not_recorded_is_a_possible_duplicate",
+            ("FifoBatchProcessor._retry_or_give_up", "            attempt.part_unrecorded()\n", "            pass\n"),
+        ),
+        (
+            "forgotten-by-a-failure",
+            f"{_TEXTS}test_a_text_that_failed_after_a_lost_answer_is_marked_when_it_is_redriven",
+            ("FifoBatchProcessor._fail", "lost_answers=attempt.lost_answers", "lost_answers=0"),
+        ),
+        (
+            "another-chat-not-marked",
+            f"{_TEXTS}test_with_client_tokens_only_another_chat_can_show_a_text_again",
+            ("TextDelivery._send", "                    attempt.not_recognised()\n", "                    pass\n"),
+        ),
+        (
+            "of-a-started-chat",
+            f"{_TEXTS}test_a_lost_answer_of_a_started_chat_marks_nothing[start]",
+            (
+                "StartChat._call",
+                "isinstance(error, AnswerLostError) and limiter is not self._message_limiter",
+                "isinstance(error, AnswerLostError) and False",
+            ),
+        ),
+        (
+            "not-told-by-trace",
+            "ops/test_trace.py::test_a_text_that_was_perhaps_shown_twice_says_so",
+            ("trace._again", "count = record.possible_duplicates", "count = 0"),
+        ),
+    )
+)
+
 _LEDGER_AND_ONCE = (
     unit(
         "ledger-read/none",
@@ -93,8 +167,8 @@ _LEDGER_AND_ONCE = (
         "bridge/aws/test_ledger.py::test_a_text_that_was_shown_never_becomes_failed",
         Edit(
             "Ledger.record_failure",
-            'count="failures",\n            condition="NOT outcome IN (:forwarded, :ignored)",\n',
-            'count="failures",\n',
+            'counts={"failures": 1},\n            condition="NOT outcome IN (:forwarded, :ignored)",\n',
+            'counts={"failures": 1},\n',
         ),
     ),
     unit(
@@ -183,4 +257,5 @@ _LEDGER_AND_ONCE = (
 MUTATIONS: tuple[Mutation, ...] = (
     *_GROUPS,
     *_LEDGER_AND_ONCE,
+    *_POSSIBLE_DUPLICATES,
 )

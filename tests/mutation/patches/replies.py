@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from tests.mutation.harness import Edit, Mutation
-from tests.mutation.patches.making import refused_with_replies, unit, with_replies
+from tests.mutation.patches.making import unit
 
-_STREAMED = "lambda/bridge/replies/chat_events.py"
 _SENT = "tests/unit/bridge/replies/test_delivery.py::test_a_link_that_cannot_be_requested_is_left_out"
 """A control: it passes as long as no mutation affects the delivery without errors."""
 _FROM_OUR_NUMBER = "bridge/replies/test_delivery.py::test_a_reply_is_sent_from_the_number_that_was_texted"
@@ -13,91 +12,13 @@ _CANNOT = (
     "bridge/replies/test_delivery.py::test_an_undeliverable_reply_is_dead_lettered_and_the_agent_reads_why"
     "[DESTINATION_PHONE_NUMBER_OPTED_OUT-they have opted out of texts from this number]"
 )
-_SEEN_BY = '            "MessageVisibility": [*_FOR_THE_PHONE, {"exists": False}],\n'
-_BY_OTHERS = '            "ParticipantRole": [{"anything-but": [_CUSTOMER_ROLE]}],\n'
+_RATE = "bridge/replies/test_phone_rate.py::"
+_LOST = "bridge/replies/test_lost_answers.py::"
 
 
 def _reply(name: str, test: str | tuple[str, ...], *edits: Edit) -> Mutation:
     return unit(name, test, *edits, control=_SENT)
 
-
-_FOR_THE_PHONE = (
-    _reply(
-        "reply-filter/customers-echoes",
-        "bridge/replies/test_chat_events.py::test_the_filter_drops_the_customers_echoes_and_passes_the_end_of_a_chat",
-        Edit(_STREAMED, _BY_OTHERS, ""),
-    ),
-    _reply(
-        "reply-filter/for-other-eyes",
-        "bridge/replies/test_chat_events.py::test_the_filter_drops_internal_messages",
-        Edit(_STREAMED, _SEEN_BY, ""),
-    ),
-    _reply(
-        "reply-filter/without-visibility",
-        "bridge/replies/test_chat_events.py::test_a_message_that_does_not_say_who_may_see_it_passes_the_filter",
-        Edit(_STREAMED, _SEEN_BY, '            "MessageVisibility": list(_FOR_THE_PHONE),\n'),
-    ),
-    _reply(
-        "replies/sent-whoever-may-see-it",
-        "bridge/test_reply_intake.py::test_intake_fails_a_message_that_does_not_say_who_may_see_it",
-        Edit(_STREAMED, 'if visibility is None and type_ == "MESSAGE":', "if False:"),
-    ),
-    _reply(
-        "reply-filter/events",
-        "bridge/replies/test_chat_events.py::test_the_filter_drops_the_customers_echoes_and_passes_the_end_of_a_chat",
-        Edit(_STREAMED, '"Type": ["MESSAGE", "ATTACHMENT"],', '"Type": ["MESSAGE", "ATTACHMENT", "EVENT"],'),
-    ),
-    _reply(
-        "reply-filter/not-the-end-of-a-chat",
-        "bridge/replies/test_chat_events.py::test_the_filter_drops_the_customers_echoes_and_passes_the_end_of_a_chat",
-        Edit("FILTER_POLICY", '        {"ContentType": [CHAT_ENDED]},\n', ""),
-    ),
-    refused_with_replies(
-        "reply-filter/two-keys-more",
-        "has 6 keys, counted in each branch",
-        Edit(
-            _STREAMED,
-            '{"ContentType": [CHAT_ENDED]},',
-            '{"ContentType": [CHAT_ENDED], "Type": ["EVENT"], "MessageVisibility": [{"exists": False}]},',
-        ),
-    ),
-    with_replies(
-        "reply-filter/none",
-        Edit("StartChatDelivery.__init__", "filter_policy=FILTER_POLICY", "filter_policy=None"),
-        "test_reply_intake_gets_filtered_messages_and_has_a_dead_letter_queue",
-    ),
-    _reply(
-        "replies/customers-echo-is-sent",
-        "bridge/replies/test_chat_events.py::test_echoes_receipts_and_internal_messages_are_ignored[of0-ALL]",
-        Edit("_kind", '    if role == _CUSTOMER_ROLE:\n        return "nothing"\n', ""),
-    ),
-    _reply(
-        "replies/for-other-eyes-is-sent",
-        "bridge/replies/test_chat_events.py::test_echoes_receipts_and_internal_messages_are_ignored[of1-AGENT]",
-        Edit(
-            "_kind",
-            'return "reply" if visibility is None or visibility in _FOR_THE_PHONE else "nothing"',
-            'return "reply"',
-        ),
-    ),
-    _reply(
-        "replies/chat-ends-when-somebody-leaves",
-        (
-            "bridge/replies/test_chat_events.py::test_echoes_receipts_and_internal_messages_are_ignored[of4-ALL]",
-            "bridge/replies/test_delivery.py::test_an_event_that_is_not_for_the_phone_is_ignored[of0]",
-        ),
-        Edit(
-            "_kind",
-            'if item.get("ContentType") == CHAT_ENDED:',
-            'if str(item.get("ContentType")).endswith((".chat.ended", ".participant.left")):',
-        ),
-    ),
-    _reply(
-        "replies/end-of-a-chat-not-recorded",
-        "bridge/replies/test_delivery.py::test_the_end_of_a_chat_is_recorded_after_the_replies_before_it",
-        Edit("ReplyDelivery.deliver", "            self._chats.end(contact)\n", ""),
-    ),
-)
 
 _GROUPS = (
     _reply(
@@ -274,36 +195,104 @@ _SENDING = (
         _FROM_OUR_NUMBER,
         Edit(
             "ReplyDelivery._send",
-            "origin=participants.business_number_arn",
-            'origin=self.__dict__.setdefault("_any", participants.business_number_arn)',
+            "claim.participants.business_number_arn",
+            'self.__dict__.setdefault("_any", claim.participants.business_number_arn)',
         ),
     ),
-    _reply(
-        "sms-pace/none-to-a-phone",
-        "bridge/replies/test_delivery.py::test_texts_to_one_phone_are_a_second_apart_parts_of_a_reply_included",
-        Edit(
-            "ReplyDelivery._send",
-            "            recipient_limiter=self._recipient_limiter(participants.customer_number),\n",
-            "",
-        ),
+    *(
+        _reply(f"sms-pace/{name}", f"{_RATE}{test}", Edit(*edit))
+        for name, test, edit in (
+            (
+                "none-to-a-phone",
+                "test_texts_to_one_phone_are_a_second_apart_parts_of_a_reply_included",
+                ("ReplyDelivery._send", "if not recipient.acquire(deadline=attempt.deadline):", "if False:"),
+            ),
+            (
+                "by-chat",
+                "test_two_chats_with_one_phone_share_its_rate",
+                ("ReplyDelivery._send", "_recipient_limiter(phone)", "_recipient_limiter(attempt.message.group_id)"),
+            ),
+            (
+                "one-for-all-phones",
+                "test_other_phones_do_not_wait",
+                ("ReplyDelivery._send", "_recipient_limiter(phone)", '_recipient_limiter("all")'),
+            ),
+            (
+                "of-one-environment-only",
+                "test_two_environments_text_one_phone_a_second_apart",
+                (
+                    "ChatSessions.claim_phone",
+                    "attribute_exists(chat_key) AND NOT texts_until > :now",
+                    "attribute_exists(chat_key)",
+                ),
+            ),
+            (
+                "environment-waits-for-itself",
+                "test_one_environment_alone_texts_each_second",
+                ("ChatSessions.claim_phone", " OR texts_by = :me", ""),
+            ),
+            (
+                "claim-of-one-text",
+                "test_a_claim_needs_no_call_more_for_a_reply_of_one_text",
+                ("ReplyDelivery.deliver", "texts=len(texts) - part", "texts=1"),
+            ),
+            (
+                "claim-not-renewed",
+                "test_a_reply_that_takes_longer_than_its_claim_renews_it",
+                ("ReplyDelivery._send", "if self._clock.monotonic() + 1 / _RECIPIENT_RATE > claim.until:", "if False:"),
+            ),
+            (
+                "claim-longer-than-the-batch",
+                "test_the_claim_of_an_environment_that_was_killed_ends_with_its_batch",
+                (
+                    "ReplyDelivery._claim",
+                    "min((texts - 1) / _RECIPIENT_RATE, max(0.0, attempt.deadline - now))",
+                    "(texts - 1) / _RECIPIENT_RATE",
+                ),
+            ),
+        )
     ),
-    _reply(
-        "sms-pace/by-chat",
-        "bridge/replies/test_delivery.py::test_two_chats_with_one_phone_share_its_rate",
-        Edit(
-            "ReplyDelivery._send",
-            "_recipient_limiter(participants.customer_number)",
-            "_recipient_limiter(attempt.message.group_id)",
-        ),
-    ),
-    _reply(
-        "sms-pace/one-for-all-phones",
-        "bridge/replies/test_delivery.py::test_other_phones_do_not_wait",
-        Edit(
-            "ReplyDelivery._send",
-            "_recipient_limiter(participants.customer_number)",
-            '_recipient_limiter("all")',
-        ),
+    *(
+        _reply(f"lost-answers/{name}", f"{_LOST}{test}", Edit(*edit))
+        for name, test, edit in (
+            (
+                "sent-again-for-ever",
+                "test_a_text_is_sent_at_most_as_often_as_answers_may_be_lost",
+                ("ReplyDelivery._send", "max_lost_answers=self._max_lost_answers", "max_lost_answers=None"),
+            ),
+            (
+                "counted-anew-in-each-batch",
+                "test_lost_answers_are_counted_over_batches",
+                (
+                    "FifoBatchProcessor._deliver",
+                    "attempt.last_error, attempt.lost_answers = state.last_error, state.lost_answers",
+                    "attempt.last_error = state.last_error",
+                ),
+            ),
+            (
+                "of-all-parts-together",
+                "test_lost_answers_of_one_part_do_not_count_for_the_next",
+                (
+                    "Attempt.call",
+                    "self._lost_before, self.lost_answers = self.lost_answers, 0",
+                    "self._lost_before = 1",
+                ),
+            ),
+            (
+                "agent-told-undelivered",
+                "test_the_agent_is_told_that_the_text_may_not_have_been_delivered",
+                (
+                    "failure_notice",
+                    "if isinstance(error, MaybeDeliveredError) or (maybe_delivered and not reason):",
+                    "if False:",
+                ),
+            ),
+            (
+                "given-up-as-undelivered",
+                "test_a_reply_given_up_after_a_lost_answer_is_not_called_undelivered",
+                ("ReplyDelivery.on_failed", "maybe_delivered=attempt.lost_answers > 0", "maybe_delivered=False"),
+            ),
+        )
     ),
     *(
         _reply(
@@ -375,7 +364,6 @@ _PRIVATE = (
 )
 
 MUTATIONS: tuple[Mutation, ...] = (
-    *_FOR_THE_PHONE,
     *_GROUPS,
     *_ONCE,
     *_TROUBLE,

@@ -6,6 +6,7 @@ from tests.mutation.harness import Edit, Mutation
 from tests.mutation.patches.making import BY_EVENTS, unit
 
 _TESTS = "bridge/aws/test_start_chat.py::"
+_REFUSED = "bridge/aws/test_refused_chats.py::"
 _TABLE = "bridge/aws/test_chat_sessions.py::"
 _FIRST = f"{_TESTS}test_the_first_text_starts_a_chat_connects_the_customer_and_is_sent_there"
 _REPLACED = f"{_TESTS}test_a_text_for_an_ended_chat_starts_a_new_one_and_is_sent_there_once"
@@ -76,7 +77,7 @@ _ENDED = (
     unit(
         "ended-chat/denied-without-a-token",
         f"{_TESTS}test_access_denied_without_a_token_does_not_mean_an_ended_chat",
-        Edit("StartChat._start", "            carries_token=False,\n", ""),
+        Edit("StartChat._start_chat_contact", "                carries_token=False,\n", ""),
     ),
     unit(
         "ended-chat/any-error",
@@ -102,11 +103,11 @@ _ENDED = (
     ),
     unit(
         "ended-chat/replaced-again-and-again",
-        f"{_TESTS}test_a_new_chat_that_ends_at_once_is_blocked_and_not_replaced",
+        f"{_REFUSED}test_a_new_chat_that_accepts_nothing_is_blocked_and_not_replaced",
         Edit(
-            "StartChat._start",
-            'raise AccessRefusedError("Connect ended a new chat before the customer could be connected to it")',
-            "return self._start(request, generation=generation + 1)\n            raise BridgeError",
+            "StartChat._record_end",
+            "if chat.refused_at is not None and self._now() - chat.refused_at < over_after:",
+            "if False:",
         ),
     ),
     unit(
@@ -128,6 +129,11 @@ _ENDED = (
         ),
     ),
     unit(
+        "disconnect-keyword/starts-a-chat",
+        "bridge/texts/test_delivery.py::test_a_disconnect_keyword_without_an_open_chat_starts_none",
+        Edit("TextDelivery.deliver", "opens_chat=not split.ends_chat", "opens_chat=True"),
+    ),
+    unit(
         "disconnect-keyword/chat-not-ended",
         f"{_TESTS}test_a_disconnect_ends_the_chat_and_the_next_text_starts_another",
         Edit(
@@ -145,6 +151,55 @@ _ENDED = (
             "            except (RejectedError, NotFoundError):\n                raise\n",
         ),
     ),
+)
+
+_REFUSED_CHATS = tuple(
+    unit(f"refused-chat/{name}", f"{_REFUSED}{test}", Edit(*edit), control=_OPEN)
+    for name, test, edit in (
+        (
+            "left-open",
+            "test_a_new_chat_that_accepts_nothing_is_ended_where_that_is_allowed",
+            (
+                "StartChat._start",
+                "            self._end_refused(request, chat)\n",
+                "            self._chats.record_refusal(sms.conversation_id, chat.contact)\n",
+            ),
+        ),
+        (
+            "not-ended-later",
+            "test_a_refused_chat_is_ended_by_a_later_attempt_where_the_first_could_not",
+            ("StartChat._record_end", "            self._end_refused(request, chat)\n", ""),
+        ),
+        (
+            "kept-for-ever",
+            "test_a_refused_chat_is_replaced_after_its_duration",
+            ("StartChat._record_end", "self._now() - chat.refused_at < over_after", "over_after"),
+        ),
+        (
+            "kept-after-its-end",
+            "test_a_new_chat_that_ends_at_once_is_replaced_once_connect_says_so",
+            ("StartChat.send", "if chat and not chat.ended:", "if chat and (chat.refused_at or not chat.ended):"),
+        ),
+        (
+            "each-refusal-is-the-first",
+            "test_a_refused_chat_is_replaced_after_its_duration",
+            ("ChatSessions.record_refusal", "if_not_exists(refused_at, :now)", ":now"),
+        ),
+        (
+            "acceptance-not-recorded",
+            "test_a_refused_chat_that_accepted_something_since_ends_like_any_other",
+            ("StartChat._send_message", "        if chat.refused_at:\n", "        if False:\n"),
+        ),
+        (
+            "closed-by-a-keyword",
+            "test_a_disconnect_does_not_close_a_chat_that_accepts_nothing",
+            (
+                "StartChat._disconnect",
+                "            self._record_end(request, chat, exc)\n",
+                "            self._chats.record_end(request.sms.conversation_id, chat.contact)\n",
+            ),
+        ),
+    )
 )
 
 _CHAT = (
@@ -217,15 +272,22 @@ _CHAT = (
     ),
     unit(
         "options/number-not-mapped-back",
-        f"{_TESTS}test_the_number_of_an_option_is_sent_as_its_title_once",
+        f"{_TESTS}test_the_number_of_an_option_is_sent_as_its_title_until_the_next_reply",
         Edit("StartChat._send_message", "chosen = self._chosen_option(request.part.content, chat)", "chosen = None"),
     ),
     unit(
-        "options/offered-for-ever",
-        f"{_TESTS}test_the_number_of_an_option_is_sent_as_its_title_once",
+        "options/withdrawn-by-a-choice",
+        f"{_TESTS}test_the_number_of_an_option_is_sent_as_its_title_until_the_next_reply",
         Edit(
-            "StartChat._send_message", "            self._chats.save_options(chat.contact, ())\n", "            pass\n"
+            "StartChat._send_message",
+            "        if chat.refused_at:\n",
+            "        if chosen:\n            self._chats.save_options(chat.contact, ())\n        if chat.refused_at:\n",
         ),
+    ),
+    unit(
+        "options/offered-for-ever",
+        "bridge/replies/test_delivery.py::test_the_next_reply_withdraws_the_options",
+        Edit("ReplyDelivery.deliver", "options != claim.participants.options", "options"),
     ),
 )
 
@@ -233,28 +295,18 @@ _PACES = (
     *(
         unit(
             f"start-chat-pacing/{name}",
-            f"{_TESTS}test_chats_are_started_connected_and_ended_within_connects_rates[{name}]",
-            Edit("StartChat", *edit),
+            f"{_TESTS}test_customers_are_connected_and_disconnected_within_connects_rates[{name}]",
+            Edit(place, f"limiter=self._{name}_limiter", "limiter=self._message_limiter"),
         )
-        for name, edit in {
-            "start": ("            limiter=self._start_limiter,\n", ""),
-            "connection": ("            limiter=self._connection_limiter,\n", ""),
-            "disconnect": ("                limiter=self._disconnect_limiter,\n", ""),
+        for name, place in {
+            "connection": "StartChat._connected",
+            "disconnect": "StartChat._disconnect_participant",
         }.items()
     ),
     unit(
         "start-chat-pacing/not-told-of-429",
-        f"{_TESTS}test_a_429_halves_the_rate_of_the_operation_called",
-        Edit("StartChat._call", "                limiter.throttled()\n", "                pass\n"),
-    ),
-    unit(
-        "start-chat-pacing/messages-at-the-other-pace",
-        "bridge/processing/test_batch.py::test_untried_texts_wait_longer_every_few_receives_and_are_not_given_up[start-chat]",
-        Edit(
-            "TextDelivery._send",
-            "rate_limiter=transport.rate_limiter",
-            'rate_limiter=self._transports["integration-event"].rate_limiter',
-        ),
+        f"{_TESTS}test_a_429_lowers_the_rate_of_the_operation_called_alone",
+        Edit("RateLimiter.call", "            if new:\n                self.throttled()\n", ""),
     ),
     unit(
         "start-chat-pacing/one-for-all",
@@ -320,4 +372,4 @@ _OPEN_CHATS = (
     ),
 )
 
-MUTATIONS: tuple[Mutation, ...] = (*_CLIENT_TOKENS, *_ENDED, *_CHAT, *_PACES, *_OPEN_CHATS)
+MUTATIONS: tuple[Mutation, ...] = (*_CLIENT_TOKENS, *_ENDED, *_REFUSED_CHATS, *_CHAT, *_PACES, *_OPEN_CHATS)

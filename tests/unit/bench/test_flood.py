@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bench.flood import Flood, play, settings
+from bench.flood import Flood, play
 from infra.config import Limits
+from testing.forward_functions import settings
 
 
 def test_a_flood_is_played_with_the_defaults() -> None:

@@ -15,10 +15,12 @@ import pytest
 from bridge import errors, forward, intake, logging, metrics, reply, reply_intake
 from bridge.errors import (
     AccessRefusedError,
+    AnswerLostError,
     BridgeError,
     ChatLimitError,
     NotDeliverableError,
     NotFoundError,
+    OutOfTimeError,
     PermanentError,
     RejectedError,
     ThrottledError,
@@ -66,6 +68,10 @@ def play_forward(handle: Handle) -> None:
     waiting.connect.always = UnavailableError("500")
     waiting.queue.broken = 1
     through(waiting, sqs_record(payload(SECRET)), sqs_record(payload(SECRET)))
+    through(ForwardHarness(answers=[AnswerLostError("no answer")]), sqs_record(payload(SECRET)))
+    no_turn = ForwardHarness()
+    no_turn.connect.always = OutOfTimeError("no turn")
+    through(no_turn, sqs_record(payload(SECRET), queued_at=NOON - timedelta(hours=12)))
     for error in (
         ThrottledError("429"),
         UnavailableError("500"),
@@ -107,6 +113,11 @@ def play_reply(handle: Handle) -> None:
     through(harness, queued(item(SECRET), queued_at=OLD))
     through(ReplyHarness(answers=[RejectedError("400")]), queued(item(SECRET)))
     through(ReplyHarness(answers=[NotDeliverableError("opted out")]), queued(item(SECRET)))
+    through(ReplyHarness(answers=[AnswerLostError("no answer")]), queued(item(SECRET)))
+    through(ReplyHarness(answers=[AnswerLostError("no answer")] * 2), queued(item(SECRET)))
+    no_turn = ReplyHarness()
+    no_turn.phones.always = OutOfTimeError("no turn")
+    through(no_turn, queued(item(SECRET), queued_at=NOON - timedelta(hours=12)))
     waiting = ReplyHarness()
     waiting.phones.always, waiting.queue.broken = ThrottledError("429"), 1
     through(waiting, queued(item(SECRET)), queued(item(SECRET)))

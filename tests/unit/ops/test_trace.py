@@ -63,6 +63,37 @@ def test_a_delivered_text_says_to_which_contact_and_whether_the_chat_is_new(
     assert told(done)[2:] == [(4, "delivered", detail)]
 
 
+def test_a_text_that_was_perhaps_shown_twice_says_so() -> None:
+    done = {"outcome": "forwarded", "done_at": 4, "parts": 1, "parts_done": 1, "attempts": 2, "contact": "c-1"}
+    text = ledger_record(**QUEUED, **done, possible_duplicates=1)
+    assert told(text)[2:] == [
+        (
+            4,
+            "delivered",
+            "1 part, 2 calls, perhaps shown again once (an answer was lost), to an open chat: contact c-1",
+        )
+    ]
+    assert row(text, Output())["possible_duplicates"] == 1
+    begun = ledger_record(**QUEUED, updated_at=9, parts=3, parts_done=2, contact="c-1", possible_duplicates=2)
+    assert told(begun)[2][2] == "2 of 3 parts delivered, perhaps shown again twice (an answer was lost): contact c-1"
+
+
+def test_a_text_that_waits_or_failed_after_lost_answers_was_perhaps_shown() -> None:
+    why = {"reason": "no answer", "error": "UnavailableError"}
+    waits = ledger_record(**QUEUED, updated_at=9, retries=1, attempts=4, lost_answers=4, **why)
+    assert told(waits)[2:] == [
+        (
+            9,
+            "waiting",
+            "no answer (UnavailableError); given back once after 4 calls; perhaps shown already, 4 answers lost",
+        )
+    ]
+    failure = {"failed_stage": "reply", "failed_reason": "no answer", "failed_error": "MaybeDeliveredError"}
+    failed = ledger_record(**QUEUED, outcome="failed", failed_at=5, lost_answers=2, **failure)
+    assert told(failed)[2][2] == "in reply: no answer (MaybeDeliveredError); perhaps shown already, 2 answers lost"
+    assert row(failed, Output())["lost_answers"] == 2
+
+
 def test_failure_redrive_delivery_and_duplicate_of_a_text_are_told_in_order() -> None:
     text = ledger_record(
         **QUEUED,

@@ -25,3 +25,23 @@ def test_a_receipt_is_written_by_one_attempt_of_a_second_at_most(monkeypatch: py
     config: Any = clients.dynamodb_single_attempt().meta.config
     assert config.retries["total_max_attempts"] == 1
     assert config.connect_timeout + config.read_timeout <= 1
+
+
+def test_a_hanging_call_is_given_up_early_where_answers_usually_come_soon() -> None:
+    waited: list[float] = []
+
+    class Client:
+        def __init__(self, timeout: float) -> None:
+            self._timeout = timeout
+
+        def send_message(self, **_: object) -> None:
+            waited.append(self._timeout)
+
+        def start_chat_contact(self, **_: object) -> None:
+            waited.append(self._timeout)
+
+    client: Any = clients.adaptive_client(Client, longest=5)
+    for _ in range(11):
+        client.send_message()
+    client.start_chat_contact()
+    assert waited == [5] * 10 + [2, 5], "each operation has a latency of its own"

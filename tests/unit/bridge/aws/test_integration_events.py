@@ -156,3 +156,26 @@ def test_each_error_class_is_drawn_in_the_tree() -> None:
     classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
     assert len(classes) > 10
     assert errors.__doc__ and all(kind.__name__ in errors.__doc__ for kind in classes)
+
+
+@pytest.mark.parametrize(("before", "error"), [(0, errors.ThrottledError), (8, errors.ChatLimitError)])
+def test_a_conversation_that_alone_is_throttled_meets_a_full_instance(
+    stub: Stubber, before: int, error: type[errors.BridgeError]
+) -> None:
+    """The API may answer a full instance with a 429. `before`: receives in which the text was throttled."""
+    limiter = RateLimiter(rate=1000, environments=1)
+    for _ in range(50):
+        limiter.succeeded()
+    stub.add_client_error("send_chat_integration_event", "ThrottlingException", http_status_code=429)
+    request = PartRequest(
+        part=ChatPart("MESSAGE", "hi"),
+        number=0,
+        sms=SMS,
+        route=CONFIG.routes[BUSINESS_NUMBER],
+        session=SESSION,
+        deadline=float("inf"),
+        throttled_before=before,
+    )
+    client: Any = stub.client
+    with pytest.raises(error):
+        IntegrationEvents(client=client, rate_limiter=limiter).send(request)

@@ -12,6 +12,7 @@ from bridge.aws.chat_sessions import ChatSession
 from bridge.aws.start_chat import StartChat
 from bridge.errors import (
     AccessRefusedError,
+    AnswerLostError,
     BridgeError,
     ChatLimitError,
     OutOfTimeError,
@@ -198,13 +199,13 @@ def test_no_other_error_means_an_ended_chat(code: str, status: int) -> None:
     assert harness.connect.calls.count("start") == 1
 
 
-def test_a_new_chat_that_ends_at_once_is_blocked_and_not_replaced() -> None:
-    harness = StartChatHarness()
-    harness.connect.errors = {"connect": [ENDED]}
-    with pytest.raises(AccessRefusedError):
-        harness.send("hello", key="one")
-    assert harness.connect.calls == ["start", "connect"]
-    assert harness.send("hello", key="one") == Accepted("contact-2", True)
+def test_only_a_lost_answer_of_a_message_counts_as_one_that_may_show_it_again() -> None:
+    for call, error in (("start", UnavailableError), ("connect", UnavailableError), ("send", AnswerLostError)):
+        harness = StartChatHarness()
+        harness.connect.lost = [call]
+        with pytest.raises(UnavailableError) as raised:
+            harness.send("hello")
+        assert type(raised.value) is error
 
 
 @pytest.mark.parametrize(
@@ -249,22 +250,31 @@ def test_a_rejected_disconnect_means_that_no_chat_is_open(code: str) -> None:
     assert harness.send(ChatPart("DISCONNECT"), key="two") == NoOpenChat()
 
 
-def test_the_number_of_an_option_is_sent_as_its_title_once() -> None:
+def test_the_number_of_an_option_is_sent_as_its_title_until_the_next_reply() -> None:
+    """A customer who thinks again may choose again, and the retry of an answer that was accepted stays the same."""
     harness = StartChatHarness()
     harness.send("hello", key="one")
     harness.chats.save_options("contact-1", ("Sales", "Service"))
     harness.connect.lost = ["send"]
-    for key in ("two", "three"):
-        harness.send_until_accepted(" 2. ", key=key)
-    assert [content for _, content in harness.contents] == ["hello", "Service", " 2. "]
+    for key, answer in (("two", " 2. "), ("three", "1")):
+        harness.send_until_accepted(answer, key=key)
+    harness.chats.save_options("contact-1", ())  # as reply does before a reply without options
+    harness.send_until_accepted("1", key="four")
+    assert [content for _, content in harness.contents] == ["hello", "Service", "Sales", "1"]
 
 
-@pytest.mark.parametrize("limited", ["start", "connection", "disconnect"])
-def test_chats_are_started_connected_and_ended_within_connects_rates(limited: str) -> None:
+@pytest.mark.parametrize("limited", ["connection", "disconnect"])
+def test_customers_are_connected_and_disconnected_within_connects_rates(limited: str) -> None:
     harness = StartChatHarness(rates={limited: 2})
     began = harness.clock.time
     for n in range(6):
-        harness.send("hello", key=f"{n}", customer=f"+1425555018{n}")
+        while True:
+            try:
+                harness.send("hello", key=f"{n}", customer=f"+1425555018{n}")
+            except OutOfTimeError:  # a text that has to start a chat does not wait for its turn in its batch
+                harness.clock.time += 0.5
+            else:
+                break
         harness.send(ChatPart("DISCONNECT"), key=f"{n}", number=1, customer=f"+1425555018{n}")
     assert harness.clock.time - began == 2, "two at once, then one in half a second"
 
@@ -273,15 +283,48 @@ def test_chats_are_started_connected_and_ended_within_connects_rates(limited: st
     ("name", "limiter"),
     [("start", "_start_limiter"), ("connect", "_connection_limiter"), ("disconnect", "_disconnect_limiter")],
 )
-def test_a_429_halves_the_rate_of_the_operation_called(name: str, limiter: str) -> None:
+def test_a_429_lowers_the_rate_of_the_operation_called_alone(name: str, limiter: str) -> None:
     harness = StartChatHarness()
-    rate_limiter: RateLimiter = getattr(harness.transport, limiter)
-    before = rate_limiter.rate
+    limiters: dict[str, RateLimiter] = {
+        name: of for name, of in vars(harness.transport).items() if isinstance(of, RateLimiter)
+    }
     harness.connect.errors = {name: [refusal("TooManyRequestsException", 429)]}
     with pytest.raises(ThrottledError):
         harness.send("hello")
         harness.send(ChatPart("DISCONNECT"))
-    assert rate_limiter.rate == before / 2
+    assert {name for name, of in limiters.items() if of.rate < 1000} == {limiter}
+
+
+def test_a_text_that_cannot_start_its_chat_now_returns_at_once() -> None:
+    """Texts for open chats wait in the same batch."""
+    harness = StartChatHarness(rates={"start": 2})
+    began, turns = harness.clock.time, []
+    for n in range(6):
+        try:
+            harness.send("hello", key=f"{n}", customer=f"+1425555018{n}")
+        except OutOfTimeError as exc:
+            turns.append(exc.again_in)
+    assert harness.connect.calls.count("start") == 2
+    assert turns == pytest.approx([0.5, 1.0, 1.5, 2.0])
+    assert harness.clock.time == began
+
+
+def test_an_instance_that_starts_no_chat_for_a_minute_is_full() -> None:
+    """StartChatContact may answer a full instance with a 429: messages in open chats are accepted all the time."""
+    harness = StartChatHarness()
+    harness.send("hello", key="open")
+    harness.connect.errors = {"start": [refusal("ThrottlingException", 429)] * 40}
+    for n in range(12):
+        with pytest.raises(ThrottledError):
+            harness.send("hello", key=f"{n}", customer=f"+142555502{n:02}")
+        harness.clock.time += 5
+    harness.send("more", key="open-2")
+    harness.clock.time += 5
+    with pytest.raises(ChatLimitError):
+        harness.send("hello", key="late", customer="+14255550299")
+    harness.clock.time += 60
+    with pytest.raises(ThrottledError):
+        harness.send("hello", key="later", customer="+14255550299")
 
 
 def test_no_chat_is_started_after_the_deadline() -> None:
@@ -346,6 +389,6 @@ def test_each_operation_of_connect_has_a_rate_limiter(monkeypatch: pytest.Monkey
     assert isinstance(transport, StartChat)
     limiters = (
         *(transport._start_limiter, transport._connection_limiter),
-        *(transport.rate_limiter, transport._disconnect_limiter),
+        *(transport._message_limiter, transport._disconnect_limiter),
     )
     assert [limiter.rate for limiter in limiters] == [1, 2, 3, 4]

@@ -1,154 +1,205 @@
-"""The rate limiter: share, burst, growth and throttling."""
+"""How fast a service is called: the rate follows what the service grants."""
 
 from __future__ import annotations
 
 import pytest
 
+from bridge.errors import OutOfTimeError, ThrottledError, UnavailableError
 from bridge.processing.rate_limiter import RateLimiter
 from testing.clock import FakeClock
+from testing.models.quota import Service, saturate
+
+SEEDS = range(1, 13)
 
 
-def test_a_call_waits_for_a_token() -> None:
-    clock = FakeClock()
-    rate_limiter = RateLimiter(rate=2, environments=1, clock=clock.as_clock())
-    started, turns = clock.time, []
-    for _ in range(6):
-        assert rate_limiter.acquire(deadline=started + 60)
-        turns.append(clock.time - started)
-    assert turns == [0, 0, 0.5, 1, 1.5, 2]
-
-
-def rate_limiter(clock: FakeClock, *, rate: float = 14, environments: int = 4) -> RateLimiter:
+def limiter(clock: FakeClock, *, rate: float = 14, environments: int = 4) -> RateLimiter:
     return RateLimiter(rate=rate, environments=environments, clock=clock.as_clock())
 
 
-def calls(rate_limiter: RateLimiter, clock: FakeClock, seconds: float, *, accept: bool = False) -> int:
+def calls(limiter: RateLimiter, clock: FakeClock, seconds: float, *, accept: bool = False) -> int:
     until, count = clock.time + seconds, 0
-    while rate_limiter.acquire(deadline=until):
+    while limiter.acquire(deadline=until):
         count += 1
         if accept:
-            rate_limiter.succeeded()
+            limiter.succeeded()
     clock.time = until
     return count
 
 
-def test_it_starts_at_its_share_of_the_rate() -> None:
+def test_an_environment_starts_at_its_share_of_the_rate() -> None:
     clock = FakeClock()
-    bucket = rate_limiter(clock)
+    bucket = limiter(clock)
     assert bucket.rate == 3.5
     assert calls(bucket, clock, 10) == pytest.approx(3.5 + 35, abs=1)
 
 
-def test_the_rate_grows_while_calls_succeed_up_to_the_configured_rate() -> None:
+def test_an_accepted_call_raises_the_rate_by_one_percent_up_to_the_configured() -> None:
     clock = FakeClock()
-    bucket = rate_limiter(clock)
-    calls(bucket, clock, 12, accept=True)
-    assert 8 < bucket.rate < 11
+    bucket = limiter(clock)
+    bucket.succeeded()
+    assert bucket.rate == pytest.approx(3.5 * 1.01)
     calls(bucket, clock, 60, accept=True)
     assert bucket.rate == 14
 
 
-def test_a_429_halves_the_rate_once_for_calls_in_flight_together() -> None:
+def test_a_429_lowers_the_rate_by_what_32_accepted_calls_raised_it() -> None:
     clock = FakeClock()
-    bucket = rate_limiter(clock, environments=1)
-    for _ in range(5):
-        bucket.throttled()
-    assert bucket.rate == 7
-    clock.time += 2
+    bucket = limiter(clock)
+    calls(bucket, clock, 60, accept=True)
     bucket.throttled()
-    assert bucket.rate == 3.5
+    assert bucket.rate == pytest.approx(14 - 14 * 0.01 * 0.97 / 0.03)
 
 
-def test_the_rate_never_falls_to_zero() -> None:
+def test_no_429_lowers_the_rate_below_its_floor_before_a_probe() -> None:
     clock = FakeClock()
-    bucket = rate_limiter(clock)
+    bucket = limiter(clock)
     for _ in range(50):
-        clock.time += 2
         bucket.throttled()
-    assert bucket.rate == 0.5
-    assert calls(bucket, clock, 60) >= 29
+    clock.time += 10  # between two probes
+    assert bucket.rate == pytest.approx(0.7 * 3.5)
 
 
-def test_a_token_after_the_deadline_is_not_taken() -> None:
+def test_a_turn_after_the_deadline_is_not_taken() -> None:
     clock = FakeClock()
-    bucket = rate_limiter(clock, rate=1, environments=1)
+    bucket = limiter(clock, rate=1, environments=1)
     assert bucket.acquire(deadline=clock.time + 0.1)
     assert not bucket.acquire(deadline=clock.time + 0.5)
     assert bucket.acquire(deadline=clock.time + 1.5), "a turn that was not taken was paid for"
 
 
-def limiter(clock: FakeClock, *, rate: float, environments: int = 1) -> RateLimiter:
-    return RateLimiter(rate=rate, environments=environments, clock=clock.as_clock())
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_quota_is_used_to_95_percent_with_at_most_5_percent_429s(seed: int) -> None:
+    usage = saturate(Service(quota=17, burst=26, seed=seed), rate=17)
+    assert usage.accepted_per_second >= 0.95 * 17
+    assert usage.throttled_share <= 0.05
 
 
-@pytest.mark.parametrize(("rate", "environments", "at_first"), [(28, 4, 7), (28, 28, 1), (28, 100, 1), (56, 100, 2)])
-def test_a_rate_begins_at_its_share_and_not_below_a_twenty_eighth(
-    rate: float, environments: int, at_first: float
-) -> None:
-    assert limiter(FakeClock(), rate=rate, environments=environments).rate == at_first
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_quota_is_used_to_90_percent_by_one_environment(seed: int) -> None:
+    usage = saturate(Service(quota=17, burst=26, seed=seed), rate=17, active=1)
+    assert usage.accepted_per_second >= 0.90 * 17
 
 
-@pytest.mark.parametrize(("rate", "burst"), [(0.5, 1), (1, 1), (1.9, 1), (2, 2), (7, 7)])
-def test_a_burst_is_the_calls_of_one_second(rate: float, burst: int) -> None:
+@pytest.mark.parametrize(("active", "share"), [(4, 0.6), (1, 0.12)])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_unrelated_429s_leave_a_share_of_the_calls_of_the_limit(seed: int, active: int, share: float) -> None:
+    usage = saturate(Service(unrelated=0.3, seed=seed), rate=17, active=active, seconds=300)
+    assert usage.calls_per_second >= share * 17
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_unrelated_429s_leave_60_percent_of_one_call_a_second(seed: int) -> None:
+    usage = saturate(Service(unrelated=0.3, seed=seed), rate=1)
+    assert usage.calls_per_second >= 0.6
+
+
+@pytest.mark.parametrize("seed", SEEDS[:5])
+@pytest.mark.parametrize(("quota", "throttled"), [(8.5, 0.16), (5.0, 0.25)])
+def test_a_quota_below_the_configured_rate_is_found(quota: float, throttled: float, seed: int) -> None:
+    usage = saturate(Service(quota=quota, burst=1.5 * quota, seed=seed), rate=17, seconds=600)
+    assert usage.accepted_per_second >= 0.85 * quota
+    assert usage.throttled_share <= throttled
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_quota_that_is_raised_is_used_within_two_minutes(seed: int) -> None:
+    usage = saturate(Service(quota=5, burst=8, seed=seed), rate=17, seconds=300, changes={120: 17})
+    assert usage.accepted_by_minute[4] >= 0.85 * 17 * 60
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_quota_that_is_lowered_is_kept_within_two_minutes(seed: int) -> None:
+    usage = saturate(Service(quota=17, burst=26, seed=seed), rate=17, seconds=300, changes={120: 5})
+    assert usage.accepted_by_minute[4] >= 0.85 * 5 * 60
+
+
+def refuse() -> None:
+    raise ThrottledError("429")
+
+
+def refused(bucket: RateLimiter, key: str, clock: FakeClock) -> None:
+    with pytest.raises(ThrottledError):
+        bucket.call(refuse, deadline=clock.time + 60, key=key)
+
+
+def accepted(bucket: RateLimiter, key: str, clock: FakeClock) -> None:
+    bucket.call(lambda: None, deadline=clock.time + 60, key=key)
+
+
+def test_a_conversation_that_is_throttled_again_lowers_the_rate_once_a_minute() -> None:
     clock = FakeClock()
-    clock.time = 1000.0
-    rate_limiter = limiter(clock, rate=rate)
-    clock.time += 600  # idle for any time
-    taken = 0
-    while rate_limiter.acquire(deadline=clock.time + 1e-6):
-        taken += 1
-    assert taken == burst
+    bucket = limiter(clock, rate=1400)
+    lowered = []
+    for key, later in (("one", 0), ("one", 1), ("one", 60), ("two", 0)):
+        clock.time += later
+        before = bucket.rate
+        refused(bucket, key, clock)
+        lowered.append(bucket.rate < before)
+        for n in range(40):
+            accepted(bucket, f"other {n}", clock)
+    assert lowered == [True, False, True, True]
 
 
-@pytest.mark.parametrize("rate", [1.0, 4.0, 28.0])
-def test_calls_beyond_the_burst_are_evenly_spaced(rate: float) -> None:
+def test_a_conversation_that_was_accepted_lowers_the_rate_again() -> None:
     clock = FakeClock()
-    clock.time = 1000.0
-    rate_limiter = limiter(clock, rate=rate)
-    for _ in range(int(rate)):
-        rate_limiter.acquire(deadline=1e9)
-    at = []
-    for _ in range(5):
-        rate_limiter.acquire(deadline=1e9)
-        at.append(clock.time - 1000.0)
-    assert at == pytest.approx([(n + 1) / rate for n in range(5)])
+    bucket = limiter(clock, rate=1400)
+    refused(bucket, "one", clock)
+    for _ in range(40):
+        accepted(bucket, "one", clock)
+    before = bucket.rate
+    refused(bucket, "one", clock)
+    assert bucket.rate < before
 
 
-def test_a_token_at_the_very_deadline_is_too_late() -> None:
+def test_the_answer_that_is_no_429_changes_nothing() -> None:
     clock = FakeClock()
-    clock.time = 1000.0
-    rate_limiter = limiter(clock, rate=1)
-    assert not rate_limiter.acquire(deadline=1000.0)
-    assert rate_limiter.acquire(deadline=1000.5)
-    assert not rate_limiter.acquire(deadline=1001.0)
-    assert rate_limiter.acquire(deadline=1001.001)
+    bucket = limiter(clock)
+    before = bucket.rate
+
+    def fail() -> None:
+        raise UnavailableError("500")
+
+    with pytest.raises(UnavailableError):
+        bucket.call(fail, deadline=clock.time + 60, key="one")
+    assert bucket.rate == before
 
 
-def test_the_rate_grows_by_a_thirtieth_of_the_highest_a_second_of_calls() -> None:
-    """Each accepted call counts for one divided by the rate."""
-    rate_limiter = limiter(FakeClock(), rate=30, environments=3)
-    rates = [rate_limiter.rate]
-    for _ in range(3):
-        rate_limiter.succeeded()
-        rates.append(rate_limiter.rate)
-    assert rates == pytest.approx([10, 10.1, 10.1 + 1 / 10.1, 10.1 + 1 / 10.1 + 1 / (10.1 + 1 / 10.1)])
-
-
-@pytest.mark.parametrize(("apart", "rate"), [(0.0, 8), (0.9, 8), (1.0, 4), (5.0, 4)])
-def test_throttling_within_a_second_halves_the_rate_once(apart: float, rate: float) -> None:
+def test_each_call_without_a_turn_is_told_a_later_one() -> None:
     clock = FakeClock()
-    clock.time = 1000.0
-    rate_limiter = limiter(clock, rate=16)
-    rate_limiter.throttled()
-    clock.time += apart
-    rate_limiter.throttled()
-    assert rate_limiter.rate == rate
+    bucket = limiter(clock, rate=2, environments=1)
+    again = []
+    for _ in range(6):
+        try:
+            bucket.call(lambda: None, deadline=clock.time + 0.1, key="one")
+        except OutOfTimeError as exc:
+            again.append(exc.again_in)
+    assert again == pytest.approx([0.5, 1.0, 1.5, 2.0])
 
 
-def test_after_throttling_the_next_call_waits_for_a_token_at_half_the_rate() -> None:
+@pytest.mark.parametrize(("throttled", "series"), [(0.0, 4), (0.3, 8)])
+def test_a_series_of_429s_is_by_chance_while_other_calls_explain_it(throttled: float, series: int) -> None:
     clock = FakeClock()
-    clock.time = 1000.0
-    rate_limiter = limiter(clock, rate=4)
-    rate_limiter.throttled()
-    assert rate_limiter.acquire(deadline=1e9)
-    assert clock.time == pytest.approx(1000.5)
+    bucket = limiter(clock, rate=1000, environments=1)
+    assert bucket.by_chance(100), "after no call"
+    for n in range(100):
+        if n % 10 < throttled * 10:
+            bucket.throttled()
+        else:
+            bucket.succeeded()
+    assert bucket.by_chance(series - 1)
+    assert not bucket.by_chance(series + 1)
+
+
+def test_a_limiter_says_for_how_long_every_call_was_throttled() -> None:
+    clock = FakeClock()
+    bucket = limiter(clock, rate=1000)
+    for n in range(11):
+        refused(bucket, f"{n}", clock)
+    clock.time += 60
+    assert bucket.refusing_for == 0, "a few can be chance"
+    refused(bucket, "12", clock)
+    assert bucket.refusing_for == pytest.approx(60)
+    accepted(bucket, "13", clock)
+    clock.time += 5
+    assert bucket.refusing_for == 0
+    assert bucket.accepted_ago == pytest.approx(5)

@@ -144,7 +144,9 @@ def matches(policy: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
         match rule:
             case str():
                 return value == rule
-            case {"anything-but": refused}:
+            case {"anything-but": {"prefix": str(prefix)}}:
+                return value is not None and not value.startswith(prefix)
+            case {"anything-but": list(refused)}:
                 return value is not None and value not in refused
             case {"exists": False}:
                 return value is None
@@ -166,11 +168,42 @@ def matches(policy: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
     content_type=st.sampled_from(["text/plain", "application/vnd.amazonaws.connect.event.typing"])
     | st.just("application/vnd.amazonaws.connect.event.chat.ended"),
 )
-def test_the_filter_passes_exactly_the_events_that_parse_does_not_ignore(
+def test_the_filter_passes_what_parse_does_not_ignore_and_no_event_besides(
     type_: str, role: str, visibility: str | None, content_type: str
 ) -> None:
-    of = item("hi", Type=type_, ParticipantRole=role, ContentType=content_type)
-    assert matches(FILTER_POLICY, attributes(of, visibility)) == (not parsed(of, visibility=visibility).ignored)
+    is_event = "connect.event." in content_type
+    of = item("hi", Type="EVENT" if is_event else type_, ParticipantRole=role, ContentType=content_type)
+    passes, ignored = matches(FILTER_POLICY, attributes(of, visibility)), parsed(of, visibility=visibility).ignored
+    assert passes or ignored
+    assert not (passes and ignored) or (of["Type"] == "EVENT" and not is_event)
+
+
+@pytest.mark.parametrize("type_", ["ATTACHMENT", "MESSAGE", "EVENT", "SOMETHING_NEW"])
+@pytest.mark.parametrize("content_type", [..., "text/plain", "application/pdf"])
+@pytest.mark.parametrize("visibility", [None, "ALL", "CUSTOMER"])
+def test_a_file_reaches_the_phone_whatever_its_attributes_call_it(
+    type_: str, content_type: object, visibility: str | None
+) -> None:
+    """AWS documents none of them for a file."""
+    files = [{"AttachmentName": "bill.pdf", "AttachmentId": "a1", "Status": "APPROVED"}]
+    of = item(..., Type=type_, ContentType=content_type, Attachments=files)
+    assert matches(FILTER_POLICY, attributes(of, visibility))
+    said = read(of, visibility=visibility)
+    assert (said.kind, [file.name for file in said.attachments]) == ("reply", ["bill.pdf"])
+
+
+def test_a_file_for_the_agent_or_of_the_customer_does_not_reach_the_phone() -> None:
+    files = [{"AttachmentName": "bill.pdf", "AttachmentId": "a1", "Status": "APPROVED"}]
+    internal, own = item(..., Attachments=files), item(..., Attachments=files, ParticipantRole="CUSTOMER")
+    for of, visibility in ((internal, "AGENT"), (own, "ALL"), (own, None)):
+        assert not matches(FILTER_POLICY, attributes(of, visibility))
+        assert parsed(of, visibility=visibility).ignored
+
+
+def test_an_attachment_without_files_or_content_is_malformed() -> None:
+    """It fails with a reason, and an operator sees what Connect streams."""
+    with pytest.raises(MalformedNotificationError, match="Content"):
+        read(item(..., Type="ATTACHMENT", Attachments=[]), visibility=None)
 
 
 def test_the_filter_drops_the_customers_echoes_and_passes_the_end_of_a_chat() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -73,53 +72,6 @@ def test_a_reply_received_again_is_not_sent_twice() -> None:
     harness.handle(queued(said))
     assert harness.phones.bodies == ["hi"]
     assert counted() == {"RepliesSent": 1, "PartsSent": 1, "DuplicatesSuppressed": 1}
-
-
-def test_a_lost_response_is_the_only_reason_to_send_a_reply_twice() -> None:
-    """The API has no client token, so a call whose response was lost has to be repeated."""
-    harness = ReplyHarness()
-
-    def lost(body: str) -> None:
-        harness.phones.sent.append((CUSTOMER, ARN, body))
-        raise UnavailableError("the answer was lost")
-
-    harness.phones.answers = [lost]
-    assert harness.handle(queued(item("hi", Id="one"))) == DONE
-    assert harness.phones.bodies == ["hi", "hi"]
-    assert harness.ledger.record("reply-one").attempts == 2
-
-
-def test_texts_to_one_phone_are_a_second_apart_parts_of_a_reply_included() -> None:
-    harness = ReplyHarness()
-    harness.handle(queued(item("word " * 400)), queued(item("and more")))
-    assert "".join(harness.phones.bodies) == "word " * 400 + "and more"
-    times = [time for time, _ in harness.phones.calls]
-    assert [later - earlier for earlier, later in pairwise(times)] == pytest.approx([1, 1])
-
-
-def test_a_repeated_call_to_a_phone_is_a_second_apart_too() -> None:
-    harness = ReplyHarness(answers=[UnavailableError("500"), ThrottledError("429")])
-    harness.handle(queued(item("hi")))
-    times = [time for time, _ in harness.phones.calls]
-    assert harness.phones.bodies == ["hi"] and len(times) == 3
-    assert all(later - earlier >= 0.999 for earlier, later in pairwise(times))
-
-
-def test_two_chats_with_one_phone_share_its_rate() -> None:
-    harness = ReplyHarness()
-    harness.chats.participants_of[OTHER_CHAT] = harness.chats.participants_of[CHAT]
-    for chat in (CHAT, OTHER_CHAT, CHAT):
-        harness.handle(queued(item("hi", InitialContactId=chat), group=chat))
-    times = [time for time, _ in harness.phones.calls]
-    assert times[2] - times[0] == pytest.approx(2)
-
-
-def test_other_phones_do_not_wait() -> None:
-    harness = ReplyHarness()
-    harness.handle(queued(item("a")))
-    harness.handle(queued(item("b", InitialContactId=OTHER_CHAT), group=OTHER_CHAT))
-    assert [to for to, _, _ in harness.phones.sent] == [CUSTOMER, OTHER_CUSTOMER]
-    assert harness.clock.slept == []
 
 
 def test_replies_beyond_the_batch_deadline_return_at_once_untried() -> None:

@@ -9,8 +9,10 @@ import pytest
 from bridge.config import Delivery
 from bridge.errors import (
     AccessRefusedError,
+    AnswerLostError,
     NotFoundError,
     RejectedError,
+    ThrottledError,
     UnavailableError,
     UnexpectedError,
     UnknownNumberError,
@@ -18,6 +20,7 @@ from bridge.errors import (
 from bridge.texts.chat_messages import ChatPart
 from bridge.texts.delivery import Accepted, NoOpenChat
 from testing.builders import CUSTOMER, OTHER_CUSTOMER, payload, text_message, with_chat, with_limits
+from testing.chat_services import ChatServices
 from testing.clock import NOON
 from testing.fakes import delivered, failure, outcome, retry
 from testing.harness import ForwardHarness
@@ -111,9 +114,102 @@ def test_a_text_that_waited_longer_than_mark_late_after_says_when_it_was_sent(de
 
 def test_a_disconnect_keyword_is_shown_and_then_ends_the_chat(delivery: Delivery) -> None:
     harness = ForwardHarness(delivery)
-    (result,) = harness.process([[text_message(payload(" stop "))]])
-    assert harness.connect.contents == [" stop ", "DISCONNECT"]
+    _, result = harness.process([[text_message(payload("hello")), text_message(payload(" stop "))]])
+    assert harness.connect.contents == ["hello", " stop ", "DISCONNECT"]
     assert (outcome(result), result.parts) == ("forwarded", 2)
+
+
+def test_a_disconnect_keyword_without_an_open_chat_starts_none() -> None:
+    harness = ForwardHarness("start-chat")
+    texts = [text_message(payload(said, inboundMessageId=said)) for said in ("stop", "hello")]
+    ignored, shown = harness.process([texts])
+    assert (outcome(ignored), ignored.parts) == ("ignored", 0)
+    assert "no chat was open" in (harness.ledger.record("stop").reason or "")
+    assert (harness.connect.contents, delivered(shown).new_chat) == (["hello"], True)
+
+
+def test_a_shown_disconnect_keyword_is_forwarded_by_integration_event() -> None:
+    """Connect starts a chat with it, or shows it in the open one: the bridge cannot tell before it calls."""
+    harness = ForwardHarness("integration-event")
+    (result,) = harness.process([[text_message(payload("stop"))]])
+    assert (outcome(result), harness.connect.contents) == ("forwarded", ["stop", "DISCONNECT"])
+
+
+def test_a_text_whose_answers_were_lost_is_marked_as_perhaps_shown_again() -> None:
+    harness = ForwardHarness("integration-event", answers=[AnswerLostError("no answer")] * 2)
+    (result,) = harness.process([[text_message(payload("hi", inboundMessageId="one"))]])
+    assert delivered(result).possible_duplicates == 2
+    recorded = harness.ledger.record("one").attributes
+    assert (recorded["possible_duplicates"], "lost_answers" in recorded) == ("2", False)
+
+
+def test_lost_answers_are_remembered_between_batches_and_marked_once() -> None:
+    harness = ForwardHarness("integration-event", answers=[AnswerLostError("no answer")] * 5)
+    text = payload("word " * 500, inboundMessageId="long")
+    (result,) = harness.process([[text_message(text)]])
+    assert (retry(result).possible_duplicates, harness.ledger.record("long").attributes["lost_answers"]) == (0, "4")
+    (result,) = harness.process([[text_message(text)]])
+    assert (delivered(result).parts, result.possible_duplicates) == (3, 5)
+    recorded = harness.ledger.record("long").attributes
+    assert (recorded["possible_duplicates"], "lost_answers" in recorded) == ("5", False)
+
+
+@pytest.mark.parametrize("error", [UnavailableError("500"), ThrottledError("429")])
+def test_a_call_that_was_refused_marks_nothing(error: Exception) -> None:
+    harness = ForwardHarness("integration-event", answers=[error] * 2)
+    (result,) = harness.process([[text_message(payload("hi", inboundMessageId="one"))]])
+    assert delivered(result).possible_duplicates == 0
+    assert "possible_duplicates" not in harness.ledger.record("one").attributes
+
+
+def test_a_repeated_end_of_a_chat_is_not_marked_as_shown_again() -> None:
+    harness = ForwardHarness("integration-event", with_chat(show_disconnect_keyword=False))
+    harness.process([[text_message(payload("hello"))]])
+    harness.connect.answers = [AnswerLostError("no answer")]
+    (result,) = harness.process([[text_message(payload("STOP", inboundMessageId="one"))]])
+    assert delivered(result).possible_duplicates == 0
+
+
+def test_an_accepted_part_that_is_not_recorded_is_a_possible_duplicate() -> None:
+    harness = ForwardHarness("integration-event")
+    harness.ledger.broken["record_part"] = 1
+    (result,) = harness.process([[text_message(payload("hi"))]])
+    assert (retry(result).possible_duplicates, harness.connect.contents) == (1, ["hi"])
+
+
+def test_a_text_that_failed_after_a_lost_answer_is_marked_when_it_is_redriven() -> None:
+    harness = ForwardHarness("integration-event", answers=[AnswerLostError("no answer"), RejectedError("400")])
+    text = payload("hi", inboundMessageId="one")
+    harness.process([[text_message(text)]])
+    assert (harness.ledger.outcome("one"), harness.ledger.record("one").attributes["lost_answers"]) == ("failed", "1")
+    (result,) = harness.process([[text_message(text)]])
+    assert delivered(result).possible_duplicates == 1
+
+
+def test_with_client_tokens_only_another_chat_can_show_a_text_again() -> None:
+    harness = ForwardHarness("start-chat")
+    assert isinstance(harness.connect, ChatServices)
+    harness.process([[text_message(payload("hello"))]])
+    harness.connect.lost = ["send"] * 3
+    (result,) = harness.process([[text_message(payload("again"))]])
+    assert (harness.connect.contents, result.possible_duplicates) == (["hello", "again"], 0)
+    harness.connect.lost = ["send"] * 4
+    text = payload("and again", inboundMessageId="three")
+    (result,) = harness.process([[text_message(text)]])
+    harness.connect.over.add("contact-1")
+    (result,) = harness.process([[text_message(text)]])
+    assert harness.connect.contents == ["hello", "again", "and again", "and again"]
+    assert delivered(result).possible_duplicates == 1
+    assert harness.ledger.record("three").attributes["possible_duplicates"] == "1"
+
+
+@pytest.mark.parametrize("call", ["start", "connect"])
+def test_a_lost_answer_of_a_started_chat_marks_nothing(call: str) -> None:
+    harness = ForwardHarness("start-chat")
+    assert isinstance(harness.connect, ChatServices)
+    harness.connect.lost = [call]
+    (result,) = harness.process([[text_message(payload("hello"))]])
+    assert (delivered(result).possible_duplicates, harness.connect.contents) == (0, ["hello"])
 
 
 def test_a_disconnect_keyword_that_is_not_to_be_shown_only_ends_the_chat(delivery: Delivery) -> None:
