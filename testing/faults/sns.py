@@ -141,6 +141,8 @@ def _matches_value(allowed: str | Mapping[str, Any], value: str | None) -> bool:
     ((operator, operand),) = allowed.items()
     if operator == "exists":
         return operand is (value is not None)
+    if operator == "anything-but" and isinstance(operand, Mapping):
+        return value is not None and not value.startswith(operand["prefix"])
     if operator == "anything-but":
         refused: Sequence[str] = [operand] if isinstance(operand, str) else operand
         return value is not None and value not in refused
