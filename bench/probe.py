@@ -34,7 +34,7 @@ def main() -> None:
             answer = module.handler(event, _Context())
             spent, took = time.process_time() - processor, time.perf_counter() - began
             if answer and answer.get("batchItemFailures"):
-                raise SystemExit(f"{len(answer['batchItemFailures'])} texts were given back")
+                raise SystemExit(f"{len(answer['batchItemFailures'])} texts returned to the queue")
             # Written at once: memory used here would count as the function's.
             result.write(f"\n[{len(numbers)}, {spent}, {took}, {_memory()}]")
 

@@ -148,7 +148,7 @@ class OperatorsLedger:
         set_times = "SET redriven_at = :now, expires_at = :expires"
         if not self._update(
             text_key,
-            f"{set_times}, outcome = :pending REMOVE failed_on, done_at, #error, reason",
+            f"{set_times}, outcome = :pending REMOVE failed_on, done_at, #error, reason, throttled",
             times | {":pending": "pending", ":failed": "failed", ":message_id": message_id},
             condition=_LAST_FAILURE,
             names={"#error": "error"},
@@ -222,7 +222,7 @@ class OperatorsChats:
         self.participants = cache(self._participants)
 
     def _participants(self, contact: str) -> Participants | None:
-        """Known for a week after the chat began."""
+        """Recorded for chat_sessions.KEEP_SECONDS after the start of the chat."""
         return self._read(lambda sessions: sessions.participants(contact))
 
     def latest(self, conversation: str) -> str | None:

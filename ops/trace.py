@@ -221,7 +221,7 @@ def _waiting(record: LedgerRecord) -> Iterator[Event]:
         progress = f"{record.parts_done} of {plural(record.parts, 'part')} delivered{_again(record)}{_contact(record)}"
         yield Event(record.updated_at, "begun", progress)
     if record.reason:
-        tried = f"given back {_times(record.retries)} after {plural(record.attempts, 'call')}"
+        tried = f"returned to its queue {_times(record.retries)} after {plural(record.attempts, 'call')}"
         why = f"{record.reason} ({record.error})"
         yield Event(record.updated_at, "waiting", f"{why}; {tried}{_maybe_shown(record)}")
     elif not record.parts_done:
@@ -229,7 +229,7 @@ def _waiting(record: LedgerRecord) -> Iterator[Event]:
 
 
 def _delivered(record: LedgerRecord) -> str:
-    again = f", given back {_times(record.retries)}" if record.retries else ""
+    again = f", returned to its queue {_times(record.retries)}" if record.retries else ""
     chat = "to a new chat" if record.new_chat else "to an open chat"
     where = "to the phone, from a chat" if record.direction == "out" else chat
     made = f"{plural(record.parts, 'part')}, {plural(record.attempts, 'call')}{again}{_again(record)}"

@@ -36,7 +36,8 @@ class Dashboard(Construct):
             *map(_failures, pipelines),
             [
                 _title(
-                    "What is queued?", "Visible waits its turn; in flight is being tried, or hidden until its next try."
+                    "What is queued?",
+                    "Visible waits to be received; in flight is being tried, or hidden until its next try.",
                 )
             ],
             [*(_queue(pipeline, width=column) for pipeline in pipelines), _dead_letters(storage, width=column)],
@@ -66,7 +67,7 @@ def _latency(pipeline: Pipeline) -> list[cloudwatch.IWidget]:
     worker, title = pipeline.worker, pipeline.messages.title()
     percentiles = [worker.metric(END_TO_END_MILLISECONDS, statistic=statistic) for statistic in ("p50", "p90", "p99")]
     age = pipeline.queue.metric_approximate_age_of_oldest_message(statistic="Maximum", label="on the queue, not tried")
-    waiting = worker.metric(SECONDS_WAITING, statistic="Maximum").with_(label="tried and given back")
+    waiting = worker.metric(SECONDS_WAITING, statistic="Maximum").with_(label="tried and returned")
     return [
         _graph(f"{title}: milliseconds end to end", percentiles),
         _graph(f"{title}: seconds that the oldest has waited", [age, waiting]),

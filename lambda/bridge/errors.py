@@ -105,12 +105,12 @@ class OutOfTimeError(TransientError):
     """The batch deadline, or a rate limiter, left no room for a call.
 
     Parameters:
-        again_in: seconds until a rate limiter expects to have room; None where none said so.
+        retry_after: seconds until a rate limiter expects to have room; None where none said so.
     """
 
-    def __init__(self, message: str, *, again_in: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
-        self.again_in = again_in
+        self.retry_after = retry_after
 
 
 class UnexpectedError(TransientError):

@@ -47,7 +47,7 @@ class Reporter:
 
     def receipt_missed(self, key: str, error: BridgeError) -> None:
         """The message is queued and has no item in the ledger yet."""
-        logger.warning(f"{self._direction.one} not noted in the ledger", extra=_message(key) | _error(error))
+        logger.warning(f"{self._direction.one} not recorded in the ledger", extra=_message(key) | _error(error))
         _count({RECEIPTS_MISSED: 1})
 
     def malformed(self, key: str, error: BridgeError) -> None:
@@ -99,7 +99,7 @@ class Reporter:
                 if result.traceback:
                     fields["where"] = result.traceback
                 level = logger.error if isinstance(error, BlockedError) or result.traceback else logger.warning
-                level(f"{one} given back", extra=about | fields)
+                level(f"{one} returned to its queue", extra=about | fields)
             case Skipped(reason="ended"):
                 logger.info("chat ended", extra=about | {"contact": result.contact})
             case Skipped():

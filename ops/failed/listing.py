@@ -71,10 +71,10 @@ ADVICE: Mapping[str, str] = {
     ),
     errors.QueueError.__name__: "SQS did not answer. When it does again (bridge doctor), redrive.",
     errors.ChatNotKnownYetError.__name__: (
-        "The reply was given up before its chat was noted: limits.give_up_after is too short. Redrive."
+        "The reply was given up before its chat was recorded: limits.give_up_after is too short. Redrive."
     ),
     errors.OutOfTimeError.__name__: (
-        "It never had its turn at the rate of calls, for twice limits.give_up_after: raise the quota or the "
+        "No call was made for it at the configured rate, for twice limits.give_up_after: raise the quota or the "
         "rate in bridge.toml, then redrive with --rate."
     ),
     errors.UnexpectedError.__name__: (
@@ -241,7 +241,7 @@ def summed_up(failed: Failed, selection: Selection) -> Iterator[str]:
     if not failed.selected and not selection.everything and failed.all:
         yield f"none of the {plural(failed.all, 'text')} in failed is meant by these options"
     if failed.gone:
-        yield f"{failed.gone} failed more than {QUEUE_RETENTION.days} days ago: SQS has let go of them"
+        yield f"{failed.gone} failed more than {QUEUE_RETENTION.days} days ago: SQS no longer has them"
 
 
 def compared(failed: Failed, in_failed: Counts, undelivered: Counts) -> Iterator[str]:

@@ -124,7 +124,7 @@ def connect(
     sandbox: SandboxOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Let a number's texts go to the stack's topic, in its role. What stood before is noted in tags of the number."""
+    """Let a number's texts go to the stack's topic, in its role. Tags of the number record the channel before."""
     target = Target.choose(stack=stack, sandbox=sandbox, profile=profile, region=region)
     change = PhoneNumbers(target).connect(number)
     _print(change, Output(as_json=as_json), undo=f"bridge numbers disconnect {change.number}{target.options}")

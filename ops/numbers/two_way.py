@@ -140,7 +140,7 @@ class PhoneNumbers:
                 return Change(number=found["PhoneNumber"], before=now, now=now)
             if before is None:
                 raise TargetError(
-                    f"nobody noted what stood before {found['PhoneNumber']} was connected; to switch two-way SMS off: "
+                    f"no tag of {found['PhoneNumber']} records its channel before; to switch two-way SMS off: "
                     f"aws pinpoint-sms-voice-v2 update-phone-number --phone-number-id {found['PhoneNumberId']} "
                     "--no-two-way-enabled"
                 )

@@ -183,7 +183,7 @@ class Accounting:
                 events.append((call.began_at, f"in a batch of {len(batch.texts)} at {call.environment}"))
                 returned = [f["itemIdentifier"] for f in (call.result or {}).get("batchItemFailures", [])]
                 mine = [e for e, t in zip(batch.entries, batch.texts, strict=True) if t == text.identity]
-                what = "given back" if set(mine) & set(returned) else ""
+                what = "returned to the queue" if set(mine) & set(returned) else ""
                 events.append((call.ended_at, f"{call.environment}: {call.outcome} {call.error} {what}".rstrip()))
         events += [
             (

@@ -86,7 +86,7 @@ PLACES: Mapping[str, str] = {
     "RateLimiter.call": "lambda/bridge/processing/rate_limiter.py::RateLimiter.call",
     "RateLimiter._decide": "lambda/bridge/processing/rate_limiter.py::RateLimiter._decide",
     "RateLimiter._refuse": "lambda/bridge/processing/rate_limiter.py::RateLimiter._refuse",
-    "RateLimiter._next_turn": "lambda/bridge/processing/rate_limiter.py::RateLimiter._next_turn",
+    "RateLimiter._next_token": "lambda/bridge/processing/rate_limiter.py::RateLimiter._next_token",
     "IntegrationEvents._call": "lambda/bridge/aws/integration_events.py::IntegrationEvents._call",
     "_AdaptiveClient.__getattr__": "lambda/bridge/aws/clients.py::_AdaptiveClient.__getattr__",
     "UsualLatency.timed_out": "lambda/bridge/processing/latency.py::UsualLatency.timed_out",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,3 +197,11 @@ def test_the_page_names_the_tests_of_every_mutation() -> None:
 
 def _name(test: str) -> str:
     return test.partition("::")[2].partition("[")[0]
+
+
+def test_every_test_of_the_list_is_collected() -> None:
+    named = sorted({test for one in MUTATIONS for test in (*one.tests, *filter(None, [one.control]))})
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *named]
+    collected = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    missing = [line for line in (collected.stdout + collected.stderr).splitlines() if line.startswith("ERROR")]
+    assert (missing, collected.returncode) == ([], 0)

@@ -137,7 +137,7 @@ def test_a_number_that_was_connected_otherwise_is_not_guessed_at(number: TwoWayN
     outputs = number.sandbox.outputs
     number.have(two_way=True, channel=outputs["InboundTopicArn"], role=outputs["TwoWayChannelRoleArn"])
     error = number.bridge("disconnect", NUMBER, expect=2)
-    assert "nobody noted what stood before" in error and "--no-two-way-enabled" in error
+    assert "records its channel before" in error and "--no-two-way-enabled" in error
     assert number.now()[0] is True
 
 

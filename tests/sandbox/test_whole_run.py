@@ -68,7 +68,7 @@ def test_no_log_line_of_a_function_holds_a_body_a_number_or_a_hash_of_one(phones
     needed = {(service, kind) for service in METRICS_BY_FUNCTION for kind in ("line", "metric")} | {
         ("intake", "text failed"),
         ("forward", "text forwarded"),
-        ("forward", "text given back"),
+        ("forward", "text returned to its queue"),
         ("forward", "text failed"),
         ("reply", "reply forwarded"),
         ("reply", "reply failed"),

@@ -115,7 +115,7 @@ class Ledger:
             values,
             attempts=attempts,
             counts=counts,
-            remove=(*_FAILED_INDEX, "error", "lost_answers", *(() if "reason" in values else ("reason",))),
+            remove=(*_FAILED_INDEX, "error", "lost_answers", "throttled", *(() if "reason" in values else ("reason",))),
             condition=" OR ".join(f"{one}{not_dead_lettered}" for one in next_part),
             condition_values=before if finished else before | {":entry": {"S": message_id}},
         )
@@ -126,7 +126,7 @@ class Ledger:
                 progress,
                 attempts=attempts,
                 counts=counts,
-                remove=("lost_answers",),
+                remove=("lost_answers", "throttled"),
                 condition=" OR ".join(next_part),
                 condition_values=before,
             )
@@ -144,6 +144,7 @@ class Ledger:
         attempts: int,
         message_id: str,
         lost_answers: int = 0,
+        throttled: int = 0,
     ) -> None:
         """The message returns to its queue because of `error`.
 
@@ -152,10 +153,11 @@ class Ledger:
         self._update(
             key,
             metadata,
-            self._outcome("pending", reason=str(error), error=error.code) | _lost(lost_answers),
+            self._outcome("pending", reason=str(error), error=error.code)
+            | _unless_zero(lost_answers=lost_answers, throttled=throttled),
             attempts=attempts,
             counts={"retries": 1},
-            remove=_FAILED_INDEX,
+            remove=_FAILED_INDEX if throttled else (*_FAILED_INDEX, "throttled"),
             condition="NOT outcome IN (:forwarded, :ignored) AND NOT failed_entry = :entry",
             condition_values=_FINISHED | {":entry": {"S": message_id}},
         )
@@ -186,7 +188,7 @@ class Ledger:
             "failed_stage": {"S": self._stage},
             "failed_error": {"S": error.code},
             "failed_reason": {"S": str(error)},
-        } | _lost(lost_answers)
+        } | _unless_zero(lost_answers=lost_answers)
         self._update(
             key,
             metadata,
@@ -279,8 +281,8 @@ def _attributes(metadata: MessageMetadata) -> dict[str, Any]:
     }
 
 
-def _lost(answers: int) -> dict[str, Any]:
-    return {"lost_answers": {"N": str(answers)}} if answers else {}
+def _unless_zero(**numbers: int) -> dict[str, Any]:
+    return {name: {"N": str(number)} for name, number in numbers.items() if number}
 
 
 def _serialised(split: SplitPlan) -> dict[str, Any]:
@@ -309,4 +311,5 @@ def _state(item: Mapping[str, Any]) -> DeliveryState:
         contact=item.get("contact", {}).get("S"),
         last_error=error_of(item["error"]["S"], item.get("reason", {}).get("S", "")) if "error" in item else None,
         lost_answers=int(item.get("lost_answers", {}).get("N", "0")),
+        throttled=int(item.get("throttled", {}).get("N", "0")),
     )

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from mypy_boto3_connect import ConnectClient
 
 _LONGEST_ANSWER = 8
-_START_PATIENCE = 0.1
-"""Seconds for which a text whose chat has to be started waits for its turn within a batch."""
+_START_WAIT = 0.1
+"""Seconds for which a text whose chat has to be started waits for a token of the rate limiter within a batch."""
 _FULL_AFTER = 60.0
 """Seconds for which Connect throttles every new chat and accepts messages, until that is taken for a full instance."""
 _RENEW_SECONDS = 3600.0
@@ -178,13 +178,13 @@ class StartChat:
         )
 
     def _start_chat_contact(self, arguments: dict[str, Any], request: PartRequest) -> Any:
-        """A text that has no turn returns to its queue at once: texts for open chats wait in the same batch."""
+        """A text without a token returns to its queue at once: texts for open chats wait in the same batch."""
         try:
             return self._call(
                 lambda: self._connect.start_chat_contact(**arguments),
                 request,
                 limiter=self._start_limiter,
-                deadline=self._monotonic() + _START_PATIENCE,
+                deadline=self._monotonic() + _START_WAIT,
                 carries_token=False,
             )
         except ThrottledError as exc:
@@ -256,7 +256,7 @@ class StartChat:
         deadline: float | None = None,
         carries_token: bool = True,
     ) -> Any:
-        """`deadline`: where the call is to wait for its turn for a shorter time than the batch allows."""
+        """`deadline`: if the call is to wait for a token less long than the batch allows."""
 
         def translated() -> Any:
             try:

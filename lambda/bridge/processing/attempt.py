@@ -1,4 +1,4 @@
-"""One queue message in one batch: the calls that are made for it, and what they have to be told apart by."""
+"""One queue message in one batch, and the calls that are made for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIRST_PAUSE = 0.1
 """Seconds between the first two calls for one part within a batch; it doubles."""
 _CALLS = 4
 """The most calls for one part within a batch."""
-_PATIENCE, _LESS_PATIENCE = 3.0, 1.0
+_RETRY_SECONDS, _SHORT_RETRY_SECONDS = 3.0, 1.0
 """Seconds after which no further call for one part is made within a batch; less where the message has failed before."""
 
 
@@ -29,7 +29,8 @@ class Attempt(Generic[C]):
         deadline: by the monotonic clock, in seconds: no call begins after it.
         recorded_retries: retries of it in the ledger; None until that was read.
         retry_recorded: false once a retry could not be recorded.
-        last_error: why it returned to its queue before, as the ledger has it.
+        last_error: the error in the ledger: of its last retry, or of the failure before a redrive.
+        throttled: so many of its latest retries, without another between them, were for throttling.
         lost_answers: calls for the part that is being sent whose answers were lost, also in earlier batches.
         part_duplicates: so often more the part that was accepted last may be shown.
         possible_duplicates: the same for all parts in this batch, those included whose acceptance was not recorded.
@@ -45,6 +46,7 @@ class Attempt(Generic[C]):
     recorded_retries: int | None = None
     retry_recorded: bool = True
     last_error: BridgeError | None = None
+    throttled: int = 0
     lost_answers: int = 0
     part_duplicates: int = 0
     possible_duplicates: int = 0
@@ -68,8 +70,8 @@ class Attempt(Generic[C]):
         """
         pause, last = _FIRST_PAUSE, None
         self._repeated_if_unrecorded = False
-        patience = _LESS_PATIENCE if self.last_error else _PATIENCE
-        until = min(self.deadline, self.clock.monotonic() + patience)
+        retry_seconds = _SHORT_RETRY_SECONDS if self.last_error else _RETRY_SECONDS
+        until = min(self.deadline, self.clock.monotonic() + retry_seconds)
         for remaining in reversed(range(_CALLS)):
             self.attempts += 1
             self._unrecorded += 1

@@ -18,10 +18,12 @@ from bridge.config import Limits
 from bridge.errors import (
     BlockedError,
     BridgeError,
+    ChatLimitError,
     LedgerError,
     OutOfTimeError,
     PermanentError,
     QueueError,
+    ThrottledError,
     TransientError,
     UnexpectedError,
 )
@@ -36,7 +38,7 @@ C = TypeVar("C", bound=Content)
 T = TypeVar("T")
 
 _EARLY_RECEIVES = 8
-"""Receives after which a message without a turn is delayed ever longer, so that maxReceiveCount is not reached."""
+"""Receives after which a message without a token is delayed ever longer, so that maxReceiveCount is not reached."""
 _ONE_SECOND = 1
 """The smallest difference between two visibility timeouts."""
 
@@ -92,6 +94,7 @@ class Ledger(Protocol):
         attempts: int,
         message_id: str,
         lost_answers: int = 0,
+        throttled: int = 0,
     ) -> None: ...
     def record_failure(
         self,
@@ -222,6 +225,7 @@ class FifoBatchProcessor(Generic[C]):
             attempt.recorded_retries = state.retries if state else 0
             if state:
                 attempt.last_error, attempt.lost_answers = state.last_error, state.lost_answers
+                attempt.throttled = state.throttled
             if state and state.finished:
                 with suppress(LedgerError):  # it only counts duplicates
                     self._ledger.record_duplicate(message.key)
@@ -294,6 +298,7 @@ class FifoBatchProcessor(Generic[C]):
                     attempts=attempt.take_attempts(),
                     message_id=message.message_id,
                     lost_answers=attempt.lost_answers,
+                    throttled=attempt.throttled + 1 if isinstance(error, (ThrottledError, ChatLimitError)) else 0,
                 )
                 attempt.retry_recorded = True
 
@@ -309,9 +314,9 @@ class FifoBatchProcessor(Generic[C]):
                 longest=limits.retry_longest,
                 jitter=self._jitter(),
             )
-            if isinstance(error, OutOfTimeError) and error.again_in is not None:
-                turn = math.ceil(min(error.again_in, limits.retry_longest))
-                delay = turn if message.receive_count <= _EARLY_RECEIVES else max(turn, delay)
+            if isinstance(error, OutOfTimeError) and error.retry_after is not None:
+                token_in = math.ceil(min(error.retry_after, limits.retry_longest))
+                delay = token_in if message.receive_count <= _EARLY_RECEIVES else max(token_in, delay)
         return Retry(
             message=message,
             delay=delay,

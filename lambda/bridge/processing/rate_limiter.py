@@ -3,7 +3,7 @@
 An accepted call raises the rate, a 429 lowers it, in such proportion that both balance where `_TOLERATED` of all calls
 are throttled. A rate above the quota so settles at the quota, with few 429s; one lost call does not halve it.
 
-429s that do not depend on this rate (another application uses up the quota, the service is in trouble) would lower it
+429s that do not depend on this rate (another application uses up the quota, the service is overloaded) would lower it
 for ever. Two things prevent that. First, the rate does not fall below `_FLOOR` of the environment's share of the
 configured rate unless a probe has shown that this is too fast. Second, while many calls are throttled, all
 environments probe at the same time, by the wall clock: for `_PROBE_SECONDS` of every `_PROBE_INTERVAL` they call more
@@ -91,7 +91,7 @@ class RateLimiter:
         self._floor = _FLOOR * self._share
         self._many_at = float("-inf")
         self._probe = _Probe()
-        self._promised_until = float("-inf")
+        self._reserved_until = float("-inf")
         self._accepted_at = float("-inf")
         self._refused_since = self._clock.monotonic()
         self._refused_in_a_row = 0
@@ -112,7 +112,7 @@ class RateLimiter:
             key: the conversation. One that is throttled again and again lowers the rate once.
         """
         if not self.acquire(deadline=deadline):
-            raise OutOfTimeError("the rate of calls left no room for it in this batch", again_in=self._next_turn())
+            raise OutOfTimeError("the rate of calls left no room for it in this batch", retry_after=self._next_token())
         try:
             answer = call()
         except ThrottledError:
@@ -158,12 +158,12 @@ class RateLimiter:
             self._refused_at.popitem(last=False)
         return new
 
-    def _next_turn(self) -> float:
-        """Seconds until a turn that nobody else was sent back to wait for."""
+    def _next_token(self) -> float:
+        """Seconds until a token that no other caller was told to come back for."""
         with self._lock:
             now = self._clock.monotonic()
-            self._promised_until = max(now, self._promised_until) + 1 / self.rate
-            return self._promised_until - now
+            self._reserved_until = max(now, self._reserved_until) + 1 / self.rate
+            return self._reserved_until - now
 
     def acquire(self, *, deadline: float) -> bool:
         """Wait until a call may be made; False, and nothing taken, where that is after `deadline` (monotonic)."""

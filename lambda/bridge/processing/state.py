@@ -36,6 +36,7 @@ class DeliveryState:
         split: None until it was saved or a part was accepted.
         last_error: why the message returned to its queue, until a part was accepted.
         lost_answers: calls for the next part whose answers were lost.
+        throttled: so many of the latest retries, without another between them, were for throttling.
     """
 
     outcome: Outcome
@@ -45,6 +46,7 @@ class DeliveryState:
     contact: str | None
     last_error: BridgeError | None = None
     lost_answers: int = 0
+    throttled: int = 0
 
     @property
     def finished(self) -> bool:

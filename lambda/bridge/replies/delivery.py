@@ -193,7 +193,7 @@ class ReplyDelivery:
             if not wait:
                 return _Claim(participants, until=now + seconds)
             if wait > _LONGEST_WAIT or self._clock.monotonic() + wait >= attempt.deadline:
-                raise OutOfTimeError("another environment texts the same phone", again_in=wait)
+                raise OutOfTimeError("another environment texts the same phone", retry_after=wait)
             self._clock.sleep(wait)
         if self._clock.now() - attempt.message.queued_at < UNKNOWN_CHAT_GRACE_SECONDS:
             raise ChatNotKnownYetError("the chat of this reply is not recorded yet")

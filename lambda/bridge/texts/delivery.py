@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.config import Config, Delivery, Route
-from bridge.errors import ChatLimitError, ThrottledError, UnexpectedError, UnknownNumberError, last_digits
+from bridge.errors import UnexpectedError, UnknownNumberError, last_digits
 from bridge.processing.attempt import Attempt
 from bridge.processing.batch import Ledger
 from bridge.processing.clock import Clock
@@ -16,7 +16,6 @@ from bridge.processing.state import DeliveryState, SplitPlan
 from bridge.texts.chat_messages import ChatPart, NewSession, chat_parts, new_session, split_plan
 from bridge.texts.sms_event import InboundSms
 
-_THROTTLED = (ThrottledError, ChatLimitError)
 _NO_CHAT_ENDED = "a disconnect keyword, and no chat was open that it could have ended"
 
 
@@ -27,7 +26,7 @@ class PartRequest:
     Parameters:
         deadline: by the monotonic clock, in seconds: no call begins after it.
         opens_chat: whether it may start a chat. False for a disconnect keyword.
-        throttled_before: how often the text has returned to its queue, if it was throttled the last time.
+        throttled_before: so many of its latest retries, without another between them, were for throttling.
     """
 
     part: ChatPart
@@ -103,7 +102,7 @@ class TextDelivery:
                 session=session,
                 deadline=attempt.deadline,
                 opens_chat=not split.ends_chat,
-                throttled_before=attempt.retries if isinstance(attempt.last_error, _THROTTLED) else 0,
+                throttled_before=attempt.throttled,
             )
             answer = self._send(request, attempt)
             nothing_to_end = isinstance(answer, NoOpenChat) and part == 0

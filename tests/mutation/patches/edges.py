@@ -96,7 +96,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     unit(
         "settings/one-rate-for-another",
-        "test_settings.py::test_a_rate_divided_by_the_concurrency_limits_its_operation[connection_rate-100-calls1]",
+        "bridge/test_settings.py::test_a_rate_divided_by_the_concurrency_limits_its_operation[connection_rate-100-calls1]",
         Edit(
             "_start_chat",
             "connection_limiter=_rate_limiter(config, limits.connection_rate)",

@@ -49,8 +49,8 @@ _ERRORS = (
         ),
     ),
     unit(
-        "give-up/trouble-hidden-by-no-turn",
-        "bridge/processing/test_batch.py::test_a_text_without_a_turn_is_given_up_by_the_error_it_had_before",
+        "give-up/errors-hidden-by-no-token",
+        "bridge/processing/test_batch.py::test_a_text_without_a_token_is_given_up_by_the_error_it_had_before",
         Edit(
             "FifoBatchProcessor._retry_or_give_up",
             "cause = error if tried else attempt.last_error or error",
@@ -204,9 +204,13 @@ _FAIR = (
         Edit("RateLimiter._refuse", "return new", "return True"),
     ),
     unit(
-        "fair/no-patience",
+        "fair/no-end-of-retries",
         "bridge/processing/test_batch.py::test_a_call_that_takes_long_is_repeated_once_and_later_not_at_all",
-        Edit("Attempt.call", "until = min(self.deadline, self.clock.monotonic() + patience)", "until = self.deadline"),
+        Edit(
+            "Attempt.call",
+            "until = min(self.deadline, self.clock.monotonic() + retry_seconds)",
+            "until = self.deadline",
+        ),
     ),
     unit(
         "fair/calls-until-the-deadline",
@@ -216,18 +220,27 @@ _FAIR = (
     unit(
         "fair/strangers-wait-in-the-batch",
         "bridge/aws/test_start_chat.py::test_a_text_that_cannot_start_its_chat_now_returns_at_once",
-        Edit("StartChat._start_chat_contact", "                deadline=self._monotonic() + _START_PATIENCE,\n", ""),
+        Edit("StartChat._start_chat_contact", "                deadline=self._monotonic() + _START_WAIT,\n", ""),
     ),
     unit(
-        "fair/one-turn-for-all",
-        "bridge/processing/test_rate_limiter.py::test_each_call_without_a_turn_is_told_a_later_one",
-        Edit("RateLimiter._next_turn", "max(now, self._promised_until) + 1 / self.rate", "now + 1 / self.rate"),
+        "fair/one-time-for-all",
+        "bridge/processing/test_rate_limiter.py::test_each_call_without_a_token_gets_a_later_time",
+        Edit("RateLimiter._next_token", "max(now, self._reserved_until) + 1 / self.rate", "now + 1 / self.rate"),
     ),
     unit(
         "fair/full-instance-not-named",
         "bridge/aws/test_integration_events.py::test_a_conversation_that_alone_is_throttled_meets_a_full_instance",
         Edit(
             "IntegrationEvents._call", "if not self._rate_limiter.by_chance(request.throttled_before + 1):", "if False:"
+        ),
+    ),
+    unit(
+        "fair/any-retry-counts-as-throttled",
+        "bridge/texts/test_delivery.py::test_only_retries_after_throttling_in_a_row_count_as_throttled",
+        Edit(
+            "FifoBatchProcessor._record_retry",
+            "attempt.throttled + 1 if isinstance(error, (ThrottledError, ChatLimitError)) else 0",
+            "attempt.throttled + 1",
         ),
     ),
     unit(

@@ -143,7 +143,7 @@ def test_a_malformed_message_is_retried_alone_while_failed_is_down(account: Acco
         change["VisibilityTimeout"] for one in account.of("ChangeMessageVisibilityBatch") for change in one["Entries"]
     ]
     assert waits == pytest.approx([5], abs=1)
-    (line,) = (line for line in account.lines() if "given back" in line["message"])
+    (line,) = (line for line in account.lines() if "returned to its queue" in line["message"])
     assert (line["error"], "where" in line) == ("QueueError", False)
 
 

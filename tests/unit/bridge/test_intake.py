@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from bridge import logging
 from bridge.errors import LedgerError, MalformedNotificationError, QueueError
@@ -17,7 +16,7 @@ from testing.builders import BUSINESS_NUMBER, CUSTOMER, payload, record
 from testing.clock import NOON
 from testing.harness import IntakeHarness
 from testing.metrics import counted
-from testing.strategies import json_values
+from testing.strategies import messages
 
 
 @pytest.fixture(autouse=True)
@@ -105,19 +104,6 @@ def test_intake_raises_when_a_malformed_text_cannot_be_failed_or_recorded() -> N
 def test_an_event_that_is_not_from_sns_raises_so_lambda_keeps_it(event: dict[str, Any]) -> None:
     with pytest.raises(MalformedNotificationError):
         IntakeHarness().intake.handle(event)
-
-
-field_names = ["originationNumber", "destinationNumber", "messageKeyword", "messageBody", "inboundMessageId"]
-field_values = json_values | st.sampled_from([CUSTOMER, BUSINESS_NUMBER, "STOP", "x" * 3000, "\ud800"])
-messages = st.one_of(
-    st.text(),
-    json_values.map(json.dumps),
-    st.dictionaries(st.sampled_from([*field_names, "previousPublishedMessageId"]), field_values).map(json.dumps),
-    st.fixed_dictionaries(
-        {"originationNumber": st.just(CUSTOMER), "destinationNumber": st.just(BUSINESS_NUMBER)},
-        optional=dict.fromkeys(field_names[2:], field_values),
-    ).map(json.dumps),
-)
 
 
 @given(messages)

@@ -69,9 +69,9 @@ def play_forward(handle: Handle) -> None:
     waiting.queue.broken = 1
     through(waiting, sqs_record(payload(SECRET)), sqs_record(payload(SECRET)))
     through(ForwardHarness(answers=[AnswerLostError("no answer")]), sqs_record(payload(SECRET)))
-    no_turn = ForwardHarness()
-    no_turn.connect.always = OutOfTimeError("no turn")
-    through(no_turn, sqs_record(payload(SECRET), queued_at=NOON - timedelta(hours=12)))
+    no_token = ForwardHarness()
+    no_token.connect.always = OutOfTimeError("no token")
+    through(no_token, sqs_record(payload(SECRET), queued_at=NOON - timedelta(hours=12)))
     for error in (
         ThrottledError("429"),
         UnavailableError("500"),
@@ -115,9 +115,9 @@ def play_reply(handle: Handle) -> None:
     through(ReplyHarness(answers=[NotDeliverableError("opted out")]), queued(item(SECRET)))
     through(ReplyHarness(answers=[AnswerLostError("no answer")]), queued(item(SECRET)))
     through(ReplyHarness(answers=[AnswerLostError("no answer")] * 2), queued(item(SECRET)))
-    no_turn = ReplyHarness()
-    no_turn.phones.always = OutOfTimeError("no turn")
-    through(no_turn, queued(item(SECRET), queued_at=NOON - timedelta(hours=12)))
+    no_token = ReplyHarness()
+    no_token.phones.always = OutOfTimeError("no token")
+    through(no_token, queued(item(SECRET), queued_at=NOON - timedelta(hours=12)))
     waiting = ReplyHarness()
     waiting.phones.always, waiting.queue.broken = ThrottledError("429"), 1
     through(waiting, queued(item(SECRET)), queued(item(SECRET)))

@@ -37,7 +37,7 @@ def test_no_content_and_no_number_is_logged_or_counted(monkeypatch: pytest.Monke
     intake = IntakeHarness("reply")
     intake.handle(record("secret words"), chat_record(item("secret", InitialContactId="secret words")))
     printed = log.getvalue() + json.dumps(logging.metrics.serialize_metric_set())
-    assert "reply given back" in printed and "reply failed" in printed and "reply forwarded" in printed
+    assert "reply returned to its queue" in printed and "reply failed" in printed and "reply forwarded" in printed
     for secret in ("secret", CUSTOMER[1:], BUSINESS_NUMBER[1:]):
         assert secret not in printed
     assert CUSTOMER[1:] not in repr(ReplyHarness().chats.participants_of)

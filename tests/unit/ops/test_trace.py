@@ -40,7 +40,9 @@ def test_a_text_that_nobody_tried_waits_for_its_turn() -> None:
 
 def test_a_text_that_returned_to_its_queue_says_why_and_how_often() -> None:
     waits = ledger_record(**QUEUED, updated_at=9, reason="refused", error="AccessRefusedError", retries=3, attempts=5)
-    assert told(waits)[2:] == [(9, "waiting", "refused (AccessRefusedError); given back 3 times after 5 calls")]
+    assert told(waits)[2:] == [
+        (9, "waiting", "refused (AccessRefusedError); returned to its queue 3 times after 5 calls")
+    ]
 
 
 def test_a_long_text_that_is_half_delivered_says_how_far_it_got() -> None:
@@ -52,7 +54,7 @@ def test_a_long_text_that_is_half_delivered_says_how_far_it_got() -> None:
     ("attributes", "detail"),
     [
         ({"contact": "c-1", "new_chat": True}, "1 part, 1 call, to a new chat: contact c-1"),
-        ({"contact": "c-1", "retries": 2}, "1 part, 1 call, given back twice, to an open chat: contact c-1"),
+        ({"contact": "c-1", "retries": 2}, "1 part, 1 call, returned to its queue twice, to an open chat: contact c-1"),
         ({}, "1 part, 1 call, to an open chat that Connect did not name"),
     ],
 )
@@ -85,7 +87,8 @@ def test_a_text_that_waits_or_failed_after_lost_answers_was_perhaps_shown() -> N
         (
             9,
             "waiting",
-            "no answer (UnavailableError); given back once after 4 calls; perhaps shown already, 4 answers lost",
+            "no answer (UnavailableError); returned to its queue once after 4 calls; "
+            "perhaps shown already, 4 answers lost",
         )
     ]
     failure = {"failed_stage": "reply", "failed_reason": "no answer", "failed_error": "MaybeDeliveredError"}

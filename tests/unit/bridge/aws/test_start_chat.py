@@ -271,7 +271,7 @@ def test_customers_are_connected_and_disconnected_within_connects_rates(limited:
         while True:
             try:
                 harness.send("hello", key=f"{n}", customer=f"+1425555018{n}")
-            except OutOfTimeError:  # a text that has to start a chat does not wait for its turn in its batch
+            except OutOfTimeError:  # a text that has to start a chat does not wait for a token in its batch
                 harness.clock.time += 0.5
             else:
                 break
@@ -298,14 +298,14 @@ def test_a_429_lowers_the_rate_of_the_operation_called_alone(name: str, limiter:
 def test_a_text_that_cannot_start_its_chat_now_returns_at_once() -> None:
     """Texts for open chats wait in the same batch."""
     harness = StartChatHarness(rates={"start": 2})
-    began, turns = harness.clock.time, []
+    began, tokens = harness.clock.time, []
     for n in range(6):
         try:
             harness.send("hello", key=f"{n}", customer=f"+1425555018{n}")
         except OutOfTimeError as exc:
-            turns.append(exc.again_in)
+            tokens.append(exc.retry_after)
     assert harness.connect.calls.count("start") == 2
-    assert turns == pytest.approx([0.5, 1.0, 1.5, 2.0])
+    assert tokens == pytest.approx([0.5, 1.0, 1.5, 2.0])
     assert harness.clock.time == began
 
 

@@ -236,7 +236,7 @@ def test_a_slow_conversation_stops_at_the_deadline_and_the_rest_returns_at_once(
     assert isinstance(retry(results[3]).error, OutOfTimeError)
 
 
-def test_untried_texts_wait_for_their_turn_and_longer_after_many_receives(delivery: Delivery) -> None:
+def test_untried_texts_wait_for_a_token_and_longer_after_many_receives(delivery: Delivery) -> None:
     harness = ForwardHarness(delivery, with_limits(connect_rate=1, batch_deadline=0.5))
     while harness.rate_limiter.acquire(deadline=harness.clock.now() + 0.5):
         pass
@@ -245,7 +245,7 @@ def test_untried_texts_wait_for_their_turn_and_longer_after_many_receives(delive
         old = text_message(queued_at=NOON - timedelta(hours=11), receive_count=receives)
         (result,) = harness.process([[old]])
         waits.append(retry(result).delay)
-    assert waits == [2, 4, 20, 300], "a turn every two seconds; from the ninth receive on, the delay of so many"
+    assert waits == [2, 4, 20, 300], "a token every two seconds; from the ninth receive on, the delay of so many"
     assert "hello" not in harness.connect.contents
 
 
@@ -257,7 +257,7 @@ def test_an_untried_text_is_given_up_after_twice_the_time(delivery: Delivery) ->
     assert failure(result).gave_up and failure(result).error.code == "OutOfTimeError"
 
 
-def test_a_text_without_a_turn_is_given_up_by_the_error_it_had_before(delivery: Delivery) -> None:
+def test_a_text_without_a_token_is_given_up_by_the_error_it_had_before(delivery: Delivery) -> None:
     """Age counts although this receive made no call, and the reason is the last real one."""
     harness = ForwardHarness(delivery, with_limits(connect_rate=1, batch_deadline=0.5))
     harness.connect.always = ThrottledError("429")

@@ -59,12 +59,12 @@ def test_no_429_lowers_the_rate_below_its_floor_before_a_probe() -> None:
     assert bucket.rate == pytest.approx(0.7 * 3.5)
 
 
-def test_a_turn_after_the_deadline_is_not_taken() -> None:
+def test_a_token_after_the_deadline_is_not_taken() -> None:
     clock = FakeClock()
     bucket = limiter(clock, rate=1, environments=1)
     assert bucket.acquire(deadline=clock.time + 0.1)
     assert not bucket.acquire(deadline=clock.time + 0.5)
-    assert bucket.acquire(deadline=clock.time + 1.5), "a turn that was not taken was paid for"
+    assert bucket.acquire(deadline=clock.time + 1.5), "a token that was not taken is missing"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -164,7 +164,7 @@ def test_the_answer_that_is_no_429_changes_nothing() -> None:
     assert bucket.rate == before
 
 
-def test_each_call_without_a_turn_is_told_a_later_one() -> None:
+def test_each_call_without_a_token_gets_a_later_time() -> None:
     clock = FakeClock()
     bucket = limiter(clock, rate=2, environments=1)
     again = []
@@ -172,7 +172,7 @@ def test_each_call_without_a_turn_is_told_a_later_one() -> None:
         try:
             bucket.call(lambda: None, deadline=clock.time + 0.1, key="one")
         except OutOfTimeError as exc:
-            again.append(exc.again_in)
+            again.append(exc.retry_after)
     assert again == pytest.approx([0.5, 1.0, 1.5, 2.0])
 
 

@@ -10,6 +10,8 @@ from bridge.config import Delivery
 from bridge.errors import (
     AccessRefusedError,
     AnswerLostError,
+    BridgeError,
+    ChatLimitError,
     NotFoundError,
     RejectedError,
     ThrottledError,
@@ -22,7 +24,7 @@ from bridge.texts.delivery import Accepted, NoOpenChat
 from testing.builders import CUSTOMER, OTHER_CUSTOMER, payload, text_message, with_chat, with_limits
 from testing.chat_services import ChatServices
 from testing.clock import NOON
-from testing.fakes import delivered, failure, outcome, retry
+from testing.fakes import FakeTransport, delivered, failure, outcome, retry
 from testing.harness import ForwardHarness
 
 
@@ -313,3 +315,24 @@ def test_a_start_chat_number_is_retried_where_the_function_cannot_start_chats() 
     (result,) = harness.process([[text_message(payload("hi"))]])
     assert isinstance(retry(result).error, UnexpectedError)
     assert harness.connect.calls == harness.other.calls == []
+
+
+def test_only_retries_after_throttling_in_a_row_count_as_throttled() -> None:
+    """Otherwise one 429 after an outage would be taken for the chat limit."""
+    harness = ForwardHarness("integration-event")
+    connect, text = harness.connect, payload("hi", inboundMessageId="one")
+    assert isinstance(connect, FakeTransport)
+    calls = connect.calls
+
+    def throttled_before(error: BridgeError, *, batches: int) -> list[int]:
+        before = []
+        for _ in range(batches):
+            harness.connect.always = error
+            harness.process([[text_message(text)]])
+            before.append(calls[-1].throttled_before)
+        return before
+
+    assert throttled_before(UnavailableError("500"), batches=9) == [0] * 9
+    assert throttled_before(ThrottledError("429"), batches=3) == [0, 1, 2]
+    assert throttled_before(ChatLimitError("429"), batches=2) == [3, 4]
+    assert throttled_before(UnavailableError("500"), batches=2) == [5, 0]

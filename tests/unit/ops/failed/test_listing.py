@@ -37,7 +37,7 @@ def test_what_failed_longer_ago_than_sqs_keeps_it_is_gone() -> None:
         [failed_record(0, "old"), failed_record(20 * 86400, "new")], Selection(), now=AFTER + timedelta(days=15)
     )
     assert (failed.gone, failed.in_queue) == (1, {"new"})
-    assert "1 failed more than 14 days ago: SQS has let go of them" in [*summed_up(failed, Selection())]
+    assert "1 failed more than 14 days ago: SQS no longer has them" in [*summed_up(failed, Selection())]
 
 
 def test_errors_are_summed_up_with_the_reason_of_the_last() -> None:
