@@ -280,8 +280,10 @@ class Harness:
                 named = {test for mutation in mutations for test in mutation.tests}
                 controls = {mutation.control for mutation in mutations if mutation.control}
                 run = first.test(sorted(named | controls))
-                if run.code != 0 or not all(run.of(test) for test in named | controls):
+                if run.code != 0:
                     raise MutationError(f"tests fail without a mutation:\n{run.output}")
+                if not_run := [test for test in sorted(named | controls) if not run.of(test)]:
+                    raise MutationError("these tests were not run: " + ", ".join(not_run))
                 for number in range(1, min(at_once, len(mutations))):
                     copies.append(Copy(first.root.with_name(str(number))))
                     # with the functions' archive, which the tests have packaged

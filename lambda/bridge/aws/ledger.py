@@ -115,7 +115,7 @@ class Ledger:
             values,
             attempts=attempts,
             counts=counts,
-            remove=(*_FAILED_INDEX, "error", "lost_answers", "throttled", *(() if "reason" in values else ("reason",))),
+            remove=(*_FAILED_INDEX, "error", "throttled", "lost_answers", *(() if "reason" in values else ("reason",))),
             condition=" OR ".join(f"{one}{not_dead_lettered}" for one in next_part),
             condition_values=before if finished else before | {":entry": {"S": message_id}},
         )

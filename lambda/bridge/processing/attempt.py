@@ -90,7 +90,7 @@ class Attempt(Generic[C]):
                     if max_lost_answers is not None and self.lost_answers >= max_lost_answers:
                         raise MaybeDeliveredError(f"{self.lost_answers} calls without an answer; last: {exc}") from exc
             else:
-                self._lost_before, self.lost_answers = self.lost_answers, 0
+                self._lost_before, self.lost_answers, self.throttled = self.lost_answers, 0, 0
                 self._repeated_if_unrecorded = not idempotent
                 self.part_duplicates = 0 if idempotent else self._lost_before
                 self.possible_duplicates += self.part_duplicates

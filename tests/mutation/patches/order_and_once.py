@@ -75,7 +75,11 @@ _POSSIBLE_DUPLICATES = tuple(
             ),
         ),
         ("forgotten-between-batches", _KEPT, ("FifoBatchProcessor._record_retry", "attempt.lost_answers", "0")),
-        ("counted-for-the-next-part-too", _KEPT, ("Ledger.record_part", '"error", "lost_answers", *', '"error", *')),
+        (
+            "counted-for-the-next-part-too",
+            _KEPT,
+            ("Ledger.record_part", '"throttled", "lost_answers", *', '"throttled", *'),
+        ),
         (
             "of-a-refused-call",
             f"{_TEXTS}test_a_call_that_was_refused_marks_nothing",

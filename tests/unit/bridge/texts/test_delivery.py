@@ -13,6 +13,7 @@ from bridge.errors import (
     BridgeError,
     ChatLimitError,
     NotFoundError,
+    OutOfTimeError,
     RejectedError,
     ThrottledError,
     UnavailableError,
@@ -336,3 +337,14 @@ def test_only_retries_after_throttling_in_a_row_count_as_throttled() -> None:
     assert throttled_before(ThrottledError("429"), batches=3) == [0, 1, 2]
     assert throttled_before(ChatLimitError("429"), batches=2) == [3, 4]
     assert throttled_before(UnavailableError("500"), batches=2) == [5, 0]
+
+
+def test_an_accepted_part_ends_the_row_of_throttled_retries() -> None:
+    harness = ForwardHarness("integration-event", answers=[ThrottledError("429")] * 4)
+    connect, text = harness.connect, payload("word " * 300, inboundMessageId="one")
+    assert isinstance(connect, FakeTransport)
+    harness.process([[text_message(text)]])
+    connect.answers = [Accepted("contact-1"), OutOfTimeError("no token")]
+    harness.process([[text_message(text)]])
+    assert [request.throttled_before for request in connect.calls[4:6]] == [1, 0]
+    assert "throttled" not in harness.ledger.record("one").attributes
